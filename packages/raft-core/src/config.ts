@@ -1,0 +1,121 @@
+/** What a core is told at its birth. Every field's bound and unit is here. */
+import { BalsaError } from './errors.ts';
+import type { Logger } from './contracts/env.ts';
+import type { OutlineData } from './outline.ts';
+import type { ConfState, Entry, HardState, LogIndex, NodeId, Snapshot } from './types.ts';
+
+export const ReadOnlyOption = {
+  /** A round of heartbeats confirms leadership for each batch of reads (thesis §6.4). */
+  Safe: 0,
+  /** The leader trusts its lease (thesis §6.4.1). Needs `checkQuorum` and clocks of bounded drift. */
+  LeaseBased: 1,
+} as const;
+export type ReadOnlyOption = (typeof ReadOnlyOption)[keyof typeof ReadOnlyOption];
+
+/**
+ * Synchronous access to what happens to be in somebody's memory. Tried before a fetch is asked for;
+ * `undefined` means "not resident" and turns into a fetch.
+ */
+export interface LogPeek {
+  /** As `Storage.entries`: a non-empty clean prefix of `[low, high)` within `maxBytes`, or undefined. */
+  entries(low: LogIndex, high: LogIndex, maxBytes: number): readonly Entry[] | undefined;
+  /** The newest snapshot at or above `minIndex`, or undefined. */
+  snapshot(minIndex: LogIndex, to: NodeId): Snapshot | undefined;
+}
+
+export interface RaftConfig {
+  /** This node. Not 0, not a local thread id. */
+  readonly id: NodeId;
+  /** Ticks of silence before a follower campaigns. Greater than `heartbeatTick`. Default 10. */
+  readonly electionTick: number;
+  /** Ticks between heartbeats. At least 1. Default 1. */
+  readonly heartbeatTick: number;
+  /** Applied index at start: what the state machine already contains. Default 0 (then: the snapshot or boundary index). */
+  readonly applied: LogIndex;
+  /** Bytes of entries in one append; 0 means one entry at a time. Default 1 MiB. */
+  readonly maxSizePerMsg: number;
+  /** Bytes of committed entries handed out and not yet reported applied. 0 means `maxSizePerMsg`. Default 4 MiB. */
+  readonly maxCommittedSizePerReady: number;
+  /** Leader: bytes of proposals not yet committed, above which proposals are dropped; 0 means no limit. Default 64 MiB. */
+  readonly maxUncommittedEntriesSize: number;
+  /** Appends in flight to one peer. At least 1. Default 256. */
+  readonly maxInflightMsgs: number;
+  /** Bytes in flight to one peer; soft, one message may overshoot; 0 means no limit. Default 16 MiB. */
+  readonly maxInflightBytes: number;
+  /** Bytes of recent, already persisted entries that the core keeps for sending and applying. Default 16 MiB. */
+  readonly entryCacheBytes: number;
+  /** Leader steps down when it heard from no quorum for an election timeout (thesis §6.2). Default true. */
+  readonly checkQuorum: boolean;
+  /** Ask before raising the term (thesis §9.6). Default true. */
+  readonly preVote: boolean;
+  /** Default `Safe`. */
+  readonly readOnlyOption: ReadOnlyOption;
+  /** A follower drops proposals instead of forwarding them. Default false. */
+  readonly disableProposalForwarding: boolean;
+  /** Do not check membership changes when they are proposed. Default false. */
+  readonly disableConfChangeValidation: boolean;
+  /** A leader that is removed or demoted becomes a follower at once. Default true. */
+  readonly stepDownOnRemoval: boolean;
+  /** Storage work goes out as MsgStorageAppend and MsgStorageApply. Default true. */
+  readonly asyncStorageWrites: boolean;
+  /** Uniform in [0, 1); draws the election timeouts. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly peek: LogPeek | undefined;
+}
+
+/** What the core starts from: as `Storage.open` reported it, with `commit` raised by the runtime when the state machine knows better. */
+export interface RaftInitialState {
+  readonly hardState: HardState;
+  readonly confState: ConfState;
+  readonly outline: OutlineData;
+}
+
+/** Defaults of everything that has one. */
+export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Object.freeze({
+  electionTick: 10,
+  heartbeatTick: 1,
+  applied: 0,
+  maxSizePerMsg: 1024 * 1024,
+  maxCommittedSizePerReady: 4 * 1024 * 1024,
+  maxUncommittedEntriesSize: 64 * 1024 * 1024,
+  maxInflightMsgs: 256,
+  maxInflightBytes: 16 * 1024 * 1024,
+  entryCacheBytes: 16 * 1024 * 1024,
+  checkQuorum: true,
+  preVote: true,
+  readOnlyOption: ReadOnlyOption.Safe,
+  disableProposalForwarding: false,
+  disableConfChangeValidation: false,
+  stepDownOnRemoval: true,
+  asyncStorageWrites: true,
+  peek: undefined,
+});
+
+/** Refuses, with `INVALID_CONFIG` naming the field, what cannot work. */
+export function validateConfig(config: RaftConfig): void {
+  const refuse = (field: keyof RaftConfig, must: string): never => {
+    throw new BalsaError('INVALID_CONFIG', `${field} must be ${must}, but is ${String(config[field])}`, { details: { field } });
+  };
+  const integer = (field: keyof RaftConfig, min: number): void => {
+    const value = config[field];
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
+      refuse(field, `a safe integer >= ${String(min)}`);
+    }
+  };
+  integer('id', 1);
+  if (config.id >= Number.MAX_SAFE_INTEGER - 1) refuse('id', 'below the ids of the local threads');
+  integer('heartbeatTick', 1);
+  integer('electionTick', 1);
+  if (config.electionTick <= config.heartbeatTick) refuse('electionTick', 'greater than heartbeatTick');
+  for (const field of ['applied', 'maxSizePerMsg', 'maxCommittedSizePerReady', 'maxUncommittedEntriesSize', 'maxInflightBytes', 'entryCacheBytes'] as const) {
+    integer(field, 0);
+  }
+  integer('maxInflightMsgs', 1);
+  if (config.maxInflightBytes !== 0 && config.maxInflightBytes < config.maxSizePerMsg) {
+    refuse('maxInflightBytes', 'at least maxSizePerMsg, or 0');
+  }
+  if (config.readOnlyOption === ReadOnlyOption.LeaseBased && !config.checkQuorum) {
+    refuse('readOnlyOption', 'Safe unless checkQuorum is on');
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * RaftCore: the core as its driver sees it. `RawNode` is the implementation.
+ *
+ * A pure state machine: the same calls in the same order give the same Readys, byte for byte. No call
+ * awaits, reads a clock, or throws because of what a remote peer sent (that is refused with a code).
+ * A broken invariant throws `INVARIANT_BROKEN`; the driver then stops the node for good.
+ *
+ * One loop drives it: put inputs in (tick, step, propose, ...), and while `hasReady()`, take a `ready()`
+ * and do its work in the order that `Ready` says.
+ */
+import type { Message } from './message.ts';
+import type {
+  ConfChange,
+  ConfState,
+  Entry,
+  HardState,
+  LogIndex,
+  NodeId,
+  Snapshot,
+  SoftState,
+  StateType,
+  Term,
+} from './types.ts';
+
+/** A read that may be served once `index` is applied. */
+export interface ReadState {
+  readonly index: LogIndex;
+  /** What was given to `readIndex`. */
+  readonly context: Uint8Array;
+}
+
+/** Entries or a snapshot that are not in memory. Each is answered exactly once, in any order, by `fetched`, `snapshotReady` or `fetchFailed`. */
+export type Fetch =
+  | { readonly id: number; readonly purpose: 'send'; readonly to: NodeId; readonly low: LogIndex; readonly high: LogIndex; readonly maxBytes: number }
+  | { readonly id: number; readonly purpose: 'apply'; readonly low: LogIndex; readonly high: LogIndex; readonly maxBytes: number }
+  | { readonly id: number; readonly purpose: 'snapshot'; readonly to: NodeId; readonly minIndex: LogIndex };
+
+/**
+ * Work to do now.
+ *
+ * Asynchronous mode (`asyncStorageWrites`): all of it is in `messages`, which leave at once and in order:
+ * - to `LocalAppendThread` (MsgStorageAppend): persist, in order of arrival, its `entries` (replacing the
+ *   suffix), its hard state (`term`, `vote`, `commit`; absent when all three are 0) and its `snapshot`
+ *   (installed in the log AND restored into the state machine before the answer). When durable, deliver
+ *   its `responses`: those addressed to this node by `step`, the others through the transport. One
+ *   without responses need not be durable at once.
+ * - to `LocalApplyThread` (MsgStorageApply): apply its `entries` in order, calling `applyConfChange` for
+ *   membership changes, then deliver its `responses` by `step`.
+ * - the rest through the transport.
+ * Work of one thread is done in order; there is no order between the two. The other fields repeat what
+ * the messages hold, for logging.
+ *
+ * Synchronous mode: persist `entries`, `hardState` and `snapshot`, then send `messages`, apply
+ * `committedEntries`, then call `advance(ready)`.
+ */
+export interface Ready {
+  /** Increasing by one from 1. */
+  readonly number: number;
+  /** When changed. */
+  readonly softState: SoftState | undefined;
+  /** When changed. */
+  readonly hardState: HardState | undefined;
+  readonly readStates: readonly ReadState[];
+  readonly entries: readonly Entry[];
+  readonly snapshot: Snapshot | undefined;
+  readonly committedEntries: readonly Entry[];
+  readonly messages: readonly Message[];
+  /** Whether `entries` and `hardState` must be durable before messages that depend on them leave. */
+  readonly mustSync: boolean;
+  readonly fetches: readonly Fetch[];
+}
+
+export const ProgressState = { Probe: 0, Replicate: 1, Snapshot: 2 } as const;
+export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState];
+
+export interface PeerProgress {
+  readonly id: NodeId;
+  readonly match: LogIndex;
+  readonly next: LogIndex;
+  readonly state: ProgressState;
+  readonly learner: boolean;
+  readonly recentActive: boolean;
+  readonly paused: boolean;
+  /** Index of the snapshot under way; 0 when none. */
+  readonly pendingSnapshot: LogIndex;
+  readonly inflightMessages: number;
+}
+
+export interface Status {
+  readonly id: NodeId;
+  readonly term: Term;
+  readonly vote: NodeId;
+  readonly leader: NodeId;
+  readonly state: StateType;
+  readonly commit: LogIndex;
+  readonly applied: LogIndex;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** Where a transfer is heading; 0 when none. */
+  readonly leadTransferee: NodeId;
+  readonly confState: ConfState;
+  /** Leader only, else empty; in order of id. */
+  readonly progress: readonly PeerProgress[];
+}
+
+export interface RaftCore {
+  /** One unit of logical time. */
+  tick(): void;
+  /** Starts an election now (pre-vote first, where that is on). */
+  campaign(): void;
+  /** Leader: appends; follower: forwards. Throws `PROPOSAL_DROPPED` when it is not taken. */
+  propose(data: Uint8Array, context?: Uint8Array): void;
+  /** Several payloads as one proposal: all are taken or none is. Throws `PROPOSAL_DROPPED`. */
+  proposeBatch(payloads: readonly Uint8Array[]): void;
+  /** Throws `PROPOSAL_DROPPED`. A change that the present membership does not allow is replaced by a no-op. */
+  proposeConfChange(change: ConfChange, context?: Uint8Array): void;
+  /**
+   * To be called when a committed membership change is applied; the new membership counts from here on.
+   * With no voters or learners changed (all node ids 0) it is a no-op. Throws `CONF_CHANGE_INVALID`.
+   */
+  applyConfChange(change: ConfChange): ConfState;
+  /** Delivers a message. Throws `STEP_LOCAL_MSG`, `STEP_PEER_NOT_FOUND`, `STEP_INVALID_MESSAGE` or `PROPOSAL_DROPPED`; nothing has changed then. */
+  step(message: Message): void;
+  hasReady(): boolean;
+  ready(): Ready;
+  /** Synchronous mode only. */
+  advance(ready: Ready): void;
+  /** Asks for a linearizable read; the answer is a ReadState with this context. Contexts must be unique. May be lost: ask again. */
+  readIndex(context: Uint8Array): void;
+  transferLeader(to: NodeId): void;
+  /** A follower forgets its leader, so that it may vote at once. */
+  forgetLeader(): void;
+  reportUnreachable(id: NodeId): void;
+  /** The snapshot sent to `id` was stored there (`ok`) or was not. Must be called for every MsgSnap. */
+  reportSnapshot(id: NodeId, ok: boolean): void;
+  /** The store has dropped entries <= index. */
+  compacted(index: LogIndex): void;
+  /** Answers a fetch of purpose `send` or `apply`. A result that has been overtaken is dropped. */
+  fetched(id: number, entries: readonly Entry[]): void;
+  /** Answers a fetch of purpose `snapshot`. */
+  snapshotReady(id: number, snapshot: Snapshot): void;
+  /** A fetch could not be answered now. `compacted`: the entries are gone; `unavailable`: try again later. */
+  fetchFailed(id: number, reason: 'compacted' | 'unavailable'): void;
+  status(): Status;
+  /** Cheap parts of `status`, without allocation. */
+  readonly term: Term;
+  readonly leader: NodeId;
+  readonly state: StateType;
+  readonly committed: LogIndex;
+  readonly applied: LogIndex;
+  readonly lastIndex: LogIndex;
+}

@@ -1,0 +1,19 @@
+/**
+ * raft-core: the Raft algorithm as a pure state machine, and the contracts around it.
+ * @packageDocumentation
+ */
+export * from './types.ts';
+export * from './message.ts';
+export * from './errors.ts';
+export * from './invariants.ts';
+export * from './outline.ts';
+export * from './entry-size.ts';
+export * from './checksum.ts';
+export * from './config.ts';
+export * from './core.ts';
+export * from './contracts/env.ts';
+export * from './contracts/storage.ts';
+export * from './contracts/engine.ts';
+export * from './contracts/ordered-store.ts';
+export * from './contracts/state-machine.ts';
+export * from './contracts/transport.ts';

@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run against the sources of every package: no build stands between a change and its test.
+const conditions = ['@balsa/source', 'node', 'import', 'module', 'default'];
+
+const project = (name: string, root: string) => ({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: { name, root, include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('raft-core', 'packages/raft-core'),
+      project('storage-kit', 'packages/storage-kit'),
+      project('raft-node', 'packages/raft-node'),
+      project('storage-sqlite', 'packages/storage-sqlite'),
+      project('transport-memory', 'packages/transport-memory'),
+      project('transport-tcp', 'packages/transport-tcp'),
+      project('kv', 'packages/kv'),
+      project('test-suite', 'test-suite'),
+      project('cli', 'tools/cli'),
+    ],
+  },
+});
