@@ -1,1 +1,10 @@
-export {};
+/**
+ * raft-node: the runtime that drives raft-core on a Storage, a StateMachine and a Transport.
+ * @packageDocumentation
+ */
+export * from './options.ts';
+export * from './status.ts';
+export * from './metrics.ts';
+export type { NodeEvents, NodeListener } from './events.ts';
+export * from './raft-node.ts';
+export { createNodeEnv } from './real-env.ts';

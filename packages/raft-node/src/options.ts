@@ -1,0 +1,236 @@
+/** What a node is started with, the default of everything that has one, and the bounds on everything that queues. */
+import {
+  assertSafeInteger,
+  BalsaError,
+  ReadOnlyOption,
+  type Engine,
+  type Env,
+  type NodeId,
+  type StateMachine,
+  type Transport,
+} from '@balsa/raft-core';
+
+/** A member of the cluster and where it listens. */
+export interface Member {
+  readonly id: NodeId;
+  /** In the transport's own form: `host:port`, a path, a key of a simulated network. */
+  readonly address: string;
+}
+
+/** Starts a new cluster. The same values go to every initial member. */
+export interface BootstrapOptions {
+  /** Sixteen hexadecimal digits. */
+  readonly clusterId: string;
+  /** The initial voters, this node among them. */
+  readonly members: readonly Member[];
+  /** Constant of the cluster: the largest entry in bytes, its envelope and overhead included. Default 8 MiB. */
+  readonly maxEntryBytes?: number;
+}
+
+/** Starts a member of an existing cluster on an empty store: it waits to be contacted by the leader. */
+export interface JoinOptions {
+  /** Sixteen hexadecimal digits. */
+  readonly clusterId: string;
+  /** As the cluster was bootstrapped with. Default 8 MiB. */
+  readonly maxEntryBytes?: number;
+}
+
+/** Bounds on what queues, waits or travels. At a bound the node pushes back with the code named. */
+export interface NodeLimits {
+  /** Proposals of this node that wait for their result (`OVERLOADED`). Default 4096. */
+  readonly maxPendingProposals: number;
+  /** Bytes of those proposals (`OVERLOADED`). Default 64 MiB. */
+  readonly maxPendingBytes: number;
+  /** Proposals given to the core, or forwarded, at once. Default 512. */
+  readonly maxProposalBatch: number;
+  /** Bytes given to the core, or forwarded, at once; a larger single proposal goes alone. Default 1 MiB. */
+  readonly maxProposalBatchBytes: number;
+  /** Reads of this node that wait (`OVERLOADED`). Default 4096. */
+  readonly maxReadsPending: number;
+  /** Bytes of entries in one append message. Default 1 MiB. */
+  readonly maxMessageBytes: number;
+  /** Append messages in flight to one peer. Default 256. */
+  readonly maxInflightMessages: number;
+  /** Bytes of entries in flight to one peer. Default 16 MiB. */
+  readonly maxInflightBytes: number;
+  /** Leader: bytes proposed and not yet committed (`PROPOSAL_DROPPED`). Default 64 MiB. */
+  readonly maxUncommittedBytes: number;
+  /** Bytes of committed entries handed to the state machine and not yet applied. Default 4 MiB. */
+  readonly maxApplyBytes: number;
+  /** Bytes of recent entries kept in memory. Default 16 MiB. */
+  readonly entryCacheBytes: number;
+  /** Snapshots that this node sends at the same time; further ones wait. Default 2. */
+  readonly maxSnapshotsSending: number;
+  /** A snapshot transfer without progress for this long is aborted, in milliseconds. Default 10 000. */
+  readonly snapshotStallMs: number;
+  /** Largest learner lag, in entries, at which `promote` is accepted. Default 1000. */
+  readonly maxPromoteLag: number;
+}
+
+export const defaultLimits: NodeLimits = Object.freeze({
+  maxPendingProposals: 4096,
+  maxPendingBytes: 64 * 1024 * 1024,
+  maxProposalBatch: 512,
+  maxProposalBatchBytes: 1024 * 1024,
+  maxReadsPending: 4096,
+  maxMessageBytes: 1024 * 1024,
+  maxInflightMessages: 256,
+  maxInflightBytes: 16 * 1024 * 1024,
+  maxUncommittedBytes: 64 * 1024 * 1024,
+  maxApplyBytes: 4 * 1024 * 1024,
+  entryCacheBytes: 16 * 1024 * 1024,
+  maxSnapshotsSending: 2,
+  snapshotStallMs: 10_000,
+  maxPromoteLag: 1000,
+});
+
+/** When the log is shortened, and how much of it stays for followers that are a little behind. */
+export interface CompactionOptions {
+  /** Look after this many applied entries. Default 1000. */
+  readonly checkEveryEntries: number;
+  /** Look after this many applied bytes. Default 8 MiB. */
+  readonly checkEveryBytes: number;
+  /** Applied entries that stay in the log, as far as `keepBytes` allows. Default 5000. */
+  readonly keepEntries: number;
+  /** Bytes of applied entries that stay in the log. Default 16 MiB. */
+  readonly keepBytes: number;
+  /** A recently active follower holds the log back up to this many bytes; a dead one never does. Default 64 MiB. */
+  readonly maxLogBytes: number;
+  /** Stored snapshots that stay. At least 1. Default 1. */
+  readonly snapshotsKept: number;
+  /** Milliseconds between slices of housekeeping in the store. Default 1000. */
+  readonly maintainEveryMs: number;
+}
+
+export const defaultCompaction: CompactionOptions = Object.freeze({
+  checkEveryEntries: 1000,
+  checkEveryBytes: 8 * 1024 * 1024,
+  keepEntries: 5000,
+  keepBytes: 16 * 1024 * 1024,
+  maxLogBytes: 64 * 1024 * 1024,
+  snapshotsKept: 1,
+  maintainEveryMs: 1000,
+});
+
+export interface RaftNodeOptions<R> {
+  /** This node's id. Never 0, never reused, not even after the member was removed. */
+  readonly id: NodeId;
+  /** Name of the Raft group within the engine and on the wire. Default `main`. */
+  readonly group?: string;
+  /** Opened by the caller. */
+  readonly engine: Engine;
+  /** Whether `stop` closes the engine too. Default false. */
+  readonly ownEngine?: boolean;
+  /** Opened and closed by the node. */
+  readonly stateMachine: StateMachine<R>;
+  /** Started and stopped by the node. */
+  readonly transport: Transport;
+  readonly env: Env;
+  /**
+   * Stamps an empty store as a founding member. A store that already carries the same identity simply
+   * continues, so a service may give it at every start. Another identity is `STORE_IDENTITY_MISMATCH`.
+   */
+  readonly bootstrap?: BootstrapOptions;
+  /** Stamps an empty store as a member that will be added to an existing cluster. */
+  readonly join?: JoinOptions;
+  /** Addresses known from configuration. They win over remembered ones; membership changes carry addresses too. */
+  readonly members?: readonly Member[];
+
+  /** Milliseconds of one tick. Default 100. */
+  readonly tickMs?: number;
+  /** Ticks of silence before a follower campaigns. Default 10. */
+  readonly electionTick?: number;
+  /** Ticks between heartbeats. Default 1. */
+  readonly heartbeatTick?: number;
+  /** Default true (thesis §9.6). */
+  readonly preVote?: boolean;
+  /** Default true (thesis §6.2). */
+  readonly checkQuorum?: boolean;
+  /** Default `Safe` (thesis §6.4). */
+  readonly readOnlyOption?: ReadOnlyOption;
+  /** Milliseconds that a call waits when it gives no `timeoutMs`. Default 10 000. */
+  readonly requestTimeoutMs?: number;
+  /**
+   * Milliseconds after which a commit index that no other write carried is written by itself. It may
+   * trail (paper Figure 2 does not persist it), so this only shortens a restart. Default 1000.
+   */
+  readonly commitFlushMs?: number;
+  readonly limits?: Partial<NodeLimits>;
+  readonly compaction?: Partial<CompactionOptions>;
+}
+
+/** Options with every default filled in. */
+export interface NodeSettings {
+  readonly id: NodeId;
+  readonly group: string;
+  readonly tickMs: number;
+  readonly electionTick: number;
+  readonly heartbeatTick: number;
+  readonly preVote: boolean;
+  readonly checkQuorum: boolean;
+  readonly readOnlyOption: ReadOnlyOption;
+  readonly requestTimeoutMs: number;
+  readonly commitFlushMs: number;
+  readonly limits: NodeLimits;
+  readonly compaction: CompactionOptions;
+}
+
+const hex64 = /^[0-9a-f]{16}$/;
+
+/** Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work. */
+export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
+  assertSafeInteger(options.id, 'id', 1);
+  const group = options.group ?? 'main';
+  if (group.length === 0 || group.length > 256) refuse('group', 'be 1 to 256 characters long', group);
+  if (options.bootstrap !== undefined && options.join !== undefined) {
+    refuse('join', 'not be given together with bootstrap: a node either founds a cluster or joins one', options.join);
+  }
+  checkBootstrap(options);
+  if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
+  for (const member of options.members ?? []) checkMember('members', member);
+  const limits = { ...defaultLimits, ...options.limits };
+  for (const [name, value] of Object.entries(limits)) assertSafeInteger(value as number, `limits.${name}`, 1);
+  const compaction = { ...defaultCompaction, ...options.compaction };
+  for (const [name, value] of Object.entries(compaction)) {
+    assertSafeInteger(value as number, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
+  }
+  return {
+    id: options.id,
+    group,
+    tickMs: assertSafeInteger(options.tickMs ?? 100, 'tickMs', 1),
+    electionTick: assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2),
+    heartbeatTick: assertSafeInteger(options.heartbeatTick ?? 1, 'heartbeatTick', 1),
+    preVote: options.preVote ?? true,
+    checkQuorum: options.checkQuorum ?? true,
+    readOnlyOption: options.readOnlyOption ?? ReadOnlyOption.Safe,
+    requestTimeoutMs: assertSafeInteger(options.requestTimeoutMs ?? 10_000, 'requestTimeoutMs', 1),
+    commitFlushMs: assertSafeInteger(options.commitFlushMs ?? 1000, 'commitFlushMs', 1),
+    limits,
+    compaction,
+  };
+}
+
+function checkBootstrap<R>(options: RaftNodeOptions<R>): void {
+  const bootstrap = options.bootstrap;
+  if (bootstrap === undefined) return;
+  checkClusterId('bootstrap.clusterId', bootstrap.clusterId);
+  const ids = bootstrap.members.map((member) => member.id);
+  for (const member of bootstrap.members) checkMember('bootstrap.members', member);
+  if (!ids.includes(options.id)) refuse('bootstrap.members', `contain this node, ${String(options.id)}`, ids);
+  if (new Set(ids).size !== ids.length) refuse('bootstrap.members', 'name each id once', ids);
+}
+
+function checkMember(field: string, member: Member): void {
+  assertSafeInteger(member.id, `${field}[].id`, 1);
+  if (member.address.length === 0 || member.address.length > 1024) {
+    refuse(`${field}[].address`, 'be 1 to 1024 characters long', member.address);
+  }
+}
+
+function checkClusterId(field: string, value: string): void {
+  if (!hex64.test(value)) refuse(field, 'be sixteen hexadecimal digits, lower case', value);
+}
+
+function refuse(field: string, must: string, value: unknown): never {
+  throw new BalsaError('INVALID_CONFIG', `${field} must ${must}, but is ${JSON.stringify(value)}`, { details: { field } });
+}
