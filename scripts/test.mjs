@@ -1,0 +1,38 @@
+/** Runs every test, and ends with one line that a machine can read. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { runNode } from './process.mjs';
+
+export async function test(args) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'balsa-test-'));
+  const summary = path.join(folder, 'summary.json');
+  try {
+    const code = await runNode(
+      [
+        'node_modules/vitest/vitest.mjs',
+        'run',
+        '--reporter=default',
+        '--reporter=./scripts/test-summary-reporter.mjs',
+        ...args,
+      ],
+      { env: { BALSA_TEST_SUMMARY: summary } },
+    );
+    return conclude(summary, code);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function conclude(file, code) {
+  let counts;
+  try {
+    counts = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    process.stdout.write('the test run ended before it could be counted\n');
+    return code || 1;
+  }
+  if (counts.skipped > 0) process.stdout.write(`${counts.skipped} skipped\n`);
+  process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);
+  return code || (counts.failed > 0 ? 1 : 0);
+}
