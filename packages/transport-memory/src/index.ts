@@ -1,1 +1,14 @@
-export {};
+/**
+ * A simulated network between nodes of one process, and an Env with virtual time to run it in.
+ * @packageDocumentation
+ */
+export { createVirtualEnv, type VirtualEnv, type VirtualEnvOptions } from './virtual-env.ts';
+export { createRandom, type RandomSource } from './random.ts';
+export {
+  createMemoryNetwork,
+  memoryAddress,
+  type Envelope,
+  type MemoryNetwork,
+  type MemoryNetworkOptions,
+  type NetworkCounts,
+} from './network.ts';
