@@ -56,8 +56,10 @@ export interface StorageState {
 export interface WriteBatch {
   /**
    * Contiguous and ascending, terms never falling. They replace the suffix from the first one's index.
-   * Refused: a gap after the last entry (`STORE_GAP`), a start below the first index
-   * (`STORE_BELOW_FIRST`), a single entry over `maxEntryBytes` (`STORE_ENTRY_TOO_LARGE`).
+   * Refused: a gap after the last entry or between two of the batch (`STORE_GAP`), a start below the
+   * first index (`STORE_BELOW_FIRST`), a term below that of the entry before it (`STORE_TERM_REGRESSION`),
+   * a single entry over `maxEntryBytes` (`STORE_ENTRY_TOO_LARGE`), a log that would end below the stored
+   * commit (`STORE_COMMIT_OUT_OF_RANGE`).
    */
   readonly entries?: readonly Entry[];
   /**
@@ -111,7 +113,7 @@ export interface SnapshotWriter {
    * differs, and the snapshot is aborted), makes everything durable, then makes it visible.
    */
   commit(expected?: Pick<StoredSnapshot, 'chunkCount' | 'bytes' | 'checksum'>): Promise<StoredSnapshot>;
-  /** Removes what was written. Idempotent; after `commit` a no-op. */
+  /** Removes what was written; later calls reject with `STORE_SNAPSHOT_ABORTED`. Idempotent; after `commit` a no-op. */
   abort(): Promise<void>;
 }
 
@@ -178,7 +180,10 @@ export interface Storage extends AsyncDisposable {
 
   /** Begins a snapshot of this node's own state machine. `metadata` describes exactly what the chunks hold. */
   createSnapshot(metadata: SnapshotMetadata): Promise<SnapshotWriter>;
-  /** Begins to receive a peer's snapshot. With the `id` of an unfinished one of this process's life it resumes it. */
+  /**
+   * Begins to receive a peer's snapshot. With the `id` of an unfinished one of this process's life it
+   * resumes it (`STORE_SNAPSHOT_NOT_FOUND` when there is none, `STORE_SNAPSHOT_INVALID` when the metadata differ).
+   */
   receiveSnapshot(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<SnapshotWriter>;
   /** `STORE_SNAPSHOT_NOT_FOUND` when there is none of that id. */
   openSnapshot(id: SnapshotId): Promise<SnapshotReader>;
