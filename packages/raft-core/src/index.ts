@@ -17,3 +17,13 @@ export * from './contracts/engine.ts';
 export * from './contracts/ordered-store.ts';
 export * from './contracts/state-machine.ts';
 export * from './contracts/transport.ts';
+export * from './conf-change/conf-change.ts';
+export { encodeEntry, decodeEntry, entryEncodedSize } from './codec/entry.ts';
+export { encodeMessage, decodeMessage, messageSize, maxDecodedEntries } from './codec/message.ts';
+export { encodeConfChange, decodeConfChange, type ConfChangeProfile } from './codec/conf-change.ts';
+export {
+  encodeConfState,
+  decodeConfState,
+  encodeSnapshotMetadata,
+  decodeSnapshotMetadata,
+} from './codec/snapshot.ts';

@@ -199,15 +199,24 @@ function finish(draft: Draft): ConfChangeOutcome {
 function checkInvariants(draft: Draft): void {
   const voter = (id: NodeId): boolean => draft.incoming.has(id) || draft.outgoing.has(id);
   for (const set of [draft.incoming, draft.outgoing, draft.learners, draft.learnersNext]) {
-    for (const id of set) invariant(draft.progress.has(id), 'conf change: every member has a progress', () => String(id));
+    for (const id of set)
+      invariant(draft.progress.has(id), 'conf change: every member has a progress', () => String(id));
   }
   for (const id of draft.learnersNext) {
-    invariant(draft.outgoing.has(id), 'conf change: a next learner votes in the outgoing half', () => String(id));
-    invariant(draft.progress.get(id)?.isLearner === false, 'conf change: a next learner is no learner yet', () => String(id));
+    invariant(draft.outgoing.has(id), 'conf change: a next learner votes in the outgoing half', () =>
+      String(id),
+    );
+    invariant(
+      draft.progress.get(id)?.isLearner === false,
+      'conf change: a next learner is no learner yet',
+      () => String(id),
+    );
   }
   for (const id of draft.learners) {
     invariant(!voter(id), 'conf change: learners do not vote', () => String(id));
-    invariant(draft.progress.get(id)?.isLearner === true, 'conf change: learners are marked so', () => String(id));
+    invariant(draft.progress.get(id)?.isLearner === true, 'conf change: learners are marked so', () =>
+      String(id),
+    );
   }
   if (draft.outgoing.size === 0) {
     invariant(draft.learnersNext.size === 0, 'conf change: next learners exist only in a joint config');

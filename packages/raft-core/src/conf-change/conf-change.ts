@@ -29,7 +29,9 @@ export function leaveJoint(change: ConfChangeV2): boolean {
  * when it was asked for, and when more than one member changes: steps of several members at once could
  * let two majorities decide apart (thesis §4.1).
  */
-export function enterJoint(change: ConfChangeV2): { readonly autoLeave: boolean; readonly joint: true } | undefined {
+export function enterJoint(
+  change: ConfChangeV2,
+): { readonly autoLeave: boolean; readonly joint: true } | undefined {
   if (change.transition === ConfChangeTransition.Auto && change.changes.length <= 1) return undefined;
   return { autoLeave: change.transition !== ConfChangeTransition.Explicit, joint: true };
 }
@@ -50,7 +52,10 @@ export function parseConfChanges(text: string): ConfChangeSingle[] {
       const type = letters.find(([letter]) => letter === token[0])?.[1];
       const nodeId = /^[0-9]+$/.test(token.slice(1)) ? Number(token.slice(1)) : NaN;
       if (type === undefined || !Number.isSafeInteger(nodeId)) {
-        throw new BalsaError('INVALID_ARGUMENT', `membership change must look like v1, l2, r3 or u4, but is '${token}'`);
+        throw new BalsaError(
+          'INVALID_ARGUMENT',
+          `membership change must look like v1, l2, r3 or u4, but is '${token}'`,
+        );
       }
       return { type, nodeId };
     });
@@ -59,6 +64,8 @@ export function parseConfChanges(text: string): ConfChangeSingle[] {
 /** The inverse of `parseConfChanges`. */
 export function formatConfChanges(changes: readonly ConfChangeSingle[]): string {
   return changes
-    .map((change) => `${letters.find(([, type]) => type === change.type)?.[0] ?? '?'}${String(change.nodeId)}`)
+    .map(
+      (change) => `${letters.find(([, type]) => type === change.type)?.[0] ?? '?'}${String(change.nodeId)}`,
+    )
     .join(' ');
 }

@@ -1,6 +1,12 @@
 /** Rebuilding a tracker from a stored membership. */
 import { ProgressTracker } from '../tracker/tracker.ts';
-import { ConfChangeType, type ConfChangeSingle, type ConfState, type LogIndex, type NodeId } from '../types.ts';
+import {
+  ConfChangeType,
+  type ConfChangeSingle,
+  type ConfState,
+  type LogIndex,
+  type NodeId,
+} from '../types.ts';
 import { Changer, type ConfChangeOutcome } from './changer.ts';
 
 function singles(type: ConfChangeType, ids: readonly NodeId[]): ConfChangeSingle[] {
@@ -12,7 +18,11 @@ function singles(type: ConfChangeType, ids: readonly NodeId[]): ConfChangeSingle
  * the old half member by member, then, when joint, the step into the joint configuration. Going through
  * the Changer means that no state is reached which a change could not reach.
  */
-export function restoreConf(lastIndex: LogIndex, tracker: ProgressTracker, confState: ConfState): ConfChangeOutcome {
+export function restoreConf(
+  lastIndex: LogIndex,
+  tracker: ProgressTracker,
+  confState: ConfState,
+): ConfChangeOutcome {
   const scratch = new ProgressTracker(tracker);
   const step = (change: (changer: Changer) => ConfChangeOutcome): void => {
     const outcome = change(new Changer({ tracker: scratch, lastIndex }));

@@ -9,7 +9,10 @@ export class JointConfig {
   readonly outgoing: MajorityConfig;
   readonly #ids: readonly NodeId[];
 
-  constructor(incoming: MajorityConfig = new MajorityConfig(), outgoing: MajorityConfig = new MajorityConfig()) {
+  constructor(
+    incoming: MajorityConfig = new MajorityConfig(),
+    outgoing: MajorityConfig = new MajorityConfig(),
+  ) {
     this.incoming = incoming;
     this.outgoing = outgoing;
     this.#ids = outgoing.size === 0 ? incoming.ids : sortedIds([...incoming.ids, ...outgoing.ids]);
@@ -35,11 +38,15 @@ export class JointConfig {
     const a = this.incoming.voteResult(votes);
     const b = this.outgoing.voteResult(votes);
     if (a === b) return a;
-    return a === VoteResult.VoteLost || b === VoteResult.VoteLost ? VoteResult.VoteLost : VoteResult.VotePending;
+    return a === VoteResult.VoteLost || b === VoteResult.VoteLost
+      ? VoteResult.VoteLost
+      : VoteResult.VotePending;
   }
 
   /** `(1 2)`, or `(1 2)&&(2 3)` when joint. */
   toString(): string {
-    return this.outgoing.size === 0 ? String(this.incoming) : `${String(this.incoming)}&&${String(this.outgoing)}`;
+    return this.outgoing.size === 0
+      ? String(this.incoming)
+      : `${String(this.incoming)}&&${String(this.outgoing)}`;
   }
 }

@@ -52,7 +52,8 @@ export class Inflights {
    */
   add(index: LogIndex, bytes: number): void {
     invariant(!this.full(), 'inflights: nothing is sent while the window is full');
-    if (this.#count === this.#index.length) this.#resize(Math.min(this.#size, Math.max(initialCapacity, this.#count * 2)));
+    if (this.#count === this.#index.length)
+      this.#resize(Math.min(this.#size, Math.max(initialCapacity, this.#count * 2)));
     let at = this.#start + this.#count;
     if (at >= this.#index.length) at -= this.#index.length;
     this.#index[at] = index;
