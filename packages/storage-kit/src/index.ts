@@ -1,1 +1,11 @@
-export {};
+/**
+ * What storage adapters that live on files share.
+ * @packageDocumentation
+ */
+export * from './file-system.ts';
+export * from './node-file-system.ts';
+export * from './durable.ts';
+export * from './watermark.ts';
+export { SnapshotDirectory, SnapshotFiles, groupHash, type DamagedSnapshot, type SnapshotDirectoryOptions } from './snapshot-files.ts';
+export { FileSnapshotReader } from './snapshot-reader.ts';
+export { FileSnapshotWriter } from './snapshot-writer.ts';
