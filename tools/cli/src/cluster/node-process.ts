@@ -1,0 +1,154 @@
+/** One `balsa serve` as a child process: start it, wait for it, stop it, kill it. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { openSync, closeSync } from 'node:fs';
+import { mkdir, rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CommandFailure } from '../messages.ts';
+import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
+import { isChildReport, type FailedReport } from '../serve/parent-link.ts';
+
+export interface NodeSpec {
+  readonly id: number;
+  readonly clusterId: string;
+  /** Data directory of the node. */
+  readonly directory: string;
+  /** Where its log lines go. */
+  readonly logFile: string;
+  readonly resp: HostPort;
+  readonly http: HostPort;
+  readonly raft: HostPort;
+  readonly members: readonly ClusterMember[];
+  readonly mode: 'bootstrap' | 'join';
+  /** Further arguments of `balsa serve`. */
+  readonly extra?: readonly string[];
+}
+
+export interface NodeExit {
+  /** Whether somebody here asked for it. */
+  readonly expected: boolean;
+  readonly text: string;
+  readonly failure: FailedReport | undefined;
+}
+
+const mainFile = fileURLToPath(new URL('../main.js', import.meta.url));
+/** A log file larger than this is put aside when the node starts; one old one is kept. In bytes. */
+const maxLogBytes = 16 * 1024 * 1024;
+
+function serveArguments(spec: NodeSpec): string[] {
+  return [
+    'serve',
+    ...['--id', String(spec.id)],
+    ...['--data', spec.directory],
+    ...['--raft', formatHostPort(spec.raft)],
+    ...['--resp', formatHostPort(spec.resp)],
+    ...['--http', formatHostPort(spec.http)],
+    ...['--cluster', spec.members.map(({ id, address }) => `${id}=${address}`).join(',')],
+    ...['--cluster-id', spec.clusterId],
+    `--${spec.mode}`,
+    ...(spec.extra ?? []),
+  ];
+}
+
+async function openLog(file: string): Promise<number> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size > maxLogBytes) await rename(file, `${file}.1`);
+  return openSync(file, 'a');
+}
+
+export class NodeProcess {
+  readonly spec: NodeSpec;
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly exited: Promise<NodeExit>;
+  readonly #child: ChildProcess;
+  readonly #ready: Promise<void>;
+  #failure: FailedReport | undefined;
+  #expected = false;
+  #running = true;
+
+  private constructor(spec: NodeSpec, child: ChildProcess) {
+    this.spec = spec;
+    this.#child = child;
+    this.exited = new Promise((resolve) => {
+      const end = (text: string): void => {
+        this.#running = false;
+        resolve({ expected: this.#expected, text, failure: this.#failure });
+      };
+      child.once('error', (error) => {
+        end(`cannot be started: ${error.message}`);
+      });
+      child.once('exit', (code, signal) => {
+        end(signal === null ? `ended with exit code ${code ?? 0}` : `was ended by ${signal}`);
+      });
+    });
+    this.#ready = new Promise((resolve) => {
+      child.on('message', (message) => {
+        if (!isChildReport(message)) return;
+        if (message.type === 'failed') this.#failure = message;
+        else resolve();
+      });
+    });
+  }
+
+  static async start(spec: NodeSpec): Promise<NodeProcess> {
+    const log = await openLog(spec.logFile);
+    try {
+      const child = fork(mainFile, serveArguments(spec), {
+        stdio: ['ignore', log, log, 'ipc'],
+        // A terminal's Ctrl-C goes to the parent alone, which stops its nodes in order.
+        detached: true,
+      });
+      return new NodeProcess(spec, child);
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  /** Resolves when the node serves; rejects with what it said when it ends before. */
+  async ready(): Promise<void> {
+    const exit = await Promise.race([this.#ready, this.exited]);
+    if (exit === undefined) return;
+    const { failure } = exit;
+    throw new CommandFailure(
+      failure === undefined
+        ? `Node ${this.spec.id} ${exit.text} before it was ready. Its log: ${this.spec.logFile}`
+        : `Node ${this.spec.id}: ${failure.message}`,
+      failure?.code === undefined ? {} : { code: failure.code as NonNullable<CommandFailure['code']> },
+    );
+  }
+
+  /** Asks it to stop, and kills it after `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#expected = true;
+    if (!this.#running) return;
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  /** SIGKILL, as a crash of the process would be. */
+  async kill(): Promise<void> {
+    this.#expected = true;
+    if (this.#running) this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  /** For the last moments of this process, when nothing can be waited for. */
+  killNow(): void {
+    this.#expected = true;
+    if (this.#running) this.#child.kill('SIGKILL');
+  }
+}
