@@ -1,16 +1,7 @@
 /** A map from bytes to bytes in key order, whose point-in-time copies cost nothing until the next change. */
+import { compareBytes } from '../bytes.ts';
 import type { KeyValue, RangeOptions } from '../contracts/ordered-store.ts';
 import { assertSafeInteger } from '../invariants.ts';
-
-/** Order of unsigned bytes, a prefix before what it is a prefix of. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
 
 type Pairs = readonly KeyValue[];
 

@@ -1,4 +1,5 @@
 /** An ordered store in memory, by the letter of contracts/ordered-store.ts. */
+import { compareBytes } from '../bytes.ts';
 import {
   maxKeyBytes,
   type KeyValue,
@@ -11,7 +12,7 @@ import {
 import { BalsaError } from '../errors.ts';
 import { assertSafeInteger } from '../invariants.ts';
 import type { LogIndex } from '../types.ts';
-import { ByteMap, compareBytes } from './byte-map.ts';
+import { ByteMap } from './byte-map.ts';
 import { copyBytes, type OrderedData } from './data.ts';
 import { Gate, type Life } from './gate.ts';
 
