@@ -1,0 +1,127 @@
+/**
+ * Who listens where, and which ids are used up.
+ *
+ * Kept in an ordered store of the node's own engine, because the log that told it gets compacted. A new
+ * member learns it from the snapshot it receives. Addresses from the configuration win over these.
+ */
+import type { NodeId, OrderedStore } from '@balsa/raft-core';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import type { Member } from './options.ts';
+
+/** Name of the ordered store, shared by all groups of an engine. */
+export const addressStoreName = 'balsa.members';
+
+const present = 1;
+const gone = 0;
+/** Members and removed ids of one group that are read in one page. */
+const pageSize = 1024;
+
+export class AddressBook {
+  readonly #store: OrderedStore;
+  readonly #prefix: Uint8Array;
+  readonly #configured = new Map<NodeId, string>();
+  readonly #recorded = new Map<NodeId, string>();
+  readonly #removed = new Set<NodeId>();
+  #joined = false;
+
+  constructor(store: OrderedStore, group: string, configured: readonly Member[]) {
+    this.#store = store;
+    // A length in front keeps groups apart even when one name begins with another.
+    this.#prefix = new ByteWriter().text(group).finish();
+    for (const member of configured) this.#configured.set(member.id, member.address);
+  }
+
+  async open(): Promise<void> {
+    await this.#store.open();
+    let gt: Uint8Array | undefined;
+    for (;;) {
+      const range = gt === undefined ? { gte: this.#prefix } : { gt };
+      const page = await this.#store.range({ ...range, lt: after(this.#prefix), limit: pageSize });
+      for (const { key, value } of page) this.#load(key, value);
+      gt = page.at(-1)?.key;
+      if (gt === undefined || page.length < pageSize) return;
+    }
+  }
+
+  /** Whether this group was started to join a cluster rather than to found one. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  address(id: NodeId): string | undefined {
+    return this.#configured.get(id) ?? this.#recorded.get(id);
+  }
+
+  wasRemoved(id: NodeId): boolean {
+    return this.#removed.has(id);
+  }
+
+  get removed(): NodeId[] {
+    return [...this.#removed].sort((a, b) => a - b);
+  }
+
+  /** Everything known, in order of id. */
+  get members(): Member[] {
+    const all = new Map([...this.#recorded, ...this.#configured]);
+    return [...all].map(([id, address]) => ({ id, address })).sort((a, b) => a.id - b.id);
+  }
+
+  /** Remembers an address until the next start only. Never replaces a better known one. */
+  hint(member: Member): boolean {
+    if (this.address(member.id) !== undefined) return false;
+    this.#configured.set(member.id, member.address);
+    return true;
+  }
+
+  /** Durable when it resolves. Repeating it is harmless. */
+  async record(members: readonly Member[], removed: readonly NodeId[]): Promise<void> {
+    const changes: [Uint8Array, Uint8Array][] = [];
+    for (const { id, address } of members) {
+      if (this.#recorded.get(id) === address && !this.#removed.has(id)) continue;
+      this.#recorded.set(id, address);
+      this.#removed.delete(id);
+      changes.push([this.#key(id), new ByteWriter().u8(present).text(address).finish()]);
+    }
+    for (const id of removed) {
+      if (this.#removed.has(id)) continue;
+      this.#removed.add(id);
+      this.#recorded.delete(id);
+      this.#configured.delete(id);
+      changes.push([this.#key(id), Uint8Array.of(gone)]);
+    }
+    await this.#write(changes);
+  }
+
+  async markJoined(): Promise<void> {
+    this.#joined = true;
+    await this.#write([[this.#key(0), Uint8Array.of(present)]]);
+  }
+
+  async #write(changes: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {
+    if (changes.length === 0) return;
+    await this.#store.write({ changes, appliedIndex: 0 });
+    await this.#store.sync();
+  }
+
+  #load(key: Uint8Array, value: Uint8Array): void {
+    const id = new ByteReader(key.subarray(this.#prefix.length), 'key of the address book').u64();
+    const reader = new ByteReader(value, 'address book');
+    const state = reader.u8();
+    if (id === 0) this.#joined = true;
+    else if (state === gone) this.#removed.add(id);
+    else this.#recorded.set(id, reader.text());
+  }
+
+  /** Id 0 is no member: its key holds the mark of a joined group. */
+  #key(id: NodeId): Uint8Array {
+    return new ByteWriter().raw(this.#prefix).u64(id).finish();
+  }
+}
+
+/** The least key above every key that begins with `prefix`, whose last byte is never 255 in UTF-8. */
+function after(prefix: Uint8Array): Uint8Array {
+  const bytes = prefix.slice();
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
+  return bytes;
+}
+

@@ -1,0 +1,166 @@
+/**
+ * The apply thread of the core: committed entries into the state machine, in order.
+ *
+ * Nothing behind a membership change goes to the state machine before its conf state is durable, so
+ * that after any crash the membership is never older than the state.
+ */
+import {
+  decodeConfChange,
+  EntryType,
+  entrySize,
+  toBalsaError,
+  type ConfState,
+  type ConfChange,
+  type Command,
+  type Entry,
+  type Env,
+  type IndexedConfState,
+  type LogIndex,
+  type Message,
+  type StateMachine,
+} from '@balsa/raft-core';
+import { payloadOf } from './envelope.ts';
+import type { AppliedHistory } from './history.ts';
+import type { MetricsRecorder } from './metrics.ts';
+
+export interface ApplyLoopOptions<R> {
+  readonly stateMachine: StateMachine<R>;
+  readonly env: Env;
+  readonly metrics: MetricsRecorder;
+  readonly history: AppliedHistory;
+  readonly applyConfChange: (change: ConfChange) => ConfState;
+  /** Resolves when addresses and conf state are durable. */
+  readonly recordConf: (change: ConfChange, confState: IndexedConfState) => Promise<void>;
+  /** An entry took effect; `result` for a command, `confState` for a membership change. */
+  readonly onEntry: (entry: Entry, result: R | undefined, confState: ConfState | undefined) => void;
+  /** The applied index grew. */
+  readonly onApplied: (applied: LogIndex, bytes: number) => void;
+  readonly deliver: (responses: readonly Message[]) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class ApplyLoop<R> {
+  readonly #options: ApplyLoopOptions<R>;
+  #messages: Message[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: ApplyLoopOptions<R>) {
+    this.#options = options;
+  }
+
+  /** MsgStorageApply messages that wait. */
+  get length(): number {
+    return this.#messages.length;
+  }
+
+  get applied(): LogIndex {
+    return this.#options.history.applied;
+  }
+
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Takes a MsgStorageApply. */
+  push(message: Message): void {
+    if (this.#closed) return;
+    this.#messages.push(message);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when nothing waits to be applied. Never rejects. */
+  async whenIdle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Lets the call in flight finish and applies nothing more. Never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#messages = [];
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    await Promise.resolve();
+    try {
+      while (!this.#closed && this.#messages.length > 0) {
+        const messages = this.#messages;
+        this.#messages = [];
+        await this.#apply(messages.flatMap((message) => message.entries));
+        // A node that is closing must not tell the core that it applied what it did not.
+        if (!this.#closed) this.#options.deliver(messages.flatMap((message) => message.responses));
+      }
+    } catch (error) {
+      this.#closed = true;
+      this.#messages = [];
+      this.#options.onError(error);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #apply(entries: readonly Entry[]): Promise<void> {
+    let start = 0;
+    while (start < entries.length && !this.#closed) {
+      let end = start;
+      while (end < entries.length && entries[end]?.type === EntryType.Normal) end++;
+      if (end > start) await this.#applyCommands(entries.slice(start, end));
+      const change = entries[end];
+      if (change !== undefined && !this.#closed) await this.#applyChange(change, end + 1 === entries.length);
+      start = end + 1;
+    }
+  }
+
+  async #applyCommands(entries: readonly Entry[]): Promise<void> {
+    const { history, metrics, env, onEntry, onApplied } = this.#options;
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    const commands: Command[] = [];
+    let bytes = 0;
+    for (const entry of entries) {
+      bytes += entrySize(entry);
+      // Empty: the no-op of a new leader (paper §8), or a membership change that was not possible.
+      if (entry.data.length === 0) continue;
+      commands.push({ index: entry.index, term: entry.term, data: payloadOf(entry.data, entry.index) });
+    }
+    const start = env.now();
+    const results = await this.#callStateMachine(commands, last.index);
+    metrics.observe('applyMs', env.now() - start);
+    metrics.add('entriesApplied', entries.length);
+    history.entriesApplied(entries, last.index);
+    let next = 0;
+    for (const entry of entries) {
+      onEntry(entry, entry.data.length === 0 ? undefined : results[next++], undefined);
+    }
+    onApplied(last.index, bytes);
+  }
+
+  async #applyChange(entry: Entry, isLast: boolean): Promise<void> {
+    const { history, metrics, applyConfChange, recordConf, onEntry, onApplied } = this.#options;
+    const change = decodeConfChange(entry.type, entry.data);
+    let confState: ConfState | undefined;
+    if (entry.index > history.confIndex) {
+      confState = applyConfChange(change);
+      const indexed = { index: entry.index, state: confState };
+      await recordConf(change, indexed);
+      history.confApplied(indexed);
+      metrics.add('confChanges');
+    }
+    history.entriesApplied([entry], entry.index);
+    // Else the next batch of commands carries the index to the state machine.
+    if (isLast && !this.#closed) await this.#callStateMachine([], entry.index);
+    onEntry(entry, undefined, confState ?? history.confState?.state);
+    onApplied(entry.index, entrySize(entry));
+  }
+
+  async #callStateMachine(commands: readonly Command[], appliedIndex: LogIndex): Promise<readonly R[]> {
+    try {
+      return await this.#options.stateMachine.apply({ commands, appliedIndex });
+    } catch (error) {
+      const range = commands[0] === undefined ? String(appliedIndex) : `${String(commands[0].index)} to ${String(appliedIndex)}`;
+      throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the state machine failed to apply index ${range}: ${String(error)}`);
+    }
+  }
+}
+

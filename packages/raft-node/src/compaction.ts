@@ -1,0 +1,168 @@
+/**
+ * When the log is shortened, and to where.
+ *
+ * Order, always: the state at index i is durable (a stored snapshot, or `sync()` >= i) and its conf state
+ * recorded; then entries up to at most i go; then old snapshots. A running transfer and recently active
+ * followers hold the log back within a byte budget; a dead follower never does.
+ */
+import {
+  StateType,
+  type Env,
+  type LogIndex,
+  type RaftCore,
+  type StateMachine,
+  type Storage,
+  type StorageStats,
+} from '@balsa/raft-core';
+import type { AppendQueue } from './append-queue.ts';
+import type { AppliedHistory } from './history.ts';
+import type { MetricsRecorder } from './metrics.ts';
+import type { CompactionOptions } from './options.ts';
+import type { SnapshotMaker } from './snapshot-maker.ts';
+
+export interface CompactorOptions {
+  readonly settings: CompactionOptions;
+  readonly storage: Storage;
+  readonly stateMachine: StateMachine;
+  readonly env: Env;
+  readonly metrics: MetricsRecorder;
+  readonly core: RaftCore;
+  readonly queue: AppendQueue;
+  readonly history: AppliedHistory;
+  readonly maker: SnapshotMaker;
+  /** No entry above it may go: transfers under way need what follows. Infinity when there is none. */
+  readonly pinned: () => LogIndex;
+  readonly firstIndex: LogIndex;
+  readonly onCompacted: (index: LogIndex) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+const noStats: StorageStats = {
+  entryCount: 0,
+  logBytes: 0,
+  snapshotCount: 0,
+  snapshotBytes: 0,
+  garbageBytes: 0,
+  lastSyncMs: 0,
+  writeCount: 0,
+};
+
+export class Compactor {
+  readonly #options: CompactorOptions;
+  #firstIndex: LogIndex;
+  #stats: StorageStats = noStats;
+  #entries = 0;
+  #bytes = 0;
+  #maintainedAt: number;
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: CompactorOptions) {
+    this.#options = options;
+    this.#firstIndex = options.firstIndex;
+    this.#maintainedAt = options.env.now();
+  }
+
+  get firstIndex(): LogIndex {
+    return this.#firstIndex;
+  }
+
+  /** As of the last look. */
+  get stats(): StorageStats {
+    return this.#stats;
+  }
+
+  onApplied(entries: number, bytes: number): void {
+    const { checkEveryEntries, checkEveryBytes } = this.#options.settings;
+    this.#entries += entries;
+    this.#bytes += bytes;
+    if (this.#entries < checkEveryEntries && this.#bytes < checkEveryBytes) return;
+    this.#start(() => this.#compact());
+  }
+
+  /** A snapshot became the base of the log. */
+  onInstalled(index: LogIndex): void {
+    this.#firstIndex = Math.max(this.#firstIndex, index + 1);
+    this.#start(() => this.#options.storage.pruneSnapshots(this.#options.settings.snapshotsKept));
+  }
+
+  /** Housekeeping in slices, between other work. */
+  tick(): void {
+    const now = this.#options.env.now();
+    if (now - this.#maintainedAt < this.#options.settings.maintainEveryMs) return;
+    this.#maintainedAt = now;
+    this.#start(async () => {
+      await this.#options.storage.maintain();
+      this.#stats = await this.#options.storage.stats();
+    });
+  }
+
+  /** Lets what is under way finish. Never rejects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  #start(work: () => Promise<void>): void {
+    if (this.#closed || this.#running !== undefined) return;
+    this.#running = this.#run(work);
+  }
+
+  async #run(work: () => Promise<void>): Promise<void> {
+    try {
+      await Promise.resolve();
+      await work();
+    } catch (error) {
+      if (!this.#closed) this.#options.onError(error);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #compact(): Promise<void> {
+    const { storage, history, queue, settings, onCompacted, metrics, pinned } = this.#options;
+    this.#entries = 0;
+    this.#bytes = 0;
+    this.#stats = await storage.stats();
+    const target = this.#target();
+    // Small steps cost as much as large ones.
+    if (target - this.#firstIndex + 1 < Math.max(1, Math.floor(settings.checkEveryEntries / 2))) return;
+    const durable = await this.#durableState(target);
+    if (queue.durableCommit < Math.min(target, durable)) await queue.flush();
+    const index = Math.min(target, durable, queue.durableCommit, history.applied, pinned());
+    if (this.#closed || index < this.#firstIndex) return;
+    await storage.compactTo(index);
+    this.#firstIndex = index + 1;
+    metrics.add('compactions');
+    onCompacted(index);
+    await storage.pruneSnapshots(settings.snapshotsKept);
+    this.#stats = await storage.stats();
+  }
+
+  /** Up to which index the state is durable, after making it so as far as `target` needs. */
+  async #durableState(target: LogIndex): Promise<LogIndex> {
+    const { stateMachine, storage, history, maker } = this.#options;
+    if (stateMachine.persistent) return await stateMachine.sync();
+    const stored = (await storage.listSnapshots()).find(({ metadata }) => metadata.index <= history.applied);
+    if (stored !== undefined && stored.metadata.index >= target) return stored.metadata.index;
+    return (await maker.make()).metadata.index;
+  }
+
+  #target(): LogIndex {
+    const { settings, core, history, pinned } = this.#options;
+    const applied = history.applied;
+    const { entryCount, logBytes } = this.#stats;
+    const entryBytes = Math.max(1, logBytes / Math.max(1, entryCount));
+    const keep = Math.min(settings.keepEntries, Math.floor(settings.keepBytes / entryBytes));
+    let target = applied - keep;
+    const floor = core.lastIndex - Math.floor(settings.maxLogBytes / entryBytes);
+    const status = core.status();
+    if (core.state === StateType.Leader) {
+      for (const peer of status.progress) {
+        if (peer.id === status.id || !peer.recentActive || peer.match === 0) continue;
+        target = Math.min(target, Math.max(peer.match, floor));
+      }
+    }
+    return Math.min(target, pinned());
+  }
+}
