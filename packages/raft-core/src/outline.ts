@@ -78,6 +78,18 @@ export class Outline {
     return this.#runs[this.#runAt(index)]?.term;
   }
 
+  /** The highest index at or below `upTo` whose term is at most `term`, with its term; undefined when it lies below the boundary. */
+  lastAtMost(term: Term, upTo: LogIndex): TermRun | undefined {
+    let index = Math.min(upTo, this.#lastIndex);
+    while (index > this.#boundary.index) {
+      const run = this.#runs[this.#runAt(index)];
+      if (run === undefined) break;
+      if (run.term <= term) return { index, term: run.term };
+      index = run.index - 1;
+    }
+    return index === this.#boundary.index && this.#boundary.term <= term ? this.#boundary : undefined;
+  }
+
   /** Whether a membership change lies in `(after, upTo]`. */
   hasConfChangeIn(after: LogIndex, upTo: LogIndex): boolean {
     return this.#confIndexes.some((i) => i > after && i <= upTo);

@@ -1,0 +1,37 @@
+/** What follows from entries or a snapshot being applied. */
+import { proposeAsLeader } from './proposal.ts';
+import { formatTrackerConfig } from './tracker/tracker.ts';
+import { isBalsaError } from './errors.ts';
+import type { Raft } from './raft.ts';
+import { EmptyBytes, Entry, EntryType, StateType, type LogIndex, type Snapshot } from './types.ts';
+
+/** Everything up to `index` is applied; `bytes` of it were handed out as entries. */
+export function appliedTo(raft: Raft, index: LogIndex, bytes: number): void {
+  const applied = Math.max(index, raft.log.applied);
+  raft.log.appliedTo(applied, bytes);
+  if (!raft.tracker.config.autoLeave || raft.state !== StateType.Leader || applied < raft.pendingConfIndex) return;
+  leaveJointConfig(raft);
+}
+
+/**
+ * Proposes to leave the joint configuration (thesis §4.3). Tried again whenever something is applied: the
+ * proposal may be dropped, or be lost with a leader; the empty change has no effect once the configuration is left.
+ */
+function leaveJointConfig(raft: Raft): void {
+  const config = formatTrackerConfig(raft.tracker.config);
+  try {
+    proposeAsLeader(raft, [new Entry(0, 0, EntryType.ConfChangeV2, EmptyBytes)]);
+  } catch (error) {
+    if (!isBalsaError(error, 'PROPOSAL_DROPPED')) throw error;
+    if (raft.debugOn) raft.debug(`not initiating automatic transition out of joint configuration ${config}: ${error.message}`);
+    return;
+  }
+  if (raft.infoOn) raft.info(`initiating automatic transition out of joint configuration ${config}`);
+}
+
+/** A received snapshot is installed in the log and restored into the state machine. */
+export function appliedSnapshot(raft: Raft, snapshot: Snapshot): void {
+  const { index } = snapshot.metadata;
+  raft.log.unstable.stableSnapshotTo(index);
+  appliedTo(raft, index, 0);
+}

@@ -1,0 +1,58 @@
+/** Bringing a member to life from what its store holds. */
+import { restoreConf } from './conf-change/restore.ts';
+import { validateConfig, type RaftConfig, type RaftInitialState } from './config.ts';
+import { BalsaError } from './errors.ts';
+import { switchToConfig } from './membership.ts';
+import { hex } from './names.ts';
+import { Raft } from './raft.ts';
+import { sameConfState } from './validate-message.ts';
+import { None } from './types.ts';
+
+/** A follower in the stored term. Throws `INVALID_CONFIG` for a configuration or a state that cannot be. */
+export function createRaft(config: RaftConfig, initial: RaftInitialState): Raft {
+  validateConfig(config);
+  const raft = new Raft(config, initial.outline);
+  const outcome = restoreConf(raft.log.lastIndex, raft.tracker, initial.confState);
+  const confState = switchToConfig(raft, outcome);
+  if (!sameConfState(confState, initial.confState)) {
+    throw new BalsaError('INVALID_CONFIG', 'the stored membership must be sorted and free of contradictions', {
+      details: { stored: initial.confState, restored: confState },
+    });
+  }
+  loadHardState(raft, initial);
+  loadApplied(raft, config.applied);
+  raft.becomeFollower(raft.term, None);
+  if (raft.infoOn) {
+    const { committed, applied, lastIndex, lastTerm } = raft.log;
+    const peers = raft.tracker.voterNodes().map(hex).join(',');
+    const log = `commit: ${String(committed)}, applied: ${String(applied)}, lastindex: ${String(lastIndex)}, lastterm: ${String(lastTerm)}`;
+    raft.info(`newRaft ${raft.name} [peers: [${peers}], term: ${String(raft.term)}, ${log}]`);
+  }
+  return raft;
+}
+
+function loadHardState(raft: Raft, initial: RaftInitialState): void {
+  const { term, vote, commit } = initial.hardState;
+  if (commit > raft.log.lastIndex) {
+    throw new BalsaError(
+      'INVALID_CONFIG',
+      `hardState.commit ${String(commit)} must be within the log, which ends at ${String(raft.log.lastIndex)}`,
+    );
+  }
+  raft.term = term;
+  raft.vote = vote;
+  // What is compacted was committed, even if the stored commit index trails.
+  raft.log.commitTo(commit);
+}
+
+function loadApplied(raft: Raft, applied: number): void {
+  if (applied === 0) return;
+  const { committed, applied: base } = raft.log;
+  if (applied < base || applied > committed) {
+    throw new BalsaError(
+      'INVALID_CONFIG',
+      `applied must be within [${String(base)}, ${String(committed)}], from the log's boundary to its commit index, but is ${String(applied)}`,
+    );
+  }
+  raft.log.appliedTo(applied, 0);
+}

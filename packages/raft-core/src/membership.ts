@@ -1,0 +1,47 @@
+/** Taking on a membership: when a change is applied, when a snapshot is restored, at start (thesis §4). */
+import { enterJoint, leaveJoint } from './conf-change/conf-change.ts';
+import { Changer, type ConfChangeOutcome } from './conf-change/changer.ts';
+import { None, StateType, type ConfChangeV2, type ConfState } from './types.ts';
+import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
+import { formatTrackerConfig } from './tracker/tracker.ts';
+import type { Raft } from './raft.ts';
+
+/** A committed change takes effect. Throws `CONF_CHANGE_INVALID`, with nothing changed. */
+export function applyConfChange(raft: Raft, change: ConfChangeV2): ConfState {
+  const changer = new Changer({ tracker: raft.tracker, lastIndex: raft.log.lastIndex });
+  const joint = enterJoint(change);
+  let outcome: ConfChangeOutcome;
+  if (leaveJoint(change)) outcome = changer.leaveJoint();
+  else if (joint !== undefined) outcome = changer.enterJoint(joint.autoLeave, change.changes);
+  else outcome = changer.simple(change.changes);
+  return switchToConfig(raft, outcome);
+}
+
+/** The new membership counts from here on. */
+export function switchToConfig(raft: Raft, outcome: ConfChangeOutcome): ConfState {
+  const { tracker } = raft;
+  for (const id of tracker.progress.keys()) if (!outcome.progress.has(id)) raft.fetches.forgetPeer(id);
+  tracker.config = outcome.config;
+  tracker.progress = outcome.progress;
+  if (raft.infoOn) raft.info(`${raft.name} switched to configuration ${formatTrackerConfig(tracker.config)}`);
+  const confState = tracker.confState();
+  const self = tracker.progress.get(raft.id);
+  raft.isLearner = self?.isLearner ?? false;
+  if ((self === undefined || self.isLearner) && raft.state === StateType.Leader) {
+    // A leader that is removed or demoted has done its part once the change is committed (thesis §4.2.2).
+    if (raft.config.stepDownOnRemoval) raft.becomeFollower(raft.term, None);
+    return confState;
+  }
+  if (raft.state !== StateType.Leader || confState.voters.length === 0) return confState;
+  if (maybeCommit(raft)) {
+    // A smaller quorum may have committed more.
+    broadcastAppend(raft);
+  } else {
+    // New members are probed at once rather than at the next heartbeat.
+    tracker.visit((id) => {
+      if (id !== raft.id) maybeSendAppend(raft, id, false);
+    });
+  }
+  if (raft.leadTransferee !== None && !tracker.config.voters.has(raft.leadTransferee)) raft.leadTransferee = None;
+  return confState;
+}

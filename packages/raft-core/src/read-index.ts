@@ -1,0 +1,56 @@
+/** The leader's side of linearizable reads (thesis §6.4). */
+import { ReadOnlyOption } from './config.ts';
+import { Message, MessageType } from './message.ts';
+import { maxPendingReads } from './read-only.ts';
+import { broadcastHeartbeatWith } from './replication.ts';
+import type { Raft } from './raft.ts';
+import { EmptyBytes, None, type LogIndex } from './types.ts';
+
+/** Takes a request, from this node or forwarded by a follower. */
+export function handleReadIndex(raft: Raft, request: Message): void {
+  if (raft.tracker.isSingleton()) {
+    // A quorum of one knows what is committed without asking.
+    answerRead(raft, request, raft.log.committed);
+    return;
+  }
+  if (!raft.committedInCurrentTerm()) {
+    if (raft.pendingReads.length < maxPendingReads) raft.pendingReads.push(request);
+    else raft.warn(`${raft.name} dropped a read: ${String(maxPendingReads)} wait for the first commit of term ${String(raft.term)}`);
+    return;
+  }
+  startRead(raft, request);
+}
+
+function startRead(raft: Raft, request: Message): void {
+  const index = raft.log.committed;
+  if (raft.config.readOnlyOption === ReadOnlyOption.LeaseBased) {
+    answerRead(raft, request, index);
+    return;
+  }
+  const context = raft.readOnly.add(request, index, raft.id);
+  if (context === undefined) raft.warn(`${raft.name} dropped a read: ${String(maxPendingReads)} wait for a quorum`);
+  else broadcastHeartbeatWith(raft, context);
+}
+
+/** The first entry of the term is committed: the reads that waited for it can start. */
+export function releasePendingReads(raft: Raft): void {
+  if (raft.pendingReads.length === 0 || !raft.committedInCurrentTerm()) return;
+  const requests = raft.pendingReads;
+  raft.pendingReads = [];
+  for (const request of requests) startRead(raft, request);
+}
+
+/** An echo from a peer may complete a quorum, for its request and all before it. */
+export function handleReadEcho(raft: Raft, message: Message): void {
+  if (raft.config.readOnlyOption !== ReadOnlyOption.Safe || message.context.length === 0) return;
+  if (!raft.readOnly.acknowledge(message.from, message.context)) return;
+  for (const read of raft.readOnly.release(raft.tracker.config.voters)) answerRead(raft, read.request, read.index);
+}
+
+function answerRead(raft: Raft, request: Message, index: LogIndex): void {
+  if (request.from === None || request.from === raft.id) {
+    raft.readStates.push({ index, context: request.entries[0]?.data ?? EmptyBytes });
+    return;
+  }
+  raft.send(new Message(MessageType.MsgReadIndexResp, { to: request.from, index, entries: request.entries }));
+}
