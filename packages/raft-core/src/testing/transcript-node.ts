@@ -1,0 +1,120 @@
+/** One node of a transcript: a core, its store, its work queues and an "appender" state machine. */
+import { decodeConfChange } from '../codec/conf-change.ts';
+import { defaultConfig, type RaftConfig, type RaftInitialState } from '../config.ts';
+import type { RaftCore } from '../core.ts';
+import { invariant } from '../invariants.ts';
+import type { Message } from '../message.ts';
+import {
+  EmptyHardState,
+  EntryType,
+  NoLimit,
+  type Entry,
+  type HardState,
+  type NodeId,
+  type Snapshot,
+} from '../types.ts';
+import type { TranscriptOutput } from './transcript-output.ts';
+import { TranscriptStorage } from './transcript-storage.ts';
+
+/** What the transcripts ask of a core beyond its public face. */
+export interface CoreUnderTest {
+  readonly core: RaftCore;
+  /** One line for each member, in order of id; empty when this node does not lead. */
+  progressText(): string;
+  setRandomizedElectionTimeout(ticks: number): void;
+}
+
+export type MakeCore = (config: RaftConfig, initial: RaftInitialState) => CoreUnderTest;
+
+/** What `add-nodes` may set. */
+export type NodeOptions = Partial<Omit<RaftConfig, 'id' | 'random' | 'logger' | 'peek'>>;
+
+/** The configuration of etcd's harness: short timeouts, every limit and every option off. */
+const stub: Omit<RaftConfig, 'id' | 'random' | 'logger' | 'peek'> = {
+  ...defaultConfig,
+  electionTick: 3,
+  heartbeatTick: 1,
+  maxSizePerMsg: NoLimit,
+  maxCommittedSizePerReady: 0,
+  maxUncommittedEntriesSize: 0,
+  maxInflightMsgs: 2 ** 31 - 1,
+  maxInflightBytes: 0,
+  checkQuorum: false,
+  preVote: false,
+  stepDownOnRemoval: false,
+  asyncStorageWrites: false,
+};
+
+export interface TranscriptNodeOptions {
+  readonly id: NodeId;
+  readonly start: Snapshot;
+  readonly options: NodeOptions;
+  readonly output: TranscriptOutput;
+  readonly random: () => number;
+  readonly makeCore: MakeCore;
+}
+
+export class TranscriptNode {
+  readonly id: NodeId;
+  readonly config: RaftConfig;
+  readonly storage: TranscriptStorage;
+  readonly appendWork: Message[] = [];
+  readonly applyWork: Message[] = [];
+  readonly #history: Snapshot[];
+  readonly #test: CoreUnderTest;
+
+  constructor({ id, start, options, output, random, makeCore }: TranscriptNodeOptions) {
+    this.id = id;
+    this.#history = [start];
+    this.storage = new TranscriptStorage(() => this.#history.at(-1));
+    if (start.metadata.index > 0) this.storage.install(start);
+    this.config = { ...stub, ...options, id, random, logger: output, peek: this.storage };
+    this.#test = makeCore(this.config, {
+      hardState: EmptyHardState,
+      confState: start.metadata.confState,
+      outline: this.storage.outline(),
+    });
+  }
+
+  get core(): RaftCore {
+    return this.#test.core;
+  }
+
+  get newestSnapshot(): Snapshot {
+    const snapshot = this.#history.at(-1);
+    invariant(snapshot !== undefined, 'transcript: the history starts with a snapshot');
+    return snapshot;
+  }
+
+  progressText(): string {
+    return this.#test.progressText();
+  }
+
+  setRandomizedElectionTimeout(ticks: number): void {
+    this.#test.setRandomizedElectionTimeout(ticks);
+  }
+
+  persist(hardState: HardState | undefined, entries: readonly Entry[], snapshot: Snapshot | undefined): void {
+    if (hardState !== undefined) this.storage.hardState = hardState;
+    this.storage.append(entries);
+    if (snapshot !== undefined && snapshot.metadata.index > 0) this.storage.install(snapshot);
+  }
+
+  /** Applies entries one by one, and takes a snapshot after each. */
+  apply(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const before = this.newestSnapshot;
+      let update = entry.data;
+      let confState = before.metadata.confState;
+      if (entry.type !== EntryType.Normal) {
+        const change = decodeConfChange(entry.type, entry.data);
+        update = change.context;
+        confState = this.core.applyConfChange(change);
+      }
+      const data = new Uint8Array(before.data.length + update.length);
+      data.set(before.data);
+      data.set(update, before.data.length);
+      this.#history.push({ data, metadata: { index: entry.index, term: entry.term, confState } });
+    }
+  }
+}
