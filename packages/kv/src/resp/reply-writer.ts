@@ -1,0 +1,115 @@
+import type { Proto, Reply } from './reply.ts';
+
+const initialBytes = 1024;
+const largestKept = 64 * 1024;
+
+/**
+ * Writes replies, one after another, into one growing buffer, so that the replies of a pipeline leave
+ * in one call to the socket.
+ */
+export class ReplyWriter {
+  #buffer: Buffer = Buffer.allocUnsafe(initialBytes);
+  #length = 0;
+
+  /** Bytes written and not yet taken. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Hands over what was written; the writer starts afresh and never touches it again. */
+  take(): Buffer {
+    const taken = this.#buffer.subarray(0, this.#length);
+    this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(this.#length, initialBytes), largestKept));
+    this.#length = 0;
+    return taken;
+  }
+
+  write(reply: Reply, proto: Proto): void {
+    switch (reply.kind) {
+      case 'simple':
+        return this.#line('+', oneLine(reply.text));
+      case 'error':
+        return this.#line('-', oneLine(reply.text));
+      case 'integer':
+        return this.#line(':', String(reply.value));
+      case 'bulk':
+        return this.#bulk('$', reply.bytes);
+      case 'null':
+        return this.#ascii(proto === 3 ? '_\r\n' : '$-1\r\n');
+      case 'double':
+        return proto === 3
+          ? this.#line(',', doubleText(reply.value))
+          : this.#bulk('$', Buffer.from(doubleText(reply.value)));
+      case 'boolean':
+        return proto === 3 ? this.#line('#', reply.value ? 't' : 'f') : this.#line(':', reply.value ? '1' : '0');
+      case 'verbatim':
+        return proto === 3
+          ? this.#bulk('=', Buffer.from(`txt:${reply.text}`))
+          : this.#bulk('$', Buffer.from(reply.text));
+      case 'map': {
+        const count = reply.entries.length;
+        this.#line(proto === 3 ? '%' : '*', String(proto === 3 ? count : count * 2));
+        for (const [key, value] of reply.entries) {
+          this.write(key, proto);
+          this.write(value, proto);
+        }
+        return;
+      }
+      case 'array':
+      case 'set':
+      case 'push': {
+        const mark = proto === 2 || reply.kind === 'array' ? '*' : reply.kind === 'set' ? '~' : '>';
+        this.#line(mark, String(reply.items.length));
+        for (const item of reply.items) this.write(item, proto);
+        return;
+      }
+    }
+  }
+
+  #line(mark: string, text: string): void {
+    const bytes = Buffer.byteLength(text) + 3;
+    this.#reserve(bytes);
+    this.#length += this.#buffer.write(mark, this.#length, 'latin1');
+    this.#length += this.#buffer.write(text, this.#length, 'utf8');
+    this.#length += this.#buffer.write('\r\n', this.#length, 'latin1');
+  }
+
+  #bulk(mark: string, bytes: Uint8Array): void {
+    this.#ascii(`${mark}${String(bytes.length)}\r\n`);
+    this.#reserve(bytes.length + 2);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#ascii('\r\n');
+  }
+
+  #ascii(text: string): void {
+    this.#reserve(text.length);
+    this.#length += this.#buffer.write(text, this.#length, 'latin1');
+  }
+
+  #reserve(bytes: number): void {
+    const wanted = this.#length + bytes;
+    if (wanted <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(wanted, this.#buffer.length * 2));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    this.#buffer = grown;
+  }
+}
+
+/** One reply as bytes of its own. */
+export function encodeReply(reply: Reply, proto: Proto): Buffer {
+  const writer = new ReplyWriter();
+  writer.write(reply, proto);
+  return writer.take();
+}
+
+/** A line of the protocol ends at the first line break, so there is none inside one (Redis writes spaces, too). */
+function oneLine(text: string): string {
+  return /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text;
+}
+
+function doubleText(value: number): string {
+  if (Number.isNaN(value)) return 'nan';
+  if (value === Infinity) return 'inf';
+  return value === -Infinity ? '-inf' : String(value);
+}
