@@ -8,7 +8,7 @@ import type { NodeId, OrderedStore } from '@balsa/raft-core';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import type { Member } from './options.ts';
 
-/** Name of the ordered store, shared by all groups of an engine. */
+/** Name of the ordered store of group `main`; other groups append theirs. */
 export const addressStoreName = 'balsa.members';
 
 const present = 1;
@@ -95,6 +95,10 @@ export class AddressBook {
   async markJoined(): Promise<void> {
     this.#joined = true;
     await this.#write([[this.#key(0), Uint8Array.of(present)]]);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
   }
 
   async #write(changes: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {

@@ -120,7 +120,7 @@ export class Compactor {
   }
 
   async #compact(): Promise<void> {
-    const { storage, history, queue, settings, onCompacted, metrics, pinned } = this.#options;
+    const { storage, history, core, queue, settings, onCompacted, metrics, pinned } = this.#options;
     this.#entries = 0;
     this.#bytes = 0;
     this.#stats = await storage.stats();
@@ -129,7 +129,7 @@ export class Compactor {
     if (target - this.#firstIndex + 1 < Math.max(1, Math.floor(settings.checkEveryEntries / 2))) return;
     const durable = await this.#durableState(target);
     if (queue.durableCommit < Math.min(target, durable)) await queue.flush();
-    const index = Math.min(target, durable, queue.durableCommit, history.applied, pinned());
+    const index = Math.min(target, durable, queue.durableCommit, core.applied, history.applied, pinned());
     if (this.#closed || index < this.#firstIndex) return;
     await storage.compactTo(index);
     this.#firstIndex = index + 1;

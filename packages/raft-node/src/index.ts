@@ -5,6 +5,7 @@
 export * from './options.ts';
 export * from './status.ts';
 export * from './metrics.ts';
+export type { CallOptions } from './call.ts';
 export type { NodeEvents, NodeListener } from './events.ts';
 export * from './raft-node.ts';
 export { createNodeEnv } from './real-env.ts';

@@ -150,6 +150,10 @@ export interface RaftNodeOptions<R> {
   readonly readOnlyOption?: ReadOnlyOption;
   /** Milliseconds that a call waits when it gives no `timeoutMs`. Default 10 000. */
   readonly requestTimeoutMs?: number;
+  /** Milliseconds that a proposal waits for a leader to become known (`NOT_LEADER`). Default: three election timeouts. */
+  readonly leaderWaitMs?: number;
+  /** Milliseconds after which `stop` no longer waits for what does not end. Default 10 000. */
+  readonly stopTimeoutMs?: number;
   /**
    * Milliseconds after which a commit index that no other write carried is written by itself. It may
    * trail (paper Figure 2 does not persist it), so this only shortens a restart. Default 1000.
@@ -170,6 +174,8 @@ export interface NodeSettings {
   readonly checkQuorum: boolean;
   readonly readOnlyOption: ReadOnlyOption;
   readonly requestTimeoutMs: number;
+  readonly leaderWaitMs: number;
+  readonly stopTimeoutMs: number;
   readonly commitFlushMs: number;
   readonly limits: NodeLimits;
   readonly compaction: CompactionOptions;
@@ -194,16 +200,20 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
   for (const [name, value] of Object.entries(compaction)) {
     assertSafeInteger(value as number, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
   }
+  const tickMs = assertSafeInteger(options.tickMs ?? 100, 'tickMs', 1);
+  const electionTick = assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2);
   return {
     id: options.id,
     group,
-    tickMs: assertSafeInteger(options.tickMs ?? 100, 'tickMs', 1),
-    electionTick: assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2),
+    tickMs,
+    electionTick,
     heartbeatTick: assertSafeInteger(options.heartbeatTick ?? 1, 'heartbeatTick', 1),
     preVote: options.preVote ?? true,
     checkQuorum: options.checkQuorum ?? true,
     readOnlyOption: options.readOnlyOption ?? ReadOnlyOption.Safe,
     requestTimeoutMs: assertSafeInteger(options.requestTimeoutMs ?? 10_000, 'requestTimeoutMs', 1),
+    leaderWaitMs: assertSafeInteger(options.leaderWaitMs ?? 3 * electionTick * tickMs, 'leaderWaitMs', 1),
+    stopTimeoutMs: assertSafeInteger(options.stopTimeoutMs ?? 10_000, 'stopTimeoutMs', 1),
     commitFlushMs: assertSafeInteger(options.commitFlushMs ?? 1000, 'commitFlushMs', 1),
     limits,
     compaction,

@@ -1,17 +1,24 @@
 /** RaftNode: the facade that users hold. Everything behind it lives in the small files beside it. */
-import type { BalsaError, ConfState, LogIndex, NodeId } from '@balsa/raft-core';
+import {
+  BalsaError,
+  ConfChangeType,
+  LogLevel,
+  StateType,
+  type ConfState,
+  type LogIndex,
+  type NodeId,
+  type PeerProgress,
+} from '@balsa/raft-core';
+import type { CallOptions } from './call.ts';
+import { encodeConfContext } from './conf-context.ts';
+import { metricsOf, statusOf } from './describe.ts';
+import { encodeEnvelope } from './envelope.ts';
 import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
-import type { Member, RaftNodeOptions } from './options.ts';
+import { resolveOptions, type Member, type RaftNodeOptions } from './options.ts';
+import { recover } from './recover.ts';
+import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
-
-/** How long a call may wait. */
-export interface CallOptions {
-  /** Rejects with `ABORTED` when it fires; a proposal that has left may still take effect. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds. Default: `requestTimeoutMs` of the node. */
-  readonly timeoutMs?: number;
-}
 
 /** One step of a membership change. An address is needed for a node that is new to the cluster. */
 export interface MembershipChange {
@@ -25,14 +32,24 @@ export interface StopOptions {
   readonly transferLeadership?: boolean;
 }
 
-const todo = (): never => {
-  throw new Error('under construction');
-};
+const changeTypes = {
+  addVoter: ConfChangeType.AddNode,
+  addLearner: ConfChangeType.AddLearnerNode,
+  remove: ConfChangeType.RemoveNode,
+} as const;
 
 /** One member of one Raft group. */
 export class RaftNode<R> implements AsyncDisposable {
-  /** Undefined after `stop`; the error when the node stopped by itself. Never rejects. */
-  readonly stopped: Promise<BalsaError | undefined> = Promise.resolve(undefined);
+  /** Resolves when the node has stopped, with the error when it did so by itself. Never rejects. */
+  readonly stopped: Promise<BalsaError | undefined>;
+  readonly #options: RaftNodeOptions<R>;
+  readonly #runtime: Runtime<R>;
+
+  private constructor(options: RaftNodeOptions<R>, runtime: Runtime<R>) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.stopped = runtime.stopped;
+  }
 
   /**
    * Opens the group and the state machine, finishes what a crash left, joins the network and begins to tick.
@@ -42,8 +59,21 @@ export class RaftNode<R> implements AsyncDisposable {
    * `STATE_BEHIND_LOG` when log and state machine do not belong together; and with what the store,
    * the state machine and the transport report.
    */
-  static start<R>(_options: RaftNodeOptions<R>): Promise<RaftNode<R>> {
-    return todo();
+  static async start<R>(options: RaftNodeOptions<R>): Promise<RaftNode<R>> {
+    const settings = resolveOptions(options);
+    const recovered = await recover(options, settings);
+    const runtime = new Runtime<R>(options, settings, recovered);
+    try {
+      await runtime.start();
+    } catch (error) {
+      await runtime.close(undefined);
+      throw error;
+    }
+    return new RaftNode<R>(options, runtime);
+  }
+
+  get id(): NodeId {
+    return this.#runtime.settings.id;
   }
 
   /**
@@ -54,8 +84,12 @@ export class RaftNode<R> implements AsyncDisposable {
    * leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
    * Unknown: `UNKNOWN_OUTCOME`, `ABORTED`. Never sent again by itself.
    */
-  propose(_data: Uint8Array, _options?: CallOptions): Promise<R> {
-    return todo();
+  async propose(data: Uint8Array, options?: CallOptions): Promise<R> {
+    this.#checkRunning();
+    const { proposals, incarnation } = this.#runtime;
+    const outcome = await proposals.submit((counter) => ({ kind: 'command', data: encodeEnvelope(incarnation, counter, data) }), options);
+    if (outcome.kind !== 'command') throw new BalsaError('INVARIANT_BROKEN', 'a command ended as a membership change');
+    return outcome.result;
   }
 
   /**
@@ -63,63 +97,114 @@ export class RaftNode<R> implements AsyncDisposable {
    * committed when the call was made, so that reading it now is linearizable (thesis §6.4). Works on
    * followers and learners. Rejects with `TIMEOUT`, `OVERLOADED`, `ABORTED` or `STOPPED`.
    */
-  read(_options?: CallOptions): Promise<LogIndex> {
-    return todo();
+  async read(options?: CallOptions): Promise<LogIndex> {
+    this.#checkRunning();
+    return await this.#runtime.reads.read(options);
   }
 
   /** Adds a member that receives the log and does not vote. Ids of removed members are refused (`CONF_CHANGE_INVALID`). */
-  addLearner(_member: Member, _options?: CallOptions): Promise<ConfState> {
-    return todo();
+  addLearner(member: Member, options?: CallOptions): Promise<ConfState> {
+    return this.changeMembership([{ type: 'addLearner', id: member.id, address: member.address }], options);
   }
 
   /** Makes a learner a voter. Refused with `CONF_CHANGE_INVALID` while it lags more than `limits.maxPromoteLag` entries. */
-  promote(_id: NodeId, _options?: CallOptions): Promise<ConfState> {
-    return todo();
+  promote(id: NodeId, options?: CallOptions): Promise<ConfState> {
+    return this.changeMembership([{ type: 'addVoter', id }], options);
   }
 
-  removeMember(_id: NodeId, _options?: CallOptions): Promise<ConfState> {
-    return todo();
+  /** For good: the id is used up. A leader that removes itself steps down. */
+  removeMember(id: NodeId, options?: CallOptions): Promise<ConfState> {
+    return this.changeMembership([{ type: 'remove', id }], options);
   }
 
   /**
    * Several changes as one, through a joint configuration where needed (thesis §4.3). Resolves with the
    * new membership when it is applied on this node and the joint configuration, if any, is left.
-   * Errors as `propose`, and `CONF_CHANGE_INVALID`.
+   * Forwarded by a follower. Errors as `propose`, and `CONF_CHANGE_INVALID`.
    */
-  changeMembership(_changes: readonly MembershipChange[], _options?: CallOptions): Promise<ConfState> {
-    return todo();
+  async changeMembership(changes: readonly MembershipChange[], options?: CallOptions): Promise<ConfState> {
+    this.#checkRunning();
+    const { proposals, incarnation, jointWaiters, settings } = this.#runtime;
+    const members = changes.flatMap(({ id, address }) => (address === undefined ? [] : [{ id, address }]));
+    const outcome = await proposals.submit(
+      (counter) => ({
+        kind: 'change',
+        changes: changes.map(({ type, id }) => ({ type: changeTypes[type], nodeId: id })),
+        context: encodeConfContext({ incarnation, counter, members }),
+      }),
+      options,
+    );
+    if (outcome.kind !== 'change') throw new BalsaError('INVARIANT_BROKEN', 'a membership change ended as a command');
+    if (outcome.confState.votersOutgoing.length === 0) return outcome.confState;
+    const late = (): BalsaError => new BalsaError('UNKNOWN_OUTCOME', 'the change took effect, but the joint configuration was not left in time');
+    return await jointWaiters.wait(options?.timeoutMs ?? settings.requestTimeoutMs, late);
   }
 
   /**
    * Hands leadership to `to`, or to the most up-to-date voter. Resolves with the new leader.
-   * `NOT_LEADER` on a follower; `TIMEOUT` when it did not happen within an election timeout.
+   * `NOT_LEADER` on a follower or when there is nobody to hand over to; `TIMEOUT` when it did not happen
+   * within two election timeouts.
    */
-  transferLeadership(_to?: NodeId): Promise<NodeId> {
-    return todo();
+  async transferLeadership(to?: NodeId): Promise<NodeId> {
+    this.#checkRunning();
+    const runtime = this.#runtime;
+    const { core, settings, transfers } = runtime;
+    if (core.state !== StateType.Leader) {
+      throw new BalsaError('NOT_LEADER', `node ${String(settings.id)} is not the leader`, { details: { leader: core.leader } });
+    }
+    const target = to ?? successor(core.status().progress, settings.id);
+    if (target === undefined) throw new BalsaError('NOT_LEADER', 'there is no other voter to hand leadership to');
+    if (target === settings.id) return target;
+    const timeoutMs = 2 * settings.electionTick * settings.tickMs;
+    const done = transfers.wait(timeoutMs, () => new BalsaError('TIMEOUT', `leadership did not move to node ${String(target)} in time`));
+    runtime.input(() => core.transferLeader(target));
+    return await done;
   }
 
   status(): NodeStatus {
-    return todo();
+    return statusOf(this.#runtime, this.#options.transport.stats().connectedPeers);
   }
 
   metrics(): NodeMetrics {
-    return todo();
+    return metricsOf(this.#runtime, this.#options.transport.stats().connectedPeers.length);
   }
 
   /** Returns the function that removes the listener. Listeners are called in the node's own turn and must be quick. */
-  on<K extends keyof NodeEvents>(_event: K, _listener: NodeListener<K>): () => void {
-    return todo();
+  on<K extends keyof NodeEvents>(event: K, listener: NodeListener<K>): () => void {
+    return this.#runtime.events.on(event, listener);
   }
 
   /**
-   * Idempotent. Rejects what is pending, lets what is being written finish, and closes transport, state
-   * machine and storage group (and the engine with `ownEngine`).
+   * Idempotent, and never rejects. Rejects what is pending, lets what is being written finish, and closes
+   * transport, state machine and storage group (and the engine with `ownEngine`), within `stopTimeoutMs`.
    */
-  stop(_options?: StopOptions): Promise<void> {
-    return todo();
+  async stop(options: StopOptions = {}): Promise<void> {
+    const { core, env, running } = this.#runtime;
+    if (options.transferLeadership === true && running && core.state === StateType.Leader) {
+      try {
+        await this.transferLeadership();
+      } catch (error) {
+        env.log.log(LogLevel.Warn, `stopping without a handover of leadership: ${String(error)}`, { error });
+      }
+    }
+    await this.#runtime.close(undefined);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+
+  #checkRunning(): void {
+    if (!this.#runtime.running) throw new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
+  }
+}
+
+/** The voter with the most of the log, among those heard of lately. */
+function successor(progress: readonly PeerProgress[], self: NodeId): NodeId | undefined {
+  let best: PeerProgress | undefined;
+  for (const peer of progress) {
+    if (peer.id === self || peer.learner || !peer.recentActive) continue;
+    if (best === undefined || peer.match > best.match) best = peer;
+  }
+  return best?.id;
 }

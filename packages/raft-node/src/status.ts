@@ -1,5 +1,5 @@
 /** What a node says about itself. */
-import type { ConfState, LogIndex, NodeId, Term } from '@balsa/raft-core';
+import type { ConfState, LogIndex, NodeId, StateType, Term } from '@balsa/raft-core';
 
 export type NodeRole = 'follower' | 'candidate' | 'leader' | 'preCandidate';
 
@@ -55,11 +55,13 @@ export interface NodeStatus {
   readonly lastIndex: LogIndex;
   readonly confState: ConfState;
   readonly members: readonly MemberStatus[];
+  /** Peers that the transport has a connection to. */
+  readonly connectedPeers: readonly NodeId[];
   /** Leader only, else empty. */
   readonly progress: readonly PeerStatus[];
   /** As of the last look at the store, at most a few seconds old. */
   readonly log: { readonly entries: number; readonly bytes: number; readonly garbageBytes: number };
-  readonly snapshots: { readonly count: number; readonly bytes: number; readonly newestIndex: LogIndex };
+  readonly snapshots: { readonly count: number; readonly bytes: number };
   readonly snapshotProgress: readonly SnapshotProgress[];
   readonly pending: {
     readonly proposals: number;
@@ -70,4 +72,11 @@ export interface NodeStatus {
   };
   /** Whether this node can serve: it runs, knows a leader and has restored what it must. `reason` is empty when ok. */
   readonly ready: { readonly ok: boolean; readonly reason: string };
+}
+
+const roles: readonly NodeRole[] = ['follower', 'candidate', 'leader', 'preCandidate'];
+
+/** The word for a state of the core. */
+export function roleOf(state: StateType): NodeRole {
+  return roles[state] ?? 'follower';
 }

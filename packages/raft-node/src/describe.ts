@@ -1,0 +1,89 @@
+/** Status and gauges of a running node, gathered from its parts. */
+import type { PeerProgress } from '@balsa/raft-core';
+import { membersOf } from './membership.ts';
+import type { NodeMetrics } from './metrics.ts';
+import type { Runtime } from './runtime.ts';
+import { roleOf, type NodeStatus, type PeerStatus, type SnapshotProgress } from './status.ts';
+
+const progressStates = ['probe', 'replicate', 'snapshot'] as const;
+
+export function statusOf<R>(runtime: Runtime<R>, connectedPeers: readonly number[]): NodeStatus {
+  const { core, settings, book, compactor, proposals, reads, queue, apply } = runtime;
+  const status = core.status();
+  const stats = compactor.stats;
+  return {
+    id: settings.id,
+    group: settings.group,
+    clusterId: runtime.identity.clusterId,
+    role: roleOf(status.state),
+    learner: status.confState.learners.includes(settings.id),
+    term: status.term,
+    vote: status.vote,
+    leader: status.leader === 0 ? undefined : status.leader,
+    leaderAddress: status.leader === 0 ? undefined : book.address(status.leader),
+    commit: status.commit,
+    applied: runtime.history.applied,
+    firstIndex: compactor.firstIndex,
+    lastIndex: status.lastIndex,
+    confState: status.confState,
+    members: membersOf(status.confState, book),
+    connectedPeers,
+    progress: status.progress.map((peer) => peerStatus(peer, status.lastIndex)),
+    log: { entries: status.lastIndex - compactor.firstIndex + 1, bytes: stats.logBytes, garbageBytes: stats.garbageBytes },
+    snapshots: { count: stats.snapshotCount, bytes: stats.snapshotBytes },
+    snapshotProgress: snapshotProgress(runtime),
+    pending: {
+      proposals: proposals.pending,
+      proposalBytes: proposals.pendingBytes,
+      reads: reads.pending,
+      writes: queue.length,
+      applies: apply.length,
+    },
+    ready: readiness(runtime),
+  };
+}
+
+export function metricsOf<R>(runtime: Runtime<R>, connectedPeers: number): NodeMetrics {
+  const { core, compactor, proposals, reads, history } = runtime;
+  return runtime.metrics.snapshot({
+    term: core.term,
+    isLeader: core.leader === runtime.settings.id ? 1 : 0,
+    hasLeader: core.leader === 0 ? 0 : 1,
+    commitIndex: core.committed,
+    appliedIndex: history.applied,
+    firstIndex: compactor.firstIndex,
+    lastIndex: core.lastIndex,
+    pendingProposals: proposals.pending,
+    pendingProposalBytes: proposals.pendingBytes,
+    pendingReads: reads.pending,
+    logBytes: compactor.stats.logBytes,
+    snapshotBytes: compactor.stats.snapshotBytes,
+    connectedPeers,
+  });
+}
+
+function peerStatus(peer: PeerProgress, lastIndex: number): PeerStatus {
+  return {
+    id: peer.id,
+    match: peer.match,
+    next: peer.next,
+    state: progressStates[peer.state],
+    learner: peer.learner,
+    recentActive: peer.recentActive,
+    paused: peer.paused,
+    lag: Math.max(0, lastIndex - peer.match),
+  };
+}
+
+function snapshotProgress<R>(runtime: Runtime<R>): SnapshotProgress[] {
+  const one = [runtime.maker.progress, runtime.incoming.progress, runtime.restoring];
+  return [...one.filter((progress) => progress !== undefined), ...runtime.out.progress];
+}
+
+function readiness<R>(runtime: Runtime<R>): NodeStatus['ready'] {
+  const no = (reason: string): NodeStatus['ready'] => ({ ok: false, reason });
+  if (!runtime.running) return no('the node is stopped');
+  if (runtime.restoring !== undefined) return no('a snapshot is being restored');
+  if (runtime.core.leader === 0) return no('no leader is known');
+  return { ok: true, reason: '' };
+}

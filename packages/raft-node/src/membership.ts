@@ -1,0 +1,70 @@
+/** Membership changes: what they say, and which of them a leader must not propose. */
+import {
+  BalsaError,
+  ConfChangeType,
+  type ConfChange,
+  type ConfChangeSingle,
+  type ConfState,
+  type NodeId,
+  type Status,
+} from '@balsa/raft-core';
+import type { AddressBook } from './address-book.ts';
+import { decodeConfContext } from './conf-context.ts';
+import type { ProposalBody } from './forwarding.ts';
+import type { MemberStatus } from './status.ts';
+
+export function allIds(confState: ConfState): Set<NodeId> {
+  const { voters, votersOutgoing, learners, learnersNext } = confState;
+  return new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
+}
+
+export function membersOf(confState: ConfState, book: AddressBook): MemberStatus[] {
+  const voting = new Set([...confState.voters, ...confState.votersOutgoing]);
+  return [...allIds(confState)]
+    .sort((a, b) => a - b)
+    .map((id) => ({ id, address: book.address(id) ?? '', kind: voting.has(id) ? 'voter' : 'learner' }));
+}
+
+/** Ids that a change uses up. */
+export function removedBy(change: ConfChange): NodeId[] {
+  const changes: readonly ConfChangeSingle[] = change.version === 1 ? [change] : change.changes;
+  return changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map(({ nodeId }) => nodeId);
+}
+
+/** Throws `CONF_CHANGE_INVALID` with the reason. What the core itself refuses is not repeated here. */
+export function checkChange(body: ProposalBody & { kind: 'change' }, status: Status, book: AddressBook, maxPromoteLag: number): void {
+  const { confState } = status;
+  const present = allIds(confState);
+  const told = new Set(decodeConfContext(body.context)?.members.map((member) => member.id));
+  const voters = new Set(confState.voters);
+  if (body.changes.length === 0) refuse('it changes nothing');
+  for (const { type, nodeId } of body.changes) {
+    if (type === ConfChangeType.RemoveNode) {
+      if (!present.has(nodeId)) refuse(`node ${String(nodeId)} is not a member`);
+      voters.delete(nodeId);
+      continue;
+    }
+    if (book.wasRemoved(nodeId)) refuse(`node ${String(nodeId)} was removed, and ids are not reused: give the node a new id`);
+    if (!present.has(nodeId) && !told.has(nodeId) && book.address(nodeId) === undefined) refuse(`the address of node ${String(nodeId)} is not known`);
+    if (type === ConfChangeType.AddLearnerNode) {
+      if (confState.learners.includes(nodeId)) refuse(`node ${String(nodeId)} is a learner already`);
+      voters.delete(nodeId);
+      continue;
+    }
+    if (confState.voters.includes(nodeId)) refuse(`node ${String(nodeId)} is a voter already`);
+    if (confState.learners.includes(nodeId)) checkLag(nodeId, status, maxPromoteLag);
+    voters.add(nodeId);
+  }
+  if (voters.size === 0) refuse('no voter would be left');
+}
+
+/** A voter that lags may keep the cluster from committing anything until it has caught up (thesis §4.2.1). */
+function checkLag(id: NodeId, status: Status, maxLag: number): void {
+  const match = status.progress.find((peer) => peer.id === id)?.match ?? 0;
+  const lag = status.lastIndex - match;
+  if (match === 0 || lag > maxLag) refuse(`learner ${String(id)} still lags ${String(lag)} entries behind, at most ${String(maxLag)} are allowed: wait until it has caught up`);
+}
+
+function refuse(why: string): never {
+  throw new BalsaError('CONF_CHANGE_INVALID', `the membership change is refused: ${why}`);
+}

@@ -1,0 +1,56 @@
+/** Keeps the transport's peers in line with the membership and the address book. */
+import type { ConfState, NodeId, Transport } from '@balsa/raft-core';
+import type { AddressBook } from './address-book.ts';
+import { allIds } from './membership.ts';
+import type { Member } from './options.ts';
+
+/** Ticks that a removed peer stays connected, so that it hears of its removal. */
+const farewellTicks = 2;
+
+export class Peers {
+  readonly #id: NodeId;
+  readonly #transport: Transport;
+  readonly #book: AddressBook;
+  readonly #addresses = new Map<NodeId, string>();
+  readonly #leaving = new Map<NodeId, number>();
+
+  constructor(id: NodeId, transport: Transport, book: AddressBook) {
+    this.#id = id;
+    this.#transport = transport;
+    this.#book = book;
+  }
+
+  sync(confState: ConfState): void {
+    const ids = allIds(confState);
+    // Without a membership yet, everybody that is known may be the one who brings it.
+    const wanted = ids.size === 0 ? new Set(this.#book.members.map((member) => member.id)) : ids;
+    for (const id of wanted) this.#connect(id);
+    for (const id of this.#addresses.keys()) if (!wanted.has(id)) this.#leaving.set(id, this.#leaving.get(id) ?? farewellTicks);
+  }
+
+  /** Addresses that a leader tells a member which knows nobody yet. */
+  learn(members: readonly Member[], confState: ConfState): void {
+    if (allIds(confState).size > 0) return;
+    for (const member of members) if (this.#book.hint(member)) this.#connect(member.id);
+  }
+
+  tick(): void {
+    for (const [id, ticks] of this.#leaving) {
+      if (ticks > 1) {
+        this.#leaving.set(id, ticks - 1);
+        continue;
+      }
+      this.#leaving.delete(id);
+      this.#addresses.delete(id);
+      this.#transport.removePeer(id);
+    }
+  }
+
+  #connect(id: NodeId): void {
+    this.#leaving.delete(id);
+    const address = this.#book.address(id);
+    if (id === this.#id || address === undefined || this.#addresses.get(id) === address) return;
+    this.#addresses.set(id, address);
+    this.#transport.setPeer(id, address);
+  }
+}
