@@ -1,0 +1,41 @@
+/** What the parts of one running transport have in common. */
+import type { Socket } from 'node:net';
+import { LogLevel, type Env, type NodeId, type TransportHandler, type TransportIdentity } from '@balsa/raft-core';
+import type { Counters } from './counters.ts';
+import type { Authenticator, SocketFactory, TcpLimits } from './options.ts';
+
+export interface Shared {
+  readonly env: Env;
+  readonly limits: TcpLimits;
+  readonly counters: Counters;
+  readonly identity: TransportIdentity;
+  readonly handler: TransportHandler;
+  readonly socketFactory: SocketFactory;
+  readonly authenticator: Authenticator | undefined;
+  /** Every socket that is not closed yet, lingering ones too, so that `stop` leaves none behind. */
+  readonly sockets: Set<Socket>;
+  readonly stopped: () => boolean;
+  /** A handshake with `peer` showed which process it is now; connections to an earlier one are dead. */
+  readonly onIncarnation: (peer: NodeId, incarnation: string) => void;
+}
+
+/**
+ * Calls the handler, unless the transport is stopped. By contract it does not throw; when it does
+ * all the same, that must not take down a connection's parser half way, so it is logged as the bug it is.
+ */
+export function notify(shared: Shared, call: (handler: TransportHandler) => void): void {
+  if (shared.stopped()) return;
+  try {
+    call(shared.handler);
+  } catch (error) {
+    shared.env.log.log(LogLevel.Error, 'the transport handler threw, which it must not', { error });
+  }
+}
+
+export function warn(shared: Shared, text: string, fields?: Readonly<Record<string, unknown>>): void {
+  shared.env.log.log(LogLevel.Warn, text, fields);
+}
+
+export function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
