@@ -6,6 +6,7 @@ export * from './file-system.ts';
 export * from './node-file-system.ts';
 export * from './durable.ts';
 export * from './watermark.ts';
+export * from './log-state.ts';
 export { SnapshotDirectory, SnapshotFiles, groupHash, type DamagedSnapshot, type SnapshotDirectoryOptions } from './snapshot-files.ts';
 export { FileSnapshotReader } from './snapshot-reader.ts';
 export { FileSnapshotWriter } from './snapshot-writer.ts';

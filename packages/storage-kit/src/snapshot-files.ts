@@ -27,6 +27,22 @@ export function groupHash(group: string): string {
   return createHash('sha256').update(Buffer.from(group, 'utf16le')).digest('hex').slice(0, 32);
 }
 
+/** A copy with its fields in one order, so that two can be compared as text. */
+function copyMetadata({ index, term, confState }: SnapshotMetadata): SnapshotMetadata {
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
+  return {
+    index,
+    term,
+    confState: {
+      voters: [...voters],
+      votersOutgoing: [...votersOutgoing],
+      learners: [...learners],
+      learnersNext: [...learnersNext],
+      autoLeave,
+    },
+  };
+}
+
 export interface SnapshotDirectoryOptions {
   readonly fs: FileSystem;
   readonly path: string;
@@ -160,12 +176,11 @@ export class SnapshotFiles {
     if (resume === undefined) return this.#begin(metadata, 'received');
     const writer = this.#writers.get(resume);
     if (writer?.header.origin !== 'received') throw this.#notFound(resume, 'unfinished snapshot');
-    const { index, term } = writer.header.metadata;
-    if (index !== metadata.index || term !== metadata.term) {
+    const [begun, wanted] = [writer.header.metadata, copyMetadata(metadata)].map((m) => JSON.stringify(m));
+    if (begun !== wanted) {
       throw new BalsaError(
         'STORE_SNAPSHOT_INVALID',
-        `unfinished snapshot ${resume} is of index ${String(index)} term ${String(term)}, ` +
-          `not ${String(metadata.index)} and ${String(metadata.term)}`,
+        `unfinished snapshot ${resume} was begun with metadata ${String(begun)}, not ${String(wanted)}`,
         { details: { id: resume } },
       );
     }
@@ -194,8 +209,8 @@ export class SnapshotFiles {
   }
 
   async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<FileSnapshotWriter> {
-    assertSafeInteger(metadata.index, 'snapshot index', 1);
-    assertSafeInteger(metadata.term, 'snapshot term', 1);
+    assertSafeInteger(metadata.index, 'snapshot index');
+    assertSafeInteger(metadata.term, 'snapshot term');
     const { fs, path, group, hash, random, beforeCommit } = this.#options;
     const ordinal = ++this.#ordinal;
     const salt = Math.floor(random() * 0x1_0000_0000)
@@ -207,7 +222,7 @@ export class SnapshotFiles {
       fs,
       directory: path,
       name,
-      header: { group, id, ordinal, origin, metadata },
+      header: { group, id, ordinal, origin, metadata: copyMetadata(metadata) },
       beforeCommit,
       committed: (stored) => this.#kept.set(id, { stored, ordinal, name }),
       ended: () => this.#writers.delete(id),

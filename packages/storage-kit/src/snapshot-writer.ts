@@ -43,7 +43,6 @@ export class FileSnapshotWriter implements SnapshotWriter {
   /** Calls take effect in the order made, one at a time. */
   #tail: Promise<void> = Promise.resolve();
   #state: State = 'writing';
-  #stored: StoredSnapshot | undefined;
   #offset: number;
   #syncedOffset = 0;
   #chunkCount = 0;
@@ -93,7 +92,6 @@ export class FileSnapshotWriter implements SnapshotWriter {
 
   commit(expected?: Pick<StoredSnapshot, 'chunkCount' | 'bytes' | 'checksum'>): Promise<StoredSnapshot> {
     return this.#inTurn(async () => {
-      if (this.#stored !== undefined) return this.#stored;
       this.#mustBeWriting();
       return this.#orAbort(async () => {
         this.#verify(expected);
@@ -153,11 +151,11 @@ export class FileSnapshotWriter implements SnapshotWriter {
     await fs.rename(path + temporarySuffix, path);
     await fs.syncDirectory(directory);
     const { id, metadata, origin } = this.header;
-    this.#stored = { id, metadata, origin, ...summary };
+    const stored: StoredSnapshot = { id, metadata, origin, ...summary };
     this.#state = 'committed';
-    this.#options.committed(this.#stored);
+    this.#options.committed(stored);
     this.#options.ended();
-    return this.#stored;
+    return stored;
   }
 
   async #abort(): Promise<void> {
@@ -182,7 +180,7 @@ export class FileSnapshotWriter implements SnapshotWriter {
       throw new BalsaError('STORE_SNAPSHOT_ABORTED', `snapshot ${this.id} was aborted`, { details: { id: this.id } });
     }
     if (this.#state === 'committed') {
-      throw new BalsaError('INVALID_ARGUMENT', `snapshot ${this.id} is committed and takes no more chunks`);
+      throw new BalsaError('INVALID_ARGUMENT', `snapshot ${this.id} is committed already`);
     }
   }
 

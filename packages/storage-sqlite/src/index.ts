@@ -1,1 +1,6 @@
-export {};
+/**
+ * Raft log, snapshots and an ordered key-value store on SQLite.
+ * @packageDocumentation
+ */
+export { openSqliteEngine, type SqliteEngineOptions } from './engine.ts';
+export { assertSqliteVersion, oldestSqlite, type Synchronous } from './schema.ts';

@@ -1,0 +1,347 @@
+/** The engine: one directory, its lock, its identity, its groups and ordered stores. */
+import {
+  BalsaError,
+  assertSafeInteger,
+  defaultMaxEntryBytes,
+  entryOverheadBytes,
+  type Durability,
+  type Engine,
+  type Env,
+  type OrderedStore,
+  type Storage,
+  type StorageCapabilities,
+  type StoreIdentity,
+} from '@balsa/raft-core';
+import { SnapshotDirectory, groupHash, makeDirectoryDurably, mapIo, nodeFileSystem, removeDurably } from '@balsa/storage-kit';
+import { openLog, type OpenedLog } from './bootstrap.ts';
+import { logTables } from './log-table.ts';
+import type { PreparedJob } from './log-database.ts';
+import { Maintenance } from './maintenance.ts';
+import { SqliteOrderedStore } from './ordered-store.ts';
+import { OwnerLock } from './owner.ts';
+import { ownerFile, snapshotFolder, type GroupRow, type Synchronous } from './schema.ts';
+import { SqliteStorage } from './storage.ts';
+import { generationOf } from './state-file.ts';
+
+export interface SqliteEngineOptions {
+  /** Created when it is missing. One engine owns it at a time (`STORE_LOCKED`). */
+  readonly directory: string;
+  readonly env: Env;
+  /** Default `strict`: every resolved write survives a power cut. */
+  readonly durability?: Durability;
+  /**
+   * How often log.db syncs. Default `FULL`; with `durability: 'relaxed'`, `NORMAL`. `NORMAL` and `OFF`
+   * are refused with `STORE_UNSAFE_SETTING` in strict mode.
+   */
+  readonly synchronous?: Synchronous;
+  /** Largest entry, in bytes as `entrySize` counts. Default 8 MiB, at most 512 MiB. */
+  readonly maxEntryBytes?: number;
+  /** Acknowledged writes that the synced watermark may trail by. Default 1024. */
+  readonly watermarkLag?: number;
+  /** Bytes of write-ahead log, of each database, above which it is checkpointed at once. Default 16 MiB. */
+  readonly walLimitBytes?: number;
+  /** Bytes of write-ahead log above which `maintain` checkpoints. Default 1 MiB. */
+  readonly checkpointBytes?: number;
+  /** Bytes of write-ahead log that views may keep from reuse; beyond it the oldest view is ended. Default 1 GiB. */
+  readonly maxPinnedBytes?: number;
+  /** Views open at once, per ordered store (`OVERLOADED` beyond). Default 64. */
+  readonly maxViews?: number;
+}
+
+type Settings = Required<SqliteEngineOptions>;
+
+const megabyte = 1024 * 1024;
+
+function settle(options: SqliteEngineOptions): Settings {
+  const durability = options.durability ?? 'strict';
+  const settings: Settings = {
+    directory: options.directory,
+    env: options.env,
+    durability,
+    synchronous: options.synchronous ?? (durability === 'relaxed' ? 'NORMAL' : 'FULL'),
+    maxEntryBytes: options.maxEntryBytes ?? defaultMaxEntryBytes,
+    watermarkLag: options.watermarkLag ?? 1024,
+    walLimitBytes: options.walLimitBytes ?? 16 * megabyte,
+    checkpointBytes: options.checkpointBytes ?? megabyte,
+    maxPinnedBytes: options.maxPinnedBytes ?? 1024 * megabyte,
+    maxViews: options.maxViews ?? 64,
+  };
+  if (!['OFF', 'NORMAL', 'FULL', 'EXTRA'].includes(settings.synchronous)) {
+    throw new BalsaError('INVALID_ARGUMENT', `synchronous must be OFF, NORMAL, FULL or EXTRA, but is ${String(options.synchronous)}`);
+  }
+  assertSafeInteger(settings.maxEntryBytes, 'maxEntryBytes', entryOverheadBytes);
+  if (settings.maxEntryBytes > 512 * megabyte) {
+    throw new BalsaError('OUT_OF_RANGE', `maxEntryBytes is at most ${String(512 * megabyte)} with SQLite`);
+  }
+  assertSafeInteger(settings.watermarkLag, 'watermarkLag', 1);
+  for (const field of ['walLimitBytes', 'checkpointBytes', 'maxPinnedBytes'] as const) assertSafeInteger(settings[field], field, 4096);
+  assertSafeInteger(settings.maxViews, 'maxViews', 1);
+  return settings;
+}
+
+/**
+ * Opens, or creates, a store in a directory. Rejects with `STORE_LOCKED` (another engine has it),
+ * `STORE_UNSAFE_SETTING`, `STORE_FORMAT_VERSION`, `STORE_CORRUPT`, `STORE_ACKNOWLEDGED_WRITE_LOST` or
+ * `STORE_IO`. When it resolves, everything that was found is durable anew.
+ */
+export async function openSqliteEngine(options: SqliteEngineOptions): Promise<Engine> {
+  const settings = settle(options);
+  const fs = nodeFileSystem;
+  const { directory, env } = settings;
+  await makeDirectoryDurably(fs, directory);
+  const owner = OwnerLock.acquire(fs.join(directory, ownerFile));
+  try {
+    const opened = await openLog({ fs, ...settings });
+    try {
+      const known = new Set([...opened.rows.keys()].map(groupHash));
+      const path = fs.join(directory, snapshotFolder);
+      const snapshots = await SnapshotDirectory.open({ fs, path, random: () => env.random() }, (hash) => known.has(hash));
+      const lastGeneration = await removeOldGenerations(opened, directory);
+      const engine = new SqliteEngine(settings, owner, opened, snapshots, lastGeneration);
+      engine.checkIdentity();
+      return engine;
+    } catch (error) {
+      opened.log.db.close();
+      await opened.log.watermark.close();
+      throw error;
+    }
+  } catch (error) {
+    owner.release();
+    throw error;
+  }
+}
+
+/** Contents of ordered stores that nothing points at: restores cut short, and what they would have replaced. */
+async function removeOldGenerations({ log }: OpenedLog, directory: string): Promise<number> {
+  const current = new Set(log.meta.keys('store:').map((key) => Number(log.meta.need(key))));
+  const leftovers: string[] = [];
+  let last = Math.max(0, ...current);
+  for (const name of await mapIo('list', directory, () => nodeFileSystem.list(directory))) {
+    const generation = generationOf(name);
+    if (generation === undefined) continue;
+    last = Math.max(last, generation);
+    if (!current.has(generation)) leftovers.push(name);
+  }
+  await removeDurably(nodeFileSystem, directory, leftovers);
+  return last;
+}
+
+class SqliteEngine implements Engine {
+  readonly capabilities: StorageCapabilities;
+  readonly #settings: Settings;
+  readonly #owner: OwnerLock;
+  readonly #opened: OpenedLog;
+  readonly #snapshots: SnapshotDirectory;
+  readonly #maintenance: Maintenance;
+  readonly #groups = new Map<string, SqliteStorage>();
+  readonly #stores = new Map<string, SqliteOrderedStore>();
+  readonly #numbering: { nextGroup(): number; nextLog(): number };
+  #generation: number;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: Settings, owner: OwnerLock, opened: OpenedLog, snapshots: SnapshotDirectory, generation: number) {
+    this.#settings = settings;
+    this.#owner = owner;
+    this.#opened = opened;
+    this.#snapshots = snapshots;
+    this.#generation = generation;
+    this.capabilities = Object.freeze({
+      engine: 'sqlite',
+      engineVersion: opened.sqliteVersion,
+      persistent: true,
+      durability: settings.durability,
+      watermarkLag: settings.watermarkLag,
+      maxEntryBytes: settings.maxEntryBytes,
+    });
+    const rows = [...opened.rows.values()];
+    const used = new Set(rows.map((row) => row.logId));
+    const tables = logTables(opened.log.db);
+    let group = Math.max(0, ...rows.map((row) => row.id));
+    let table = Math.max(0, ...tables);
+    this.#numbering = { nextGroup: () => ++group, nextLog: () => ++table };
+    const abandoned = tables.filter((logId) => !used.has(logId));
+    this.#maintenance = new Maintenance(opened.log, abandoned, settings.checkpointBytes);
+  }
+
+  async identity(): Promise<StoreIdentity | undefined> {
+    this.#check();
+    return this.#identity();
+  }
+
+  async stamp(identity: StoreIdentity): Promise<void> {
+    this.#check();
+    this.#checkFits(identity.maxEntryBytes);
+    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
+    await this.#submit(() => {
+      const present = this.#identity();
+      if (present !== undefined) {
+        throw new BalsaError(
+          'STORE_ALREADY_BOOTSTRAPPED',
+          `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
+          { details: { ...present } },
+        );
+      }
+      const text = JSON.stringify({ clusterId, nodeId, incarnation, maxEntryBytes });
+      return () => {
+        this.#opened.log.meta.set('identity', text);
+      };
+    });
+  }
+
+  group(id: string): Storage {
+    this.#check();
+    checkName(id, 'a group id');
+    let storage = this.#groups.get(id);
+    if (storage === undefined) {
+      storage = this.#newStorage(id);
+      this.#groups.set(id, storage);
+    }
+    return storage;
+  }
+
+  async listGroups(): Promise<string[]> {
+    this.#check();
+    // The default order of strings is by code unit, as the contract says.
+    return [...this.#opened.rows.keys()].sort();
+  }
+
+  async destroyGroup(id: string): Promise<void> {
+    this.#check();
+    checkName(id, 'a group id');
+    if (this.#groups.has(id)) {
+      throw new BalsaError('INVALID_ARGUMENT', `group ${JSON.stringify(id)} is open; close it before destroying it`);
+    }
+    const { log, rows } = this.#opened;
+    const row = rows.get(id);
+    if (row !== undefined) {
+      await this.#submit(
+        () => () => {
+          log.groups.delete(row.id);
+        },
+        () => {
+          rows.delete(id);
+          this.#maintenance.abandon(row.logId);
+        },
+      );
+    }
+    await this.#snapshots.destroyGroup(id);
+  }
+
+  orderedStore(name: string): OrderedStore {
+    this.#check();
+    checkName(name, 'the name of an ordered store');
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      const { directory, env, walLimitBytes, checkpointBytes, maxPinnedBytes, maxViews } = this.#settings;
+      store = new SqliteOrderedStore({
+        name,
+        fs: nodeFileSystem,
+        directory,
+        env,
+        log: this.#opened.log,
+        walLimitBytes,
+        checkpointBytes,
+        maxPinnedBytes,
+        maxViews,
+        nextGeneration: () => ++this.#generation,
+        onClose: () => this.#stores.delete(name),
+      });
+      this.#stores.set(name, store);
+    }
+    return store;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
+  checkIdentity(): void {
+    const identity = this.#identity();
+    if (identity !== undefined) this.#checkFits(identity.maxEntryBytes);
+  }
+
+  async #close(): Promise<void> {
+    const { log } = this.#opened;
+    await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
+    await log.drained();
+    try {
+      await log.watermark.close();
+    } catch (error) {
+      // A poisoned engine has said so already; any other is told now that its watermark is behind.
+      if (log.poison === undefined) throw error;
+    } finally {
+      log.db.close();
+      this.#owner.release();
+    }
+  }
+
+  #newStorage(id: string): SqliteStorage {
+    const { log, rows } = this.#opened;
+    return new SqliteStorage({
+      groupId: id,
+      env: this.#settings.env,
+      log,
+      numbering: this.#numbering,
+      maxEntryBytes: this.capabilities.maxEntryBytes,
+      maintenance: this.#maintenance,
+      snapshots: this.#snapshots,
+      found: (): GroupRow | undefined => rows.get(id),
+      stored: (row) => rows.set(id, row),
+      abandoned: (logId) => {
+        this.#maintenance.abandon(logId);
+      },
+      onClose: () => this.#groups.delete(id),
+    });
+  }
+
+  #identity(): StoreIdentity | undefined {
+    const text = this.#opened.log.meta.get('identity');
+    return text === undefined ? undefined : (JSON.parse(text) as StoreIdentity);
+  }
+
+  #checkFits(maxEntryBytes: number): void {
+    const own = this.capabilities.maxEntryBytes;
+    if (maxEntryBytes <= own) return;
+    throw new BalsaError(
+      'STORE_ENTRY_TOO_LARGE',
+      `entries of this cluster have up to ${String(maxEntryBytes)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(maxEntryBytes)}`,
+      { details: { cluster: maxEntryBytes, store: own } },
+    );
+  }
+
+  /** A change of the engine's own records. `prepare` may refuse; what it returns runs in the transaction. */
+  async #submit(prepare: () => () => void, done: () => void = () => undefined): Promise<void> {
+    const { log } = this.#opened;
+    await log.submit({
+      owner: this,
+      prepare: (): PreparedJob => {
+        const run = prepare();
+        return {
+          run: (sequence) => {
+            run();
+            log.meta.set('sequence', String(sequence));
+          },
+          done,
+          syncWatermark: true,
+        };
+      },
+    });
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
+    this.#opened.log.check();
+  }
+}
+
+function checkName(name: string, what: string): void {
+  if (name.length >= 1 && name.length <= 256) return;
+  throw new BalsaError('INVALID_ARGUMENT', `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`);
+}
+

@@ -1,0 +1,137 @@
+/** One group's rows: what a plan means in SQL, and the state that is kept between writes. */
+import { crc32 } from 'node:zlib';
+import { entryChecksum, entrySize, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
+import { LogState, type WritePlan } from '@balsa/storage-kit';
+import { chain } from './log-table.ts';
+import type { LogDatabase } from './log-database.ts';
+import { encodeConf, encodeName, type GroupRow } from './schema.ts';
+
+/** Numbers for new groups and new log tables. Never goes back within the life of an engine. */
+export interface Numbering {
+  nextGroup(): number;
+  nextLog(): number;
+}
+
+export interface GroupLogOptions {
+  readonly groupId: string;
+  readonly log: LogDatabase;
+  readonly numbering: Numbering;
+  /** Called with each row that became durable. */
+  readonly stored: (row: GroupRow) => void;
+  /** A log table that nothing refers to any more. */
+  readonly abandoned: (logId: number) => void;
+}
+
+export class GroupLog {
+  readonly checksum: (entry: Entry) => number;
+  readonly #options: GroupLogOptions;
+  readonly groupId: string;
+  readonly state: LogState;
+  /** Undefined until the group's first write. */
+  row: GroupRow | undefined;
+  /** Lowest index that still has a row, at or below the boundary when there is garbage. */
+  lowestRow: LogIndex;
+  /** Changes whenever stored entries are replaced: a long read that sees it change ends with what it has. */
+  rewrites = 0;
+
+  constructor(options: GroupLogOptions, row: GroupRow | undefined, state: LogState, lowestRow: LogIndex) {
+    this.#options = options;
+    this.groupId = options.groupId;
+    this.row = row;
+    this.state = state;
+    this.lowestRow = lowestRow;
+    this.checksum = entryChecksum(options.groupId, crc32);
+  }
+
+  /** Writes a plan inside a transaction. The result is to be given to `applied` once it is durable. */
+  write(plan: WritePlan, sequence: number): GroupRow {
+    const { log, numbering } = this.#options;
+    const old = this.row;
+    const fresh = old === undefined || plan.install?.keepsSuffix === false;
+    const logId = fresh ? numbering.nextLog() : old.logId;
+    const table = log.table(logId);
+    if (fresh) table.create();
+
+    let boundaryChain = old?.boundaryChain ?? 0;
+    let lastChain = old?.lastChain ?? 0;
+    if (plan.install !== undefined) {
+      // The chain begins anew behind a snapshot, unless the log goes on through it.
+      boundaryChain = plan.install.keepsSuffix ? table.chainAt(plan.boundary.index) : 0;
+      if (!plan.install.keepsSuffix) lastChain = 0;
+    }
+    if (plan.truncateFrom !== undefined) {
+      table.deleteFrom(plan.truncateFrom);
+      const before = plan.truncateFrom - 1;
+      lastChain = before === plan.boundary.index ? boundaryChain : table.chainAt(before);
+    }
+    let bytes = 0;
+    for (const entry of plan.entries) {
+      const crc = this.checksum(entry);
+      lastChain = chain(lastChain, crc);
+      table.insert(entry, crc, lastChain);
+      bytes += entrySize(entry);
+    }
+    const row: GroupRow = {
+      id: old?.id ?? numbering.nextGroup(),
+      name: old?.name ?? encodeName(this.#options.groupId),
+      logId,
+      sequence,
+      term: plan.hardState.term,
+      vote: plan.hardState.vote,
+      commit: plan.hardState.commit,
+      confIndex: plan.confState.index,
+      conf: encodeConf(plan.confState.state),
+      boundaryIndex: plan.boundary.index,
+      boundaryTerm: plan.boundary.term,
+      boundaryChain,
+      lastIndex: plan.lastIndex,
+      lastChain,
+      pending: plan.pendingRestore ?? '',
+    };
+    log.groups.put(row);
+    log.wrote(bytes);
+    return row;
+  }
+
+  applied(plan: WritePlan, row: GroupRow): void {
+    const abandoned = this.row !== undefined && this.row.logId !== row.logId ? this.row.logId : undefined;
+    this.state.apply(plan);
+    if (plan.truncateFrom !== undefined || abandoned !== undefined) this.rewrites++;
+    if (this.row?.logId !== row.logId) this.lowestRow = plan.boundary.index + 1;
+    this.#store(row);
+    if (abandoned !== undefined) this.#options.abandoned(abandoned);
+  }
+
+  /** Moves the boundary inside a transaction and deletes a first slice of what lies below it. */
+  compact(
+    boundary: TermRun,
+    sequence: number,
+    slice: { readonly rows: number; readonly bytes: number },
+  ): { readonly row: GroupRow; readonly lowestRow: LogIndex } | undefined {
+    const { log } = this.#options;
+    if (this.row === undefined) return undefined;
+    const table = log.table(this.row.logId);
+    const row: GroupRow = {
+      ...this.row,
+      sequence,
+      boundaryIndex: boundary.index,
+      boundaryTerm: boundary.term,
+      boundaryChain: table.chainAt(boundary.index),
+    };
+    const left = table.deleteSlice(boundary.index, slice.rows, slice.bytes);
+    log.groups.put(row);
+    log.wrote(log.pageBytes);
+    return { row, lowestRow: left ?? boundary.index + 1 };
+  }
+
+  compacted(boundary: TermRun, result: { readonly row: GroupRow; readonly lowestRow: LogIndex }): void {
+    this.state.applyCompaction(boundary);
+    this.lowestRow = result.lowestRow;
+    this.#store(result.row);
+  }
+
+  #store(row: GroupRow): void {
+    this.row = row;
+    this.#options.stored(row);
+  }
+}

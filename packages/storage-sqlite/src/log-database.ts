@@ -1,0 +1,333 @@
+/**
+ * log.db: the one writing connection, and the queue of what is to be written.
+ *
+ * What different groups want to write in one turn of the event loop becomes one transaction and one
+ * sync. A job is prepared (validated) first and can be refused alone; once all are validated, only the
+ * disk can fail, and then it fails for all.
+ */
+import { BalsaError, LogLevel, type Durability, type Env } from '@balsa/raft-core';
+import type { Watermark } from '@balsa/storage-kit';
+import { poisoned, refused, sqliteCode, unknownOutcome } from './errors.ts';
+import { LogTable } from './log-table.ts';
+import { Groups, Meta, type Connection, type Statement } from './schema.ts';
+
+/** A job that was found to be allowed. */
+export interface PreparedJob {
+  /** Runs inside the transaction. `sequence` is the write sequence that the transaction carries. */
+  run(sequence: number): void;
+  /** Runs once the transaction is durable. Must not throw. */
+  done(): void;
+  /** Whether the watermark has to be durable, too, before the job counts. */
+  readonly syncWatermark: boolean;
+}
+
+export interface Job {
+  /** At most one job of an owner goes into a transaction, so that each is prepared on what the one before left. */
+  readonly owner: object;
+  /** Throws the refusal; undefined when there is nothing to do. */
+  prepare(): PreparedJob | undefined;
+}
+
+interface QueuedJob {
+  readonly job: Job;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export interface LogDatabaseOptions {
+  readonly env: Env;
+  readonly durability: Durability;
+  /** Write-ahead log above which a checkpoint is made at once, in bytes. */
+  readonly walLimitBytes: number;
+}
+
+const maxJobsPerTransaction = 256;
+const checkWalEveryBytes = 256 * 1024;
+/** Statements of so many log tables are kept prepared. */
+const maxTables = 128;
+
+export class LogDatabase {
+  readonly db: Connection;
+  readonly meta: Meta;
+  readonly groups: Groups;
+  readonly watermark: Watermark;
+  readonly #options: LogDatabaseOptions;
+  readonly #epoch: string;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #tables = new Map<number, LogTable>();
+  readonly pageBytes: number;
+  #queue: QueuedJob[] = [];
+  #scheduled = false;
+  #sequence: number;
+  #poison: unknown;
+  #idle: (() => void)[] = [];
+  #settling = 0;
+  #unchecked = 0;
+  lastSyncMs = 0;
+
+  constructor(db: Connection, watermark: Watermark, epoch: string, sequence: number, options: LogDatabaseOptions) {
+    this.db = db;
+    this.meta = new Meta(db);
+    this.groups = new Groups(db);
+    this.watermark = watermark;
+    this.#epoch = epoch;
+    this.#sequence = sequence;
+    this.#options = options;
+    this.#begin = db.prepare('BEGIN IMMEDIATE');
+    this.#commit = db.prepare('COMMIT');
+    this.pageBytes = Number(db.pragma('page_size', { simple: true }));
+  }
+
+  get poison(): unknown {
+    return this.#poison;
+  }
+
+  /** Throws `STORE_POISONED` after a write of unknown outcome. */
+  check(): void {
+    if (this.#poison !== undefined) throw poisoned(this.#poison);
+  }
+
+  /** Resolves when the job is durable. */
+  submit(job: Job): Promise<void> {
+    if (this.#poison !== undefined) return Promise.reject(poisoned(this.#poison));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ job, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** A transaction of housekeeping, which carries no sequence: what it loses may be lost. */
+  transaction<T>(run: () => T): T {
+    this.check();
+    this.#open('begin housekeeping');
+    let result: T;
+    try {
+      result = run();
+    } catch (error) {
+      this.#rollback(error);
+      throw refused(error, 'do housekeeping in log.db');
+    }
+    this.#close(0);
+    return result;
+  }
+
+  table(logId: number): LogTable {
+    let table = this.#tables.get(logId);
+    if (table === undefined) {
+      table = new LogTable(this.db, logId);
+      const [oldest] = this.#tables.keys();
+      if (this.#tables.size >= maxTables && oldest !== undefined) this.#tables.delete(oldest);
+    } else {
+      this.#tables.delete(logId);
+    }
+    this.#tables.set(logId, table);
+    return table;
+  }
+
+  forgetTable(logId: number): void {
+    this.#tables.delete(logId);
+  }
+
+  /** Frames in the write-ahead log that the database file may not have yet. */
+  walBytes(): number {
+    const [row] = this.db.pragma('wal_checkpoint(NOOP)') as { log: number }[];
+    return Math.max(0, row?.log ?? 0) * this.pageBytes;
+  }
+
+  /** Copies the write-ahead log into the database file. */
+  checkpoint(): void {
+    this.housekeep('the checkpoint of log.db', () => {
+      this.db.pragma('wal_checkpoint(PASSIVE)');
+    });
+  }
+
+  /**
+   * Runs what commits by itself and changes no content. It makes no promise, but a sync that failed may
+   * have dropped pages that later syncs would pass over: an input or output error poisons.
+   */
+  housekeep(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (sqliteCode(error)?.startsWith('SQLITE_IOERR') !== true) throw refused(error, `do ${what}`);
+      this.#poison ??= error;
+      throw unknownOutcome(error, what);
+    }
+  }
+
+  /** `STORE_FENCED` when another engine has taken the directory over. */
+  assertOwner(): void {
+    let epoch: string | undefined;
+    try {
+      epoch = this.meta.get('owner_epoch');
+    } catch (error) {
+      throw refused(error, 'read the owner of log.db');
+    }
+    if (epoch === this.#epoch) return;
+    throw new BalsaError(
+      'STORE_FENCED',
+      `another owner (epoch ${String(epoch)}) has taken over this directory from this one (epoch ${this.#epoch})`,
+      { details: { epoch, own: this.#epoch } },
+    );
+  }
+
+  /** Resolves when nothing is queued or settling. */
+  async drained(): Promise<void> {
+    while (this.#queue.length > 0 || this.#settling > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After the present turn: messages that this turn sends are on their way before the sync blocks.
+    this.#options.env.setTimer(0, () => {
+      this.#scheduled = false;
+      this.#flush();
+      if (this.#queue.length > 0) this.#schedule();
+    });
+  }
+
+  #flush(): void {
+    const taken = this.#take();
+    this.#settling += taken.length;
+    if (this.#poison !== undefined) {
+      for (const one of taken) this.#settle(one, poisoned(this.#poison));
+      return;
+    }
+    const prepared: { readonly one: QueuedJob; readonly work: PreparedJob }[] = [];
+    for (const one of taken) {
+      try {
+        const work = one.job.prepare();
+        if (work === undefined) this.#settle(one);
+        else prepared.push({ one, work });
+      } catch (error) {
+        this.#settle(one, refused(error, 'prepare a write'));
+      }
+    }
+    if (prepared.length === 0) return;
+    const sequence = this.#sequence + 1;
+    try {
+      this.#write(prepared.map(({ work }) => work), sequence);
+    } catch (error) {
+      for (const { one } of prepared) this.#settle(one, error);
+      return;
+    }
+    this.#sequence = sequence;
+    for (const { work } of prepared) work.done();
+    this.#acknowledge(prepared.map(({ one }) => one), sequence, prepared.some(({ work }) => work.syncWatermark));
+    this.#boundWal();
+  }
+
+  /** Everything up to the commit is refused when it fails; the commit itself has an unknown outcome. */
+  #write(works: readonly PreparedJob[], sequence: number): void {
+    const before = this.#options.env.now();
+    this.#open('begin a transaction in log.db');
+    try {
+      for (const work of works) work.run(sequence);
+    } catch (error) {
+      this.#rollback(error);
+      throw refused(error, 'write to log.db');
+    }
+    this.#close(before);
+  }
+
+  #open(what: string): void {
+    try {
+      this.#begin.run();
+    } catch (error) {
+      throw refused(error, what);
+    }
+    try {
+      this.assertOwner();
+    } catch (error) {
+      this.#rollback(error);
+      throw error;
+    }
+  }
+
+  #close(before: number): void {
+    try {
+      this.#commit.run();
+    } catch (error) {
+      this.#poison = error;
+      if (this.db.inTransaction) this.#rollback(error);
+      throw unknownOutcome(error, 'a commit to log.db');
+    }
+    if (before > 0) this.lastSyncMs = this.#options.env.now() - before;
+  }
+
+  /** SQLite may have rolled back by itself, on a full disk for one. */
+  #rollback(cause: unknown): void {
+    // Tables made in this transaction are gone, and so are statements prepared on them.
+    this.#tables.clear();
+    if (!this.db.inTransaction) return;
+    try {
+      this.db.exec('ROLLBACK');
+    } catch (error) {
+      this.#poison ??= new AggregateError([cause, error], 'a write failed, and so did taking it back');
+    }
+  }
+
+  #take(): QueuedJob[] {
+    const owners = new Set<object>();
+    const taken: QueuedJob[] = [];
+    const left: QueuedJob[] = [];
+    for (const one of this.#queue) {
+      if (owners.has(one.job.owner) || taken.length >= maxJobsPerTransaction) {
+        left.push(one);
+      } else {
+        owners.add(one.job.owner);
+        taken.push(one);
+      }
+    }
+    this.#queue = left;
+    return taken;
+  }
+
+  #acknowledge(jobs: readonly QueuedJob[], sequence: number, sync: boolean): void {
+    const pending = this.watermark.advance(sequence, sync);
+    if (pending === undefined) {
+      for (const one of jobs) this.#settle(one);
+      return;
+    }
+    pending.then(
+      () => {
+        for (const one of jobs) this.#settle(one);
+      },
+      (error: unknown) => {
+        this.#poison ??= error;
+        for (const one of jobs) this.#settle(one, error);
+      },
+    );
+  }
+
+  #settle(one: QueuedJob, error?: unknown): void {
+    if (error === undefined) one.resolve();
+    else one.reject(error);
+    this.#settling--;
+    if (this.#settling > 0 || this.#queue.length > 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  /** Notes how much a write added; looks at the write-ahead log only now and then. */
+  wrote(bytes: number): void {
+    this.#unchecked += bytes + this.pageBytes;
+  }
+
+  #boundWal(): void {
+    if (this.#unchecked < checkWalEveryBytes) return;
+    this.#unchecked = 0;
+    if (this.walBytes() < this.#options.walLimitBytes) return;
+    try {
+      this.checkpoint();
+    } catch (error) {
+      // The writes themselves are durable in the write-ahead log; poison, if it is that, shows in the next call.
+      this.#options.env.log.log(LogLevel.Error, 'cannot checkpoint log.db', { error });
+    }
+  }
+}

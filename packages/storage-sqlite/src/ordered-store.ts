@@ -1,0 +1,353 @@
+/** The ordered key-value store on SQLite, by the letter of raft-core's contracts/ordered-store.ts. */
+import {
+  BalsaError,
+  LogLevel,
+  assertSafeInteger,
+  type Env,
+  type KeyValue,
+  type LogIndex,
+  type OrderedBatch,
+  type OrderedRestore,
+  type OrderedStore,
+  type OrderedView,
+  type RangeOptions,
+} from '@balsa/raft-core';
+import type { FileHandle, FileSystem } from '@balsa/storage-kit';
+import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
+import type { LogDatabase } from './log-database.ts';
+import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
+import { Views } from './ordered-view.ts';
+import { StateFile, stateFileName } from './state-file.ts';
+
+export interface OrderedStoreOptions {
+  readonly name: string;
+  readonly fs: FileSystem;
+  readonly directory: string;
+  readonly env: Env;
+  readonly log: LogDatabase;
+  readonly walLimitBytes: number;
+  readonly checkpointBytes: number;
+  /** Write-ahead log that views may keep from reuse, in bytes; beyond it the oldest view is ended. */
+  readonly maxPinnedBytes: number;
+  readonly maxViews: number;
+  readonly nextGeneration: () => number;
+  readonly onClose: () => void;
+}
+
+const vacuumPages = 256;
+const reservedPages = 256;
+const checkWalEveryBytes = 256 * 1024;
+
+interface Generation {
+  readonly file: StateFile;
+  readonly views: Views;
+  /** The write-ahead log, opened a second time to be synced off the event loop. It carries no locks. */
+  readonly wal: FileHandle;
+}
+
+export class SqliteOrderedStore implements OrderedStore {
+  readonly #options: OrderedStoreOptions;
+  readonly #restores = new Set<SqliteRestore>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #current: Generation | undefined;
+  #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
+  #closed: Promise<void> | undefined;
+  #writing = false;
+  #poison: unknown;
+  /** Writes since open, and how many of them are durable. The first sync after open always syncs. */
+  #written = 1;
+  #synced = 0;
+  #unchecked = 0;
+
+  constructor(options: OrderedStoreOptions) {
+    this.#options = options;
+  }
+
+  open(): Promise<{ readonly appliedIndex: LogIndex }> {
+    this.#opening ??= this.#track(() => this.#open());
+    return this.#opening;
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const { file } = this.#check();
+    for (const key of keys) checkKey(key);
+    return this.#read(() => keys.map((key) => file.tables.get(key)));
+  }
+
+  async range(options: RangeOptions): Promise<KeyValue[]> {
+    const { file } = this.#check();
+    return this.#read(() => file.tables.range(options));
+  }
+
+  async count(): Promise<number> {
+    return this.#check().file.summary.count;
+  }
+
+  async write(batch: OrderedBatch): Promise<void> {
+    const { file } = this.#check();
+    if (this.#writing) {
+      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
+    }
+    assertSafeInteger(batch.appliedIndex, 'applied index');
+    for (const [key] of batch.changes) checkKey(key);
+    const present = file.summary.appliedIndex;
+    if (batch.appliedIndex < present) {
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        `applied index ${String(batch.appliedIndex)} is below the present ${String(present)} of ${this.#what()}`,
+      );
+    }
+    this.#writing = true;
+    try {
+      await this.#track(async () => {
+        await Promise.resolve();
+        this.#apply(batch);
+      });
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async sync(): Promise<LogIndex> {
+    const { file, wal } = this.#check();
+    const { appliedIndex } = file.summary;
+    const target = this.#written;
+    if (this.#synced >= target) return appliedIndex;
+    return this.#track(async () => {
+      try {
+        // A checkpoint in between is as good: it syncs the database file before the log is reused.
+        await wal.sync();
+      } catch (error) {
+        this.#poison ??= error;
+        throw unknownOutcome(error, `the sync of ${this.#what()}`);
+      }
+      this.#synced = Math.max(this.#synced, target);
+      return appliedIndex;
+    });
+  }
+
+  async view(): Promise<OrderedView> {
+    const { views } = this.#check();
+    return this.#read(() => views.begin());
+  }
+
+  async beginRestore(): Promise<OrderedRestore> {
+    this.#check();
+    return this.#read(() => this.#restore());
+  }
+
+  async maintain(): Promise<boolean> {
+    const { file } = this.#check();
+    return this.#housekeep(() => {
+      const more = file.vacuum(vacuumPages, reservedPages);
+      if (more || file.walBytes() >= this.#options.checkpointBytes) file.checkpoint();
+      return more;
+    });
+  }
+
+  async bytes(): Promise<number> {
+    const { file } = this.#check();
+    return this.#read(() => file.bytes());
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #open(): Promise<{ readonly appliedIndex: LogIndex }> {
+    this.#checkAlive();
+    const { log, nextGeneration } = this.#options;
+    const pointer = this.#read(() => log.meta.get(storeKey(this.#options.name)));
+    if (pointer === undefined) {
+      // A new store is the restore of nothing: file first, then the pointer to it.
+      const restore = this.#restore(nextGeneration());
+      await restore.commit(0);
+    } else {
+      await this.#load(Number(pointer));
+    }
+    return { appliedIndex: this.#check().file.summary.appliedIndex };
+  }
+
+  async #load(generation: number): Promise<void> {
+    const { fs, directory, walLimitBytes, maxViews } = this.#options;
+    const path = fs.join(directory, stateFileName(generation));
+    if ((await fs.size(path)) === undefined) {
+      throw corrupt(`${path}, the present contents of ${this.#what()}, is missing`, { path });
+    }
+    const file = this.#read(() => StateFile.open(path, generation, walLimitBytes));
+    try {
+      // A first commit, so that there is a write-ahead log to open, whose name is then made durable.
+      file.apply({ changes: [], appliedIndex: file.summary.appliedIndex }, () => undefined);
+      const wal = await fs.open(`${path}-wal`, 'update');
+      await fs.syncDirectory(directory);
+      const views = new Views(file, maxViews, () => {
+        this.#checkUsable();
+      });
+      this.#current = { file, views, wal };
+    } catch (error) {
+      file.close();
+      throw refused(error, `open ${path}`);
+    }
+  }
+
+  #restore(generation: number = this.#options.nextGeneration()): SqliteRestore {
+    const { fs, directory } = this.#options;
+    const restore: SqliteRestore = new SqliteRestore({
+      fs,
+      directory,
+      generation,
+      switchTo: (to) => this.#switchTo(to),
+      check: () => {
+        this.#checkAlive();
+      },
+      ended: () => this.#restores.delete(restore),
+    });
+    this.#restores.add(restore);
+    return restore;
+  }
+
+  async #switchTo(generation: number): Promise<void> {
+    const { log, name } = this.#options;
+    await log.submit({
+      owner: this,
+      prepare: () => ({
+        run: (sequence) => {
+          log.meta.set(storeKey(name), String(generation));
+          log.meta.set('sequence', String(sequence));
+        },
+        done: () => undefined,
+        syncWatermark: true,
+      }),
+    });
+    const old = this.#current;
+    this.#written++;
+    try {
+      await this.#load(generation);
+    } catch (error) {
+      this.#poison ??= error;
+      throw unknownOutcome(error, `the switch to the restored contents of ${this.#what()}`);
+    }
+    if (old !== undefined) this.#retire(old);
+  }
+
+  /** The old contents go when the last view of them is released. */
+  #retire(old: Generation): void {
+    const { fs, directory, env } = this.#options;
+    old.views.retire(() => {
+      const work = this.#track(async () => {
+        old.file.close();
+        await old.wal.close();
+        await removeGeneration(fs, directory, old.file.generation);
+      });
+      work.catch((error: unknown) => {
+        // Not a fault of anybody's call: the next opening of the engine removes it.
+        env.log.log(LogLevel.Warn, `cannot remove ${old.file.path}`, { error });
+      });
+    });
+  }
+
+  #apply(batch: OrderedBatch): void {
+    const { file, views } = this.#check();
+    this.#options.log.assertOwner();
+    let committing = false;
+    try {
+      this.#unchecked += file.apply(batch, () => {
+        committing = true;
+      });
+    } catch (error) {
+      if (!committing) throw refused(error, `write to ${this.#what()}`);
+      this.#poison ??= error;
+      throw unknownOutcome(error, `a commit to ${this.#what()}`);
+    }
+    this.#written++;
+    if (this.#unchecked < checkWalEveryBytes) return;
+    this.#unchecked = 0;
+    this.#boundWal(file, views);
+  }
+
+  #boundWal(file: StateFile, views: Views): void {
+    const { walLimitBytes, maxPinnedBytes, env } = this.#options;
+    const bytes = file.walBytes();
+    if (bytes < walLimitBytes) return;
+    if (bytes >= maxPinnedBytes && views.revokeOldest(bytes)) {
+      env.log.log(LogLevel.Warn, `ended the oldest view of ${this.#what()}: it pinned too much write-ahead log`, { bytes });
+    }
+    try {
+      this.#housekeep(() => {
+        file.checkpoint();
+      });
+    } catch (error) {
+      env.log.log(LogLevel.Error, `cannot checkpoint ${this.#what()}`, { error });
+    }
+  }
+
+  /** A failed sync of a checkpoint may have lost pages of what was synced before: it poisons. */
+  #housekeep<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      this.#poison ??= error;
+      throw unknownOutcome(error, `housekeeping of ${this.#what()}`);
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const restore of [...this.#restores]) await restore.abort();
+    const gone = new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
+    this.#current?.views.endAll(gone);
+    await Promise.allSettled(this.#pending);
+    if (this.#current !== undefined) {
+      await this.#current.wal.close();
+      this.#current.file.close();
+    }
+    this.#options.onClose();
+  }
+
+  #check(): Generation {
+    this.#checkUsable();
+    if (this.#current === undefined) {
+      throw new BalsaError('STORE_NOT_OPEN', `${this.#what()} is not open yet`);
+    }
+    return this.#current;
+  }
+
+  #checkUsable(): void {
+    this.#checkAlive();
+    if (this.#poison !== undefined) throw poisoned(this.#poison);
+  }
+
+  #checkAlive(): void {
+    if (this.#closed !== undefined) throw new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
+    this.#options.log.check();
+  }
+
+  #read<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw refused(error, `read ${this.#what()}`);
+    }
+  }
+
+  #what(): string {
+    return `ordered store ${JSON.stringify(this.#options.name)}`;
+  }
+
+  #track<T>(run: () => Promise<T>): Promise<T> {
+    const work = run();
+    this.#pending.add(work);
+    const forget = (): boolean => this.#pending.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+}
+
+/** Where log.db says which generation is the present one. */
+export function storeKey(name: string): string {
+  return `store:${Buffer.from(name, 'utf16le').toString('hex')}`;
+}
