@@ -1,1 +1,6 @@
-export {};
+/**
+ * The balsa command: start a cluster, run the demo, serve a node.
+ * @packageDocumentation
+ */
+export { createProgram } from './program.ts';
+export { listenForStop, type StopRequest } from './signals.ts';

@@ -1,2 +1,19 @@
 #!/usr/bin/env node
-export {};
+import { explain } from './messages.ts';
+import { createProgram } from './program.ts';
+import { onParentGone } from './serve/parent-link.ts';
+import { listenForStop } from './signals.ts';
+
+const stop = listenForStop();
+onParentGone(() => {
+  stop.request();
+});
+
+try {
+  await createProgram(stop).parseAsync();
+  process.exit(stop.exitCode());
+} catch (error) {
+  if (stop.signal.aborted && stop.exitCode() !== 0) process.exit(stop.exitCode());
+  process.stderr.write(`balsa: ${explain(error)}\n`);
+  process.exit(1);
+}

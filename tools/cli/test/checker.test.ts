@@ -144,7 +144,7 @@ function hasOrder(rest: readonly Operation[], value: number): boolean {
 test('agrees with a search of all orders on small random histories', () => {
   // Distinct times: with ties, whether one operation precedes another is a matter of definition.
   const operation = fc.record({
-    kind: fc.constantFrom('write', 'write', 'read'),
+    kind: fc.constantFrom<Operation['kind']>('write', 'write', 'read'),
     pick: fc.nat(3),
     unknown: fc.boolean(),
   });
@@ -167,7 +167,7 @@ test('agrees with a search of all orders on small random histories', () => {
         const lost = kind === 'write' && unknown;
         const answered = lost ? Infinity : Math.max(a, b);
         return {
-          kind: kind as 'write' | 'read',
+          kind,
           id: kind === 'write' ? nextId++ : pick,
           called,
           answered,

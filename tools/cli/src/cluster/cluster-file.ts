@@ -10,8 +10,11 @@ const format = 1;
 
 export interface ClusterIdentity {
   readonly clusterId: string;
-  /** Whether the directory held this cluster already. */
-  readonly existed: boolean;
+  /**
+   * Whether all its nodes were up once. From then on a node without data has lost it, and must not be
+   * given its old id anew.
+   */
+  readonly complete: boolean;
 }
 
 async function listFolder(directory: string): Promise<string[]> {
@@ -25,7 +28,7 @@ async function listFolder(directory: string): Promise<string[]> {
 }
 
 /** The cluster in `directory`, or undefined in an empty or absent one. Refuses a directory of something else. Changes nothing. */
-export async function readClusterFile(directory: string): Promise<string | undefined> {
+export async function readClusterFile(directory: string): Promise<ClusterIdentity | undefined> {
   const names = await listFolder(directory);
   // A start that ended before the identity was in place has left at most its temporary.
   if (names.every((name) => name === `${fileName}.tmp`)) return undefined;
@@ -38,7 +41,7 @@ export async function readClusterFile(directory: string): Promise<string | undef
   return parseClusterFile(await readFile(file, 'utf8'), file);
 }
 
-export function parseClusterFile(text: string, file: string): string {
+export function parseClusterFile(text: string, file: string): ClusterIdentity {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -50,21 +53,30 @@ export function parseClusterFile(text: string, file: string): string {
       },
     );
   }
-  const { format: found, clusterId } = (value ?? {}) as { format?: unknown; clusterId?: unknown };
-  if (found !== format || typeof clusterId !== 'string' || !/^[0-9a-f]{16}$/.test(clusterId)) {
+  const { format: found, clusterId, complete } = (value ?? {}) as Record<string, unknown>;
+  if (
+    found !== format ||
+    typeof clusterId !== 'string' ||
+    !/^[0-9a-f]{16}$/.test(clusterId) ||
+    typeof complete !== 'boolean'
+  ) {
     throw new CommandFailure(
-      `${file} is damaged, or of another version: expected {"format":${format},"clusterId":"<16 hexadecimal digits>"}.`,
+      `${file} is damaged, or of another version: expected {"format":${format},"clusterId":"<16 hexadecimal digits>","complete":<true or false>}.`,
     );
   }
-  return clusterId;
+  return { clusterId, complete };
 }
 
 /** As {@link readClusterFile}; makes a new identity where there is none, durably, before any node sees it. */
 export async function openClusterFile(directory: string): Promise<ClusterIdentity> {
   const found = await readClusterFile(directory);
-  if (found !== undefined) return { clusterId: found, existed: true };
-  const clusterId = randomBytes(8).toString('hex');
+  if (found !== undefined) return found;
+  const identity = { clusterId: randomBytes(8).toString('hex'), complete: false };
   await mkdir(directory, { recursive: true });
-  await writeDurably(path.join(directory, fileName), `${JSON.stringify({ format, clusterId })}\n`);
-  return { clusterId, existed: false };
+  await writeClusterFile(directory, identity);
+  return identity;
+}
+
+export async function writeClusterFile(directory: string, identity: ClusterIdentity): Promise<void> {
+  await writeDurably(path.join(directory, fileName), `${JSON.stringify({ format, ...identity })}\n`);
 }

@@ -19,7 +19,8 @@ export interface NodeSpec {
   readonly http: HostPort;
   readonly raft: HostPort;
   readonly members: readonly ClusterMember[];
-  readonly mode: 'bootstrap' | 'join';
+  /** What an empty data directory means: a founding member, a member to be added, or data that is gone. */
+  readonly mode: 'bootstrap' | 'join' | 'continue';
   /** Further arguments of `balsa serve`. */
   readonly extra?: readonly string[];
 }
@@ -31,7 +32,8 @@ export interface NodeExit {
   readonly failure: FailedReport | undefined;
 }
 
-const mainFile = fileURLToPath(new URL('../main.js', import.meta.url));
+/** The built program, whether this file runs from `dist` or, in a test, from `src`. */
+const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** A log file larger than this is put aside when the node starts; one old one is kept. In bytes. */
 const maxLogBytes = 16 * 1024 * 1024;
 
@@ -45,7 +47,7 @@ function serveArguments(spec: NodeSpec): string[] {
     ...['--http', formatHostPort(spec.http)],
     ...['--cluster', spec.members.map(({ id, address }) => `${id}=${address}`).join(',')],
     ...['--cluster-id', spec.clusterId],
-    `--${spec.mode}`,
+    ...(spec.mode === 'continue' ? [] : [`--${spec.mode}`]),
     ...(spec.extra ?? []),
   ];
 }

@@ -1,0 +1,195 @@
+/** The cluster of the story: its processes, where they listen, and what can be done to them. */
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { NodeStatus } from '@balsa/raft-node';
+import {
+  fetchDigest,
+  fetchStatus,
+  isReady,
+  postMemberChange,
+  type Digest,
+  type MemberChange,
+} from '../cluster/node-http.ts';
+import { NodeProcess, type NodeSpec } from '../cluster/node-process.ts';
+import { findFreePorts } from '../cluster/ports.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { CommandFailure } from '../messages.ts';
+import { formatHostPort, type ClusterMember } from '../options.ts';
+import type { ClusterClient } from './client.ts';
+
+const host = '127.0.0.1';
+/** Longest wait for anything that a healthy cluster does in a few seconds, in milliseconds. */
+const patienceMs = 30_000;
+/** Entries that the logs keep: few, so that compaction happens within the story. */
+const logKeep = 1_000;
+
+export interface DemoClusterOptions {
+  readonly directory: string;
+  readonly clusterId: string;
+  readonly client: ClusterClient;
+  readonly signal: AbortSignal;
+}
+
+export interface Leader {
+  readonly id: number;
+  readonly status: NodeStatus;
+}
+
+export class DemoCluster {
+  readonly #options: DemoClusterOptions;
+  readonly #specs = new Map<number, NodeSpec>();
+  readonly #processes = new Map<number, NodeProcess>();
+
+  constructor(options: DemoClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Nodes that run now, by id. */
+  running(): readonly NodeProcess[] {
+    return [...this.#processes.values()].filter((node) => node.running);
+  }
+
+  async found(ids: readonly number[]): Promise<void> {
+    const ports = await findFreePorts(host, ids.length * 3);
+    const members = ids.map((id, i) => ({ id, address: formatHostPort({ host, port: ports[i * 3] ?? 0 }) }));
+    for (const [i, id] of ids.entries())
+      this.#describe(id, ports.slice(i * 3, i * 3 + 3), members, 'bootstrap');
+    await Promise.all(ids.map((id) => this.start(id)));
+  }
+
+  /** Starts an empty node that waits to be added. */
+  async startJoining(id: number): Promise<void> {
+    const members = [...this.#specs.values()].map((spec) => ({
+      id: spec.id,
+      address: formatHostPort(spec.raft),
+    }));
+    this.#describe(id, await findFreePorts(host, 3), members, 'join');
+    await this.start(id);
+  }
+
+  async start(id: number): Promise<void> {
+    const spec = this.#spec(id);
+    const node = await NodeProcess.start(spec);
+    this.#processes.set(id, node);
+    if (this.#options.signal.aborted) node.killNow();
+    await node.ready();
+    this.#options.client.connect(id, spec.resp);
+  }
+
+  /** SIGKILL. */
+  async kill(id: number): Promise<void> {
+    const node = this.#processes.get(id);
+    await node?.kill();
+    this.#options.client.disconnect(id);
+  }
+
+  async wipe(id: number): Promise<void> {
+    await this.kill(id);
+    await rm(this.#spec(id).directory, { recursive: true });
+    this.#specs.delete(id);
+    this.#processes.delete(id);
+  }
+
+  addressOf(id: number): string {
+    return formatHostPort(this.#spec(id).raft);
+  }
+
+  status(id: number): Promise<NodeStatus | undefined> {
+    return fetchStatus(this.#spec(id).http);
+  }
+
+  digest(id: number): Promise<Digest | undefined> {
+    return fetchDigest(this.#spec(id).http);
+  }
+
+  /** Waits until some node leads in a term above `aboveTerm`, and serves. */
+  leader(aboveTerm = 0): Promise<Leader> {
+    return this.wait('a leader', async () => {
+      for (const { spec } of this.running()) {
+        const status = await fetchStatus(spec.http);
+        if (status?.role === 'leader' && status.term > aboveTerm && (await isReady(spec.http))) {
+          return { id: spec.id, status };
+        }
+      }
+      return undefined;
+    });
+  }
+
+  /** Waits until node `id` has applied what the leader had committed when this was called. */
+  async caughtUp(id: number): Promise<void> {
+    const { status } = await this.leader();
+    await this.wait(`node ${id} to catch up to index ${status.commit}`, async () => {
+      const mine = await this.status(id);
+      return mine !== undefined && mine.applied >= status.commit ? true : undefined;
+    });
+  }
+
+  /** Asks the leader, and asks again while there is none or it cannot yet. */
+  async change(change: MemberChange): Promise<void> {
+    let last: unknown;
+    await this.wait(`the change "${change.change} ${change.id}"`, async () => {
+      const { id } = await this.leader();
+      try {
+        await postMemberChange(this.#spec(id).http, change);
+        return true;
+      } catch (error) {
+        last = error;
+        return (await this.#isMade(change)) ? true : undefined;
+      }
+    }).catch((error: unknown) => {
+      throw new CommandFailure(`${(error as Error).message} ${last instanceof Error ? last.message : ''}`, {
+        cause: last,
+      });
+    });
+  }
+
+  wait<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+    return waitFor(look, { what, timeoutMs: patienceMs, signal: this.#options.signal });
+  }
+
+  /** Ends every process and waits for it. */
+  async killAll(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((node) => node.kill()));
+  }
+
+  killAllNow(): void {
+    for (const node of this.#processes.values()) node.killNow();
+  }
+
+  /** An answer may have been lost on its way although the change was made. */
+  async #isMade({ change, id }: MemberChange): Promise<boolean> {
+    const { status } = await this.leader();
+    const { voters, learners } = status.confState;
+    if (change === 'promote') return voters.includes(id);
+    if (change === 'add-learner') return voters.includes(id) || learners.includes(id);
+    return !voters.includes(id) && !learners.includes(id);
+  }
+
+  #spec(id: number): NodeSpec {
+    const spec = this.#specs.get(id);
+    if (spec === undefined) throw new CommandFailure(`There is no node ${id}.`);
+    return spec;
+  }
+
+  #describe(
+    id: number,
+    ports: readonly number[],
+    members: readonly ClusterMember[],
+    mode: NodeSpec['mode'],
+  ): void {
+    const { directory, clusterId } = this.#options;
+    const [raft = 0, resp = 0, http = 0] = ports;
+    this.#specs.set(id, {
+      id,
+      clusterId,
+      directory: path.join(directory, `node-${id}`),
+      logFile: path.join(directory, 'logs', `node-${id}.log`),
+      raft: { host, port: raft },
+      resp: { host, port: resp },
+      http: { host, port: http },
+      members,
+      mode,
+      extra: ['--log-keep', String(logKeep)],
+    });
+  }
+}

@@ -1,0 +1,167 @@
+/** The story, step by step. Each step says what it does, does it, and waits until it has come true. */
+import { CommandFailure } from '../messages.ts';
+import type { HistoryChecker } from './checker.ts';
+import type { DemoCluster } from './demo-cluster.ts';
+import { take, type Input } from './input.ts';
+import type { Monitor } from './monitor.ts';
+import { BackgroundLoad, type Workload } from './workload.ts';
+
+export interface StoryParts {
+  readonly cluster: DemoCluster;
+  readonly workload: Workload;
+  readonly checker: HistoryChecker;
+  readonly monitor: Monitor;
+  readonly input: Input;
+  readonly tell: (text: string) => void;
+  /** Ends every operation under way: the story has failed. */
+  readonly abandon: () => void;
+}
+
+/** A round of updates rewrites at most this many items of the input. */
+const roundItems = 2_000;
+/** Acknowledged writes that make a "mid-load". */
+const midLoad = 300;
+
+export class Story {
+  readonly #parts: StoryParts;
+
+  constructor(parts: StoryParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with the digests of the nodes at the end. */
+  async run(): Promise<readonly string[]> {
+    await this.#begin();
+    await this.#fill();
+    const load = new BackgroundLoad(this.#parts.checker, () => this.#round());
+    try {
+      await this.#killLeader(load);
+      await this.#leaveFollowerBehind(load);
+      await this.#replaceMember();
+      await load.stop();
+    } catch (error) {
+      this.#parts.abandon();
+      await load.ended;
+      throw error;
+    }
+    return this.#compare();
+  }
+
+  #round(): Promise<void> {
+    return this.#parts.workload.writeAll(take(this.#parts.input.items(), roundItems));
+  }
+
+  async #begin(): Promise<void> {
+    const { cluster, monitor, tell } = this.#parts;
+    tell('three nodes start, each a process with its own disk, and elect a leader');
+    await cluster.found([1, 2, 3]);
+    const { id, status } = await cluster.leader();
+    monitor.start();
+    tell(`node ${id} leads in term ${status.term}`);
+  }
+
+  async #fill(): Promise<void> {
+    const { cluster, workload, checker, input, tell } = this.#parts;
+    tell(`replicate ${input.name}`);
+    await workload.writeAll(input.items());
+    if (checker.keyCount === 0) throw new CommandFailure(`${input.name} holds nothing to replicate.`);
+    tell(`${checker.keyCount} keys are on a majority of disks`);
+    const before = await cluster.leader();
+    let rounds = 0;
+    while ((await cluster.leader()).status.firstIndex === before.status.firstIndex) {
+      await this.#round();
+      rounds++;
+    }
+    const { status } = await cluster.leader();
+    tell(
+      `${rounds} rounds of updates; the log is compacted and begins at ${status.firstIndex} of ${status.lastIndex}`,
+    );
+  }
+
+  async #killLeader(load: BackgroundLoad): Promise<void> {
+    const { cluster, tell } = this.#parts;
+    await this.#moreWrites(load);
+    const { id, status } = await cluster.leader();
+    tell(`kill -9 of the leader, node ${id}, in the middle of writes`);
+    await cluster.kill(id);
+    const next = await cluster.leader(status.term);
+    tell(`node ${next.id} leads in term ${next.status.term}; the writes go on`);
+    await this.#moreWrites(load);
+    await cluster.start(id);
+    await cluster.caughtUp(id);
+    tell(`node ${id} is back and has caught up`);
+  }
+
+  async #leaveFollowerBehind(load: BackgroundLoad): Promise<void> {
+    const { cluster, monitor, tell } = this.#parts;
+    const id = await this.#follower();
+    const left = await cluster.status(id);
+    const lastIndex = left?.lastIndex ?? 0;
+    tell(`node ${id}, a follower, stops at index ${lastIndex}`);
+    await cluster.kill(id);
+    const first = await cluster.wait('the log to be compacted past the stopped follower', async () => {
+      load.acknowledged();
+      const { status } = await cluster.leader();
+      return status.firstIndex > lastIndex + 1 ? status.firstIndex : undefined;
+    });
+    const installed = monitor.totals().snapshotsInstalled;
+    tell(`the leader's log now begins at ${first}: node ${id} needs a snapshot`);
+    await cluster.start(id);
+    await cluster.caughtUp(id);
+    await cluster.wait('the snapshot to be counted', async () => {
+      await monitor.look();
+      return monitor.totals().snapshotsInstalled > installed ? true : undefined;
+    });
+    tell(`node ${id} installed a snapshot and has caught up`);
+  }
+
+  async #replaceMember(): Promise<void> {
+    const { cluster, tell } = this.#parts;
+    const old = await this.#follower();
+    const id = 4;
+    tell(`the disk of node ${old} is wiped; node ${id} takes its place`);
+    await cluster.wipe(old);
+    await cluster.startJoining(id);
+    await cluster.change({ change: 'add-learner', id, address: cluster.addressOf(id) });
+    await cluster.caughtUp(id);
+    tell(`node ${id} learned the state`);
+    await cluster.change({ change: 'promote', id });
+    await cluster.change({ change: 'remove', id: old });
+    tell(`node ${id} votes, node ${old} is removed for ever`);
+  }
+
+  /** Same log, same contents: read every key back, then compare the nodes with each other. */
+  async #compare(): Promise<readonly string[]> {
+    const { cluster, workload, checker, tell } = this.#parts;
+    tell(`read all ${checker.keyCount} keys back, and compare the nodes`);
+    await workload.readAll();
+    const ids = cluster.running().map((node) => node.spec.id);
+    const digests = await cluster.wait('all nodes to be at the same index', async () => {
+      const found = await Promise.all(ids.map((id) => cluster.digest(id)));
+      const [first] = found;
+      const alike = first !== undefined && found.every((one) => one?.appliedIndex === first.appliedIndex);
+      return alike ? found.flatMap((one) => (one === undefined ? [] : [one])) : undefined;
+    });
+    for (const { count } of digests) {
+      if (count !== checker.keyCount) {
+        throw new CommandFailure(`A node holds ${count} keys, and ${checker.keyCount} were written.`);
+      }
+    }
+    return digests.map(({ digest }) => digest);
+  }
+
+  async #follower(): Promise<number> {
+    const { cluster } = this.#parts;
+    const leader = await cluster.leader();
+    const follower = cluster.running().find((node) => node.spec.id !== leader.id);
+    if (follower === undefined) throw new CommandFailure('There is no follower.');
+    return follower.spec.id;
+  }
+
+  async #moreWrites(load: BackgroundLoad): Promise<void> {
+    const from = load.acknowledged();
+    await this.#parts.cluster.wait(`${midLoad} more acknowledged writes`, () =>
+      Promise.resolve(load.acknowledged() >= from + midLoad ? true : undefined),
+    );
+  }
+}

@@ -1,0 +1,195 @@
+/** `balsa serve`: one node in this process, until it is told to stop. */
+import { readdir } from 'node:fs/promises';
+import { LogLevel, BalsaError, type Env } from '@balsa/raft-core';
+import { createKvStateMachine, startKvServer, type KvResult, type KvServer } from '@balsa/kv';
+import { createNodeEnv, RaftNode } from '@balsa/raft-node';
+import { openSqliteEngine } from '@balsa/storage-sqlite';
+import { createTcpTransport } from '@balsa/transport-tcp';
+import { requireFree } from '../cluster/ports.ts';
+import { codeOf, CommandFailure, explain } from '../messages.ts';
+import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
+import type { StopRequest } from '../signals.ts';
+import { createLogger, type LogLevelName } from './logger.ts';
+import { onParentGone, report } from './parent-link.ts';
+
+export interface ServeOptions {
+  readonly id: number;
+  readonly data: string;
+  readonly raft: HostPort;
+  readonly resp: HostPort;
+  readonly http: HostPort;
+  readonly cluster: readonly ClusterMember[];
+  readonly clusterId?: string;
+  readonly bootstrap?: boolean;
+  readonly join?: boolean;
+  readonly logLevel: LogLevelName;
+  /** Applied entries that stay in the log for followers a little behind. */
+  readonly logKeep?: number;
+}
+
+/** From the request to stop until the process ends by force, in milliseconds. */
+const stopMs = 1_400;
+
+interface RunningNode {
+  readonly node: RaftNode<KvResult>;
+  readonly server: KvServer;
+}
+
+async function isEmptyFolder(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).length === 0;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw new CommandFailure(`Cannot read the data directory ${directory}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** What can be told before anything is opened: nothing is touched when it fails. */
+async function check(options: ServeOptions): Promise<void> {
+  if (options.bootstrap === true && options.join === true) {
+    throw new CommandFailure('A node either founds a cluster (--bootstrap) or joins one (--join), not both.');
+  }
+  const begins = options.bootstrap === true || options.join === true;
+  if (begins && options.clusterId === undefined) {
+    throw new CommandFailure('--bootstrap and --join need --cluster-id, the same on all members.');
+  }
+  if (options.bootstrap === true && !options.cluster.some((member) => member.id === options.id)) {
+    throw new CommandFailure(`--cluster does not name node ${options.id}, which is to found it.`);
+  }
+  if (!begins && (await isEmptyFolder(options.data))) {
+    throw new BalsaError('STORE_NOT_BOOTSTRAPPED', `${options.data} holds no data of node ${options.id}`);
+  }
+  await requireFree(
+    [options.raft, options.resp, options.http],
+    0,
+    'Stop what uses it, or choose another port.',
+  );
+}
+
+function compactionOf(logKeep: number | undefined): object {
+  if (logKeep === undefined) return {};
+  return { compaction: { keepEntries: logKeep, checkEveryEntries: Math.max(1, Math.floor(logKeep / 4)) } };
+}
+
+function startNode(
+  options: ServeOptions,
+  env: Env,
+  parts: Awaited<ReturnType<typeof openParts>>,
+): Promise<RaftNode<KvResult>> {
+  const members = options.cluster.map(({ id, address }) => ({ id, address }));
+  const { clusterId } = options;
+  return RaftNode.start<KvResult>({
+    id: options.id,
+    engine: parts.engine,
+    ownEngine: true,
+    stateMachine: parts.stateMachine,
+    transport: parts.transport,
+    env,
+    members,
+    ...(options.bootstrap === true && clusterId !== undefined ? { bootstrap: { clusterId, members } } : {}),
+    ...(options.join === true && clusterId !== undefined ? { join: { clusterId } } : {}),
+    ...compactionOf(options.logKeep),
+  });
+}
+
+async function openParts(options: ServeOptions, env: Env) {
+  const engine = await openSqliteEngine({ directory: options.data, env });
+  try {
+    const identity = await engine.identity();
+    const { clusterId } = options;
+    if (identity !== undefined && clusterId !== undefined && identity.clusterId !== clusterId) {
+      throw new BalsaError(
+        'STORE_IDENTITY_MISMATCH',
+        `${options.data} belongs to cluster ${identity.clusterId}, not to ${clusterId}`,
+      );
+    }
+    const stateMachine = createKvStateMachine(engine.orderedStore('kv'));
+    const transport = createTcpTransport({ env, listen: options.raft });
+    return { engine, stateMachine, transport };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function open(options: ServeOptions, env: Env): Promise<RunningNode> {
+  const parts = await openParts(options, env);
+  let node: RaftNode<KvResult>;
+  try {
+    node = await startNode(options, env, parts);
+  } catch (error) {
+    await parts.engine.close();
+    throw error;
+  }
+  try {
+    const { resp, http } = options;
+    return { node, server: await startKvServer({ node, stateMachine: parts.stateMachine, env, resp, http }) };
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+}
+
+/** The end of this process when stopping takes too long: what is durable is safe, and the rest is not promised. */
+function endByForce(env: Env): void {
+  setTimeout(() => {
+    env.log.log(LogLevel.Warn, 'stopping takes too long; the process ends now');
+    process.exit(0);
+  }, stopMs).unref();
+}
+
+/** Nothing is swallowed: what nobody handled ends the process, and says so. */
+function watchForTheUnhandled(id: number): void {
+  const die = (error: unknown): void => {
+    const message = `node ${id} stops on an unexpected error: ${explain(error)}`;
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? '') : ''}\n${message}\n`);
+    void report({ type: 'failed', code: codeOf(error), message }).then(() => process.exit(1));
+    // The report goes to a parent that may be stuck.
+    setTimeout(() => process.exit(1), 500).unref();
+  };
+  process.on('unhandledRejection', die);
+  process.on('uncaughtException', die);
+}
+
+export async function serve(options: ServeOptions, stop: StopRequest): Promise<void> {
+  const env = createNodeEnv({ log: createLogger(options.logLevel, options.id) });
+  watchForTheUnhandled(options.id);
+  let parentGone = false;
+  onParentGone(() => {
+    parentGone = true;
+    stop.request();
+  });
+  stop.signal.addEventListener('abort', () => {
+    endByForce(env);
+  });
+  try {
+    await check(options);
+    const { node, server } = await open(options, env);
+    await report({
+      type: 'ready',
+      id: options.id,
+      resp: formatHostPort(server.respAddress),
+      http: formatHostPort(server.httpAddress ?? options.http),
+      raft: formatHostPort(options.raft),
+    });
+    const failure = await Promise.race([node.stopped, untilAborted(stop.signal)]);
+    await server.stop();
+    // With its parent all nodes go at once: nobody is there to hand over to.
+    await node.stop({ transferLeadership: failure === undefined && !parentGone });
+    if (failure !== undefined) throw failure;
+  } catch (error) {
+    await report({ type: 'failed', code: codeOf(error), message: explain(error) });
+    throw error;
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener('abort', () => {
+      resolve(undefined);
+    });
+  });
+}

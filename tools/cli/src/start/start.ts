@@ -1,0 +1,144 @@
+/** `balsa start`: a cluster of three node processes on this machine, for looking around. */
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogUpdate } from 'log-update';
+import {
+  openClusterFile,
+  readClusterFile,
+  writeClusterFile,
+  type ClusterIdentity,
+} from '../cluster/cluster-file.ts';
+import type { NodeSpec } from '../cluster/node-process.ts';
+import { requireFree } from '../cluster/ports.ts';
+import { formatHostPort, portsOf, type HostPort } from '../options.ts';
+import type { StopRequest } from '../signals.ts';
+import { SupervisedNode } from './supervisor.ts';
+import { renderLine, renderTable } from './table.ts';
+
+export interface StartOptions {
+  readonly data: string;
+  /** Base of the ports; see `portsOf`. */
+  readonly port: number;
+  /** Whether stdout is a terminal that can be redrawn. */
+  readonly live: boolean;
+}
+
+const host = '127.0.0.1';
+const nodeIds = [1, 2, 3] as const;
+/** Nodes of a cluster whose parent was killed are gone after this. In milliseconds. */
+const leftoverMs = 3_000;
+/** A node gets this long to stop by itself; with what it takes to kill the rest, all is over within two seconds. */
+const stopMs = 1_500;
+const redrawMs = 1_000;
+const lineMs = 10_000;
+
+function specsOf(options: StartOptions, identity: ClusterIdentity): NodeSpec[] {
+  const at = (port: number): HostPort => ({ host, port });
+  const members = nodeIds.map((id) => ({ id, address: formatHostPort(at(portsOf(options.port, id).raft)) }));
+  return nodeIds.map((id) => {
+    const ports = portsOf(options.port, id);
+    return {
+      id,
+      clusterId: identity.clusterId,
+      directory: path.join(options.data, `node-${id}`),
+      logFile: path.join(options.data, 'logs', `node-${id}.log`),
+      resp: at(ports.resp),
+      http: at(ports.http),
+      raft: at(ports.raft),
+      members,
+      mode: identity.complete ? 'continue' : 'bootstrap',
+    };
+  });
+}
+
+function greeting(options: StartOptions, specs: readonly NodeSpec[], existed: boolean): string {
+  const [first, second] = specs;
+  if (first === undefined || second === undefined) return '';
+  return [
+    `Balsa: three nodes, ${existed ? 'going on from' : 'with new'} data in ${options.data} (logs beside it, in logs/).`,
+    '',
+    'Try, in another terminal:',
+    `  redis-cli -p ${first.resp.port} set greeting hello`,
+    `  redis-cli -p ${second.resp.port} get greeting`,
+    `  curl -s http://${formatHostPort(first.http)}/status`,
+    `  curl -s http://${formatHostPort(first.http)}/metrics`,
+    '',
+    'Kill a node by its pid and look on. Ctrl-C stops all of it; the data stays.',
+    '',
+  ].join('\n');
+}
+
+async function showUntilStopped(
+  nodes: readonly SupervisedNode[],
+  live: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const update = live ? createLogUpdate(process.stdout) : undefined;
+  const show = async (): Promise<void> => {
+    const views = await Promise.all(nodes.map((node) => node.view()));
+    if (signal.aborted) return;
+    if (update !== undefined) update(renderTable(views));
+    else process.stdout.write(`${new Date().toISOString()} ${renderLine(views)}\n`);
+  };
+  while (!signal.aborted) {
+    await Promise.race([show(), aborted(signal)]);
+    await sleep(live ? redrawMs : lineMs, undefined, { signal }).catch(() => undefined);
+  }
+  update?.done();
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+}
+
+/** Runs the nodes until the signal, then ends them all. Rejects with what keeps one of them from serving. */
+async function runNodes(
+  nodes: readonly SupervisedNode[],
+  signal: AbortSignal,
+  serving: () => Promise<void>,
+): Promise<void> {
+  const killNow = (): void => {
+    for (const node of nodes) node.killNow();
+  };
+  process.once('exit', killNow);
+  try {
+    const started = Promise.all(nodes.map((node) => node.start()));
+    // What fails because it is being stopped is no failure.
+    started.catch(() => undefined);
+    const stopped = aborted(signal).then(() => 'stopped' as const);
+    if ((await Promise.race([started, stopped])) !== 'stopped') await serving();
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop(stopMs)));
+    process.off('exit', killNow);
+  }
+}
+
+export async function start(options: StartOptions, stop: StopRequest): Promise<void> {
+  // Look first, touch later: a directory of something else, then the ports, and only then a new identity.
+  const existing = await readClusterFile(options.data);
+  const addresses = specsOf(options, existing ?? { clusterId: '', complete: false }).flatMap((spec) => [
+    spec.resp,
+    spec.http,
+    spec.raft,
+  ]);
+  const patience = existing === undefined ? 0 : leftoverMs;
+  await requireFree(addresses, patience, 'Stop what uses it, or choose other ports with --port BASE.');
+  if (stop.signal.aborted) return;
+  const identity = await openClusterFile(options.data);
+  const specs = specsOf(options, identity);
+  // A live table is not to be torn by lines between; the notes under it say the same.
+  const say = options.live
+    ? (): void => undefined
+    : (text: string): void => void process.stdout.write(`${text}\n`);
+  const nodes = specs.map((spec) => new SupervisedNode(spec, say));
+  await runNodes(nodes, stop.signal, async () => {
+    if (!identity.complete) await writeClusterFile(options.data, { ...identity, complete: true });
+    process.stdout.write(`${greeting(options, specs, identity.complete)}\n`);
+    await showUntilStopped(nodes, options.live, stop.signal);
+  });
+}

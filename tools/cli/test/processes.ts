@@ -1,0 +1,80 @@
+/** Runs the built `balsa` for the tests. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NodeSpec } from '../src/cluster/node-process.ts';
+import { findFreePorts } from '../src/cluster/ports.ts';
+import { formatHostPort } from '../src/options.ts';
+
+export const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const host = '127.0.0.1';
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `balsa` to its end. */
+export async function balsa(...args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+export async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'balsa-cli-test-'));
+  return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Three founding members on free ports. */
+export async function threeSpecs(folder: string, clusterId = '00000000000000aa'): Promise<NodeSpec[]> {
+  const ports = await findFreePorts(host, 9);
+  const port = (place: number): { host: string; port: number } => ({ host, port: ports[place]! });
+  const members = [1, 2, 3].map((id) => ({ id, address: formatHostPort(port(id - 1)) }));
+  return [1, 2, 3].map((id) => ({
+    id,
+    clusterId,
+    directory: path.join(folder, `node-${id}`),
+    logFile: path.join(folder, `node-${id}.log`),
+    raft: port(id - 1),
+    resp: port(id + 2),
+    http: port(id + 5),
+    members,
+    mode: 'bootstrap',
+  }));
+}
+
+export function serveArguments(spec: NodeSpec): string[] {
+  return [
+    'serve',
+    ...['--id', String(spec.id), '--data', spec.directory],
+    ...[
+      '--raft',
+      formatHostPort(spec.raft),
+      '--resp',
+      formatHostPort(spec.resp),
+      '--http',
+      formatHostPort(spec.http),
+    ],
+    ...['--cluster', spec.members.map(({ id, address }) => `${id}=${address}`).join(',')],
+    ...['--cluster-id', spec.clusterId],
+    ...(spec.mode === 'continue' ? [] : [`--${spec.mode}`]),
+  ];
+}
