@@ -1,0 +1,143 @@
+/** Checks that say what was found in words of the contract. */
+import assert from 'node:assert/strict';
+import {
+  crc32,
+  isBalsaError,
+  NoLimit,
+  Outline,
+  type ConfState,
+  type Entry,
+  type ErrorCode,
+  type HardState,
+  type IndexedConfState,
+  type Storage,
+  type StorageState,
+  type StoredSnapshot,
+} from '@balsa/raft-core';
+import { hard, noConf } from './make.ts';
+
+/** Bytes as text: short ones whole, long ones by length and checksum. */
+export function showBytes(bytes: Uint8Array): string {
+  if (bytes.length > 64) return `${String(bytes.length)} bytes, crc ${crc32(bytes).toString(16)}`;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export function showEntry(entry: Entry): string {
+  const { index, term, type, data, context } = entry;
+  return `${String(index)}@${String(term)} type ${String(type)} data [${showBytes(data)}] context [${showBytes(context)}]`;
+}
+
+export function sameEntries(found: readonly Entry[], expected: readonly Entry[], what = 'entries'): void {
+  assert.deepEqual(found.map(showEntry), expected.map(showEntry), what);
+}
+
+export function sameBytes(
+  found: Uint8Array | undefined,
+  expected: Uint8Array | undefined,
+  what: string,
+): void {
+  assert.equal(found && showBytes(found), expected && showBytes(expected), what);
+}
+
+/** `act` has to reject (or throw) with one of the codes. */
+export async function refuses(act: () => unknown, ...codes: ErrorCode[]): Promise<void> {
+  let error: unknown;
+  try {
+    await act();
+  } catch (thrown) {
+    error = thrown;
+  }
+  assert.ok(error !== undefined, `expected a rejection with ${codes.join(' or ')}, but the call succeeded`);
+  assert.ok(isBalsaError(error), `expected ${codes.join(' or ')}, but found: ${String(error)}`);
+  assert.ok(
+    codes.includes(error.code),
+    `expected ${codes.join(' or ')}, but found ${error.code}: ${error.message}`,
+  );
+}
+
+/** `act` has to reject, with whatever code. */
+export async function rejects(act: () => Promise<unknown>, what: string): Promise<void> {
+  const settled = await act().then(
+    () => 'resolved',
+    () => 'rejected',
+  );
+  assert.equal(settled, 'rejected', what);
+}
+
+/** The whole of what a group should hold. */
+export interface ExpectedGroup {
+  readonly boundary?: { readonly index: number; readonly term: number };
+  readonly entries?: readonly Entry[];
+  readonly hardState?: HardState;
+  readonly confState?: IndexedConfState;
+  readonly pendingRestore?: string | undefined;
+}
+
+/** The log holds exactly `entries` behind `boundary`, seen through reads alone. */
+export async function sameLog(storage: Storage, entries: readonly Entry[], boundaryIndex = 0): Promise<void> {
+  const first = boundaryIndex + 1;
+  const last = boundaryIndex + entries.length;
+  sameEntries(await storage.entries(first, last + 1, NoLimit), entries, 'the whole log');
+  await refuses(() => storage.entries(first, last + 2, NoLimit), 'STORE_UNAVAILABLE');
+  await refuses(() => storage.entries(first - 1, last + 1, NoLimit), 'STORE_COMPACTED');
+}
+
+/** What `open` reported is exactly what is expected. */
+export function sameState(state: StorageState, expected: ExpectedGroup): void {
+  const { boundary = { index: 0, term: 0 }, entries = [] } = expected;
+  const outline = new Outline();
+  outline.reset(boundary);
+  outline.append(entries);
+  assert.equal(state.firstIndex, outline.firstIndex, 'firstIndex');
+  assert.equal(state.lastIndex, outline.lastIndex, 'lastIndex');
+  assert.deepEqual(plain(state.outline), plain(outline.toData()), 'outline');
+  assert.deepEqual(plain(state.hardState), plain(expected.hardState ?? hard(0, 0)), 'hardState');
+  assert.deepEqual(plainConf(state.confState), plainConf(expected.confState ?? noConf), 'confState');
+  assert.equal(state.pendingRestore?.id, expected.pendingRestore, 'pendingRestore');
+}
+
+/** Both: what was reported and what is read. */
+export async function sameGroup(
+  opened: { readonly storage: Storage; readonly state: StorageState },
+  expected: ExpectedGroup,
+): Promise<void> {
+  sameState(opened.state, expected);
+  await sameLog(opened.storage, expected.entries ?? [], expected.boundary?.index ?? 0);
+}
+
+export function sameSnapshot(found: StoredSnapshot | undefined, expected: StoredSnapshot | undefined): void {
+  assert.deepEqual(plain(found), plain(expected), 'snapshot');
+}
+
+/** The chunks of a stored snapshot, read back. */
+export async function readSnapshot(storage: Storage, id: string): Promise<Uint8Array[]> {
+  const reader = await storage.openSnapshot(id);
+  const chunks: Uint8Array[] = [];
+  for (let n = 0; n < reader.snapshot.chunkCount; n++) chunks.push(await reader.chunk(n));
+  await reader.close();
+  return chunks;
+}
+
+export function sameChunks(found: readonly Uint8Array[], expected: readonly Uint8Array[]): void {
+  assert.deepEqual(found.map(showBytes), expected.map(showBytes), 'chunks');
+}
+
+function plainConf(conf: IndexedConfState): unknown {
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave }: ConfState = conf.state;
+  return plain({ index: conf.index, voters, votersOutgoing, learners, learnersNext, autoLeave });
+}
+
+/** Through JSON, so that frozen, null-prototype and class-made objects compare by content; no bytes inside. */
+function plain(value: unknown): unknown {
+  return value === undefined ? undefined : sortKeys(JSON.parse(JSON.stringify(value)));
+}
+
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sortKeys(inner)]),
+  );
+}

@@ -1,0 +1,57 @@
+/** The cases, and how they are handed to a test runner. */
+import { runCase, type ConformanceCase } from './case.ts';
+import { appendCases } from './cases/append.ts';
+import { atomicityCases } from './cases/atomicity.ts';
+import { closeCases } from './cases/close.ts';
+import { compactionCases } from './cases/compaction.ts';
+import { concurrencyCases } from './cases/concurrency.ts';
+import { groupCases } from './cases/groups.ts';
+import { installCases } from './cases/install.ts';
+import { largeEntryCases } from './cases/large-entries.ts';
+import { modelCases } from './cases/model.ts';
+import { openAndIdentityCases } from './cases/open-and-identity.ts';
+import { orderedModelCases } from './cases/ordered-model.ts';
+import { orderedStoreCases } from './cases/ordered-store.ts';
+import { readCases } from './cases/read.ts';
+import { reopenCases } from './cases/reopen.ts';
+import { snapshotCases } from './cases/snapshots.ts';
+import { confStateCases, hardStateCases } from './cases/state.ts';
+import type { Runner, Target } from './target.ts';
+
+/** Every case of the log side: groups, their logs, states and snapshots. */
+export const storageCases: readonly ConformanceCase[] = [
+  ...openAndIdentityCases,
+  ...appendCases,
+  ...readCases,
+  ...hardStateCases,
+  ...confStateCases,
+  ...atomicityCases,
+  ...compactionCases,
+  ...snapshotCases,
+  ...installCases,
+  ...groupCases,
+  ...closeCases,
+  ...reopenCases,
+  ...concurrencyCases,
+  ...largeEntryCases,
+  ...modelCases,
+];
+
+/** Every case of the ordered key-value store. */
+export const orderedCases: readonly ConformanceCase[] = [...orderedStoreCases, ...orderedModelCases];
+
+/** Registers one test per case of the log side, named `id: title`. */
+export function storageConformance(runner: Runner, target: Target): void {
+  register(runner, target, 'storage', storageCases);
+}
+
+/** Registers one test per case of the ordered store, named `id: title`. */
+export function orderedStoreConformance(runner: Runner, target: Target): void {
+  register(runner, target, 'ordered store', orderedCases);
+}
+
+function register(runner: Runner, target: Target, what: string, cases: readonly ConformanceCase[]): void {
+  runner.describe(`${target.name} ${what}`, () => {
+    for (const one of cases) runner.test(`${one.id}: ${one.title}`, () => runCase(one, target));
+  });
+}
