@@ -176,10 +176,13 @@ export class Proposals<R> {
     if (placed !== undefined) placed.call.reject(overwritten(placed, entry));
   }
 
-  /** A snapshot replaced the entries up to `index`: what was in them is not known. */
+  /**
+   * A snapshot replaced the entries up to `index`: what was in them is not known. Of what the leader has
+   * not placed yet its answer will tell.
+   */
   onInstalled(index: LogIndex): void {
     for (const own of [...this.#own.values()]) {
-      if (own.state === 'forwarded' || (own.state === 'placed' && own.index <= index)) {
+      if (own.state === 'placed' && own.index <= index) {
         own.call.reject(unknown('a snapshot was installed over the place where it may have been applied'));
       }
     }
