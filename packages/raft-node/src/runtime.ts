@@ -369,7 +369,7 @@ export class Runtime<R> {
 
   async #fetchSnapshot(fetch: Fetch & { purpose: 'snapshot' }): Promise<void> {
     try {
-      const stored = await this.maker.findOrMake(fetch.minIndex);
+      const stored = await this.maker.findOrMake(fetch.minIndex, fetch.to);
       const { id, chunkCount, bytes, checksum, metadata } = stored;
       const { members, removed } = this.book;
       const data = encodeDescription({ id, chunkCount, bytes, checksum, members, removed });

@@ -2,6 +2,7 @@
 import {
   BalsaError,
   maxChunkBytes,
+  type ConfState,
   type Env,
   type LogIndex,
   type NodeId,
@@ -60,8 +61,16 @@ export class SnapshotMaker {
     return stored.find(({ metadata }) => metadata.index >= least && metadata.index <= history.applied);
   }
 
-  async findOrMake(minIndex: LogIndex): Promise<StoredSnapshot> {
-    return (await this.find(minIndex)) ?? (await this.make());
+  /**
+   * For `peer`. A snapshot from before it became a member is no use to it: a node ignores one whose
+   * membership it is not in.
+   */
+  async findOrMake(minIndex: LogIndex, peer: NodeId): Promise<StoredSnapshot> {
+    const stored = await this.find(minIndex);
+    if (stored !== undefined && isMember(stored.metadata.confState, peer)) return stored;
+    const made = await this.make();
+    // The one that was being made may have begun before; the next one has not.
+    return isMember(made.metadata.confState, peer) ? made : this.make();
   }
 
   /** Of the present state. Resolves when it is stored, durably. */
@@ -116,4 +125,8 @@ export class SnapshotMaker {
     this.#progress = { phase: 'creating', peer: id, index, chunks, totalChunks: 0, state, ...(reason !== undefined && { reason }) };
     onProgress(this.#progress);
   }
+}
+
+function isMember({ voters, votersOutgoing, learners, learnersNext }: ConfState, id: NodeId): boolean {
+  return [voters, votersOutgoing, learners, learnersNext].some((ids) => ids.includes(id));
 }
