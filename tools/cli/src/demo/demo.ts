@@ -1,5 +1,6 @@
 /** `balsa demo`: a cluster on free ports and in a temporary directory, a story with an end, and a verdict. */
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,6 +63,8 @@ async function play(
   const clusterId = randomBytes(8).toString('hex');
   const ended = new AbortController();
   const signal = AbortSignal.any([stopSignal, ended.signal]);
+  // Every operation under way listens to it.
+  setMaxListeners(0, signal);
   // What waits for an answer need not wait any longer.
   signal.addEventListener('abort', () => {
     client.close();

@@ -36,8 +36,8 @@ export class Story {
     const load = new BackgroundLoad(this.#parts.checker, () => this.#round());
     try {
       await this.#killLeader(load);
-      await this.#leaveFollowerBehind(load);
-      await this.#replaceMember();
+      const restored = await this.#leaveFollowerBehind(load);
+      await this.#replaceMember(restored);
       await load.stop();
     } catch (error) {
       this.#parts.abandon();
@@ -92,7 +92,7 @@ export class Story {
     tell(`node ${id} is back and has caught up`);
   }
 
-  async #leaveFollowerBehind(load: BackgroundLoad): Promise<void> {
+  async #leaveFollowerBehind(load: BackgroundLoad): Promise<number> {
     const { cluster, monitor, tell } = this.#parts;
     const id = await this.#follower();
     const left = await cluster.status(id);
@@ -113,11 +113,12 @@ export class Story {
       return monitor.totals().snapshotsInstalled > installed ? true : undefined;
     });
     tell(`node ${id} installed a snapshot and has caught up`);
+    return id;
   }
 
-  async #replaceMember(): Promise<void> {
+  async #replaceMember(spared: number): Promise<void> {
     const { cluster, tell } = this.#parts;
-    const old = await this.#follower();
+    const old = await this.#follower(spared);
     const id = 4;
     tell(`the disk of node ${old} is wiped; node ${id} takes its place`);
     await cluster.wipe(old);
@@ -150,10 +151,11 @@ export class Story {
     return digests.map(({ digest }) => digest);
   }
 
-  async #follower(): Promise<number> {
+  /** A follower, and not `spared`. */
+  async #follower(spared?: number): Promise<number> {
     const { cluster } = this.#parts;
     const leader = await cluster.leader();
-    const follower = cluster.running().find((node) => node.spec.id !== leader.id);
+    const follower = cluster.running().find(({ spec }) => spec.id !== leader.id && spec.id !== spared);
     if (follower === undefined) throw new CommandFailure('There is no follower.');
     return follower.spec.id;
   }
