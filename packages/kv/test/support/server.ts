@@ -50,8 +50,9 @@ export class RawClient {
   closed = false;
   #wake: (() => void) | undefined;
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1' });
+  /** A port of this machine, or the path of a socket. */
+  constructor(place: number | string) {
+    this.socket = typeof place === 'string' ? connect({ path: place }) : connect({ port: place, host: '127.0.0.1' });
     this.socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.#wake?.();
