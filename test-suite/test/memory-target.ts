@@ -2,15 +2,16 @@ import type { Engine } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import type { Target } from '@balsa/test-suite';
 
-/** The memory engine on a memory disk, each engine passed through `change`. */
-export function memoryTarget(
-  name = 'memory',
-  change: (engine: Engine) => Engine = (engine) => engine,
-): Target {
+/** Changes one engine after another on the same place; made anew for each place, so it may remember. */
+export type Change = (engine: Engine) => Engine;
+
+/** The memory engine on a memory disk, each engine passed through a change. */
+export function memoryTarget(name = 'memory', makeChange: () => Change = () => (engine) => engine): Target {
   return {
     name,
     create: () => {
       const disk = createMemoryDisk();
+      const change = makeChange();
       return Promise.resolve({
         open: async () => change(openMemoryEngine({ disk })),
         destroy: () => Promise.resolve(),

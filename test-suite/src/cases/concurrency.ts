@@ -50,8 +50,11 @@ export const concurrencyCases: readonly ConformanceCase[] = [
       for (let term = 2; term < 12; term++) {
         const from = 5 + term;
         const next = [...old.slice(0, from - 1), ...run(from, 30, term)];
+        const lows = [1, from - 2, from, 28];
+        const read = async (low: number) => ({ low, found: await storage.entries(low, 31, NoLimit) });
+        const before = lows.map(read);
         const write = storage.write({ entries: next.slice(from - 1) });
-        const reads = await Promise.all([1, from - 2, from, 28].map((low) => storage.entries(low, 31, NoLimit).then((found) => ({ low, found })))); // prettier-ignore
+        const reads = await Promise.all([...before, ...lows.map(read)]);
         await write;
         for (const { low, found } of reads) {
           assert.ok(found.length >= 1, 'at least one entry');
