@@ -223,7 +223,8 @@ export class AppendQueue {
     const restored = this.#restored;
     if (restored !== undefined) await this.#timed({ restored }, 0);
     this.#restored = undefined;
-    await this.#timed({ install: id, hardState }, 0);
+    const { entries } = round;
+    await this.#timed({ install: id, ...(entries.length > 0 && { entries }), hardState }, entries.length);
     this.#hardState = hardState;
     this.#durable = hardState;
     await this.#options.restore(id, snapshot);

@@ -34,7 +34,7 @@ export interface ApplyLoopOptions<R> {
   /** An entry took effect; `result` for a command, `confState` for a membership change. */
   readonly onEntry: (entry: Entry, result: R | undefined, confState: ConfState | undefined) => void;
   /** The applied index grew. */
-  readonly onApplied: (applied: LogIndex, bytes: number) => void;
+  readonly onApplied: (entries: number, bytes: number) => void;
   readonly deliver: (responses: readonly Message[]) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -133,7 +133,7 @@ export class ApplyLoop<R> {
     for (const entry of entries) {
       onEntry(entry, entry.data.length === 0 ? undefined : results[next++], undefined);
     }
-    onApplied(last.index, bytes);
+    onApplied(entries.length, bytes);
   }
 
   async #applyChange(entry: Entry, isLast: boolean): Promise<void> {
@@ -151,7 +151,7 @@ export class ApplyLoop<R> {
     // Else the next batch of commands carries the index to the state machine.
     if (isLast && !this.#closed) await this.#callStateMachine([], entry.index);
     onEntry(entry, undefined, confState ?? history.confState?.state);
-    onApplied(entry.index, entrySize(entry));
+    onApplied(1, entrySize(entry));
   }
 
   async #callStateMachine(commands: readonly Command[], appliedIndex: LogIndex): Promise<readonly R[]> {

@@ -83,7 +83,7 @@ export class Compactor {
   /** A snapshot became the base of the log. */
   onInstalled(index: LogIndex): void {
     this.#firstIndex = Math.max(this.#firstIndex, index + 1);
-    this.#start(() => this.#options.storage.pruneSnapshots(this.#options.settings.snapshotsKept));
+    this.#start(() => this.#prune());
   }
 
   /** Housekeeping in slices, between other work. */
@@ -135,8 +135,19 @@ export class Compactor {
     this.#firstIndex = index + 1;
     metrics.add('compactions');
     onCompacted(index);
-    await storage.pruneSnapshots(settings.snapshotsKept);
+    await this.#prune();
     this.#stats = await storage.stats();
+  }
+
+  /**
+   * A received snapshot that was never installed may be the newest and of no use, so it does not count
+   * among those kept.
+   */
+  async #prune(): Promise<void> {
+    const { storage, settings, history } = this.#options;
+    const stored = await storage.listSnapshots();
+    const first = stored.findIndex(({ metadata }) => metadata.index <= history.applied);
+    if (first >= 0) await storage.pruneSnapshots(first + settings.snapshotsKept);
   }
 
   /** Up to which index the state is durable, after making it so as far as `target` needs. */

@@ -24,7 +24,7 @@ import {
 } from '@balsa/raft-core';
 import { Call, type CallOptions } from './call.ts';
 import { decodeConfContext } from './conf-context.ts';
-import { ownCounter } from './envelope.ts';
+import { ownCounter, payloadOf } from './envelope.ts';
 import { bodySize, encodeFrame, type ControlFrame, type ProposalBody } from './forwarding.ts';
 import type { MetricsRecorder } from './metrics.ts';
 import type { NodeLimits } from './options.ts';
@@ -320,17 +320,28 @@ export class Proposals<R> {
   #onForwarded(from: NodeId, frame: ControlFrame & { type: 'propose' }): void {
     this.#options.metrics.add('proposalsFromPeers', frame.proposals.length);
     const intake = frame.proposals.map(({ counter, body }) => ({ body, own: undefined, from, counter }));
-    const fits = intake.filter((item) => bodySize(item.body) <= this.#options.maxBodyBytes);
-    if (fits.length < intake.length) {
-      const large = intake.filter((item) => !fits.includes(item));
-      this.#refuse(large, new BalsaError('STORE_ENTRY_TOO_LARGE', 'a forwarded proposal is larger than the cluster takes'));
-    }
+    const fits = intake.filter((item) => {
+      const refusal = this.#refusalOf(item.body);
+      if (refusal !== undefined) this.#refuse([item], refusal);
+      return refusal === undefined;
+    });
     if (this.#intake.length + fits.length > maxIntake) {
       this.#refuse(fits, new BalsaError('OVERLOADED', 'the leader has too many forwarded proposals waiting'));
       return;
     }
     this.#intake.push(...fits);
     this.#options.schedule();
+  }
+
+  /** Once committed, what no node can read would stop them all: it is kept out of the log. */
+  #refusalOf(body: ProposalBody): BalsaError | undefined {
+    if (bodySize(body) > this.#options.maxBodyBytes) return new BalsaError('STORE_ENTRY_TOO_LARGE', 'a forwarded proposal is larger than the cluster takes');
+    try {
+      if (body.kind === 'command') payloadOf(body.data, 0);
+      return undefined;
+    } catch (error) {
+      return toBalsaError(error, 'UNKNOWN_COMMAND_VERSION', String(error));
+    }
   }
 
   // --- as follower

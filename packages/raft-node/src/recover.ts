@@ -167,9 +167,17 @@ async function compactBootstrap(storage: Storage, state: StorageState): Promise<
   return { ...state, firstIndex: bootstrapIndex + 1, outline: outline.toData() };
 }
 
+async function openStateMachine<R>(stateMachine: StateMachine<R>): Promise<LogIndex> {
+  try {
+    return (await stateMachine.open()).appliedIndex;
+  } catch (error) {
+    throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the state machine could not be opened: ${String(error)}`);
+  }
+}
+
 /** Brings the state machine to where the log can take over. Returns its applied index. */
 async function recoverState<R>(storage: Storage, state: StorageState, stateMachine: StateMachine<R>, env: Env): Promise<LogIndex> {
-  let { appliedIndex: applied } = await stateMachine.open();
+  let applied = await openStateMachine(stateMachine);
   const pending = state.pendingRestore;
   if (pending !== undefined) {
     env.log.log(LogLevel.Info, `finishing the restore of the snapshot at index ${String(pending.metadata.index)}`);
@@ -186,9 +194,7 @@ async function recoverState<R>(storage: Storage, state: StorageState, stateMachi
   const boundary = state.firstIndex - 1;
   // Whoever keeps its state in memory starts from the newest snapshot rather than from the first entry.
   if (applied < boundary || !stateMachine.persistent) {
-    const usable = (await storage.listSnapshots()).find(
-      ({ metadata }) => metadata.index > applied && metadata.index >= boundary && metadata.index <= Math.max(boundary, state.hardState.commit),
-    );
+    const usable = (await storage.listSnapshots()).find((snapshot) => snapshot.metadata.index > applied && isUsable(snapshot, state));
     if (usable !== undefined) applied = await restoreFrom(storage, stateMachine, usable);
   }
   if (applied >= boundary) return applied;
@@ -202,6 +208,16 @@ async function recoverState<R>(storage: Storage, state: StorageState, stateMachi
     `the state machine has applied index ${String(applied)}, the log begins at ${String(state.firstIndex)}, and no stored snapshot reaches it`,
     { details: { applied, firstIndex: state.firstIndex } },
   );
+}
+
+/**
+ * Whether the log goes on from a snapshot. One that this node made holds only what was applied, hence
+ * committed, although the commit index on disk may trail; one that was received may never have been installed.
+ */
+function isUsable({ metadata, origin }: StoredSnapshot, state: StorageState): boolean {
+  const boundary = state.firstIndex - 1;
+  const most = origin === 'created' ? state.lastIndex : Math.max(boundary, state.hardState.commit);
+  return metadata.index >= boundary && metadata.index <= most;
 }
 
 async function restoreFrom<R>(storage: Storage, stateMachine: StateMachine<R>, snapshot: StoredSnapshot): Promise<LogIndex> {

@@ -147,7 +147,7 @@ export class Runtime<R> {
       applyConfChange: (change) => this.#applyConfChange(change),
       recordConf: (change, confState) => this.#recordConf(change, confState),
       onEntry: (entry, result, confState) => this.proposals.onEntry(entry, result, confState),
-      onApplied: (applied, bytes) => this.#onApplied(applied, bytes),
+      onApplied: (entries, bytes) => this.#onApplied(entries, bytes),
       deliver,
       onError,
     });
@@ -406,9 +406,9 @@ export class Runtime<R> {
     if (confState.state.votersOutgoing.length === 0) this.jointWaiters.resolve(confState.state);
   }
 
-  #onApplied(_applied: LogIndex, bytes: number): void {
+  #onApplied(entries: number, bytes: number): void {
     this.reads.onApplied();
-    this.compactor.onApplied(1, bytes);
+    this.compactor.onApplied(entries, bytes);
   }
 
   #onCompacted(index: LogIndex): void {
