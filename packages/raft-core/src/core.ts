@@ -45,7 +45,8 @@ export type Fetch =
  *   its `responses`: those addressed to this node by `step`, the others through the transport. One
  *   without responses need not be durable at once.
  * - to `LocalApplyThread` (MsgStorageApply): apply its `entries` in order, calling `applyConfChange` for
- *   membership changes, then deliver its `responses` by `step`.
+ *   membership changes, then deliver its `responses` by `step`. Entries at or below what the state machine
+ *   already contains are skipped, `applyConfChange` included: a snapshot may have overtaken them.
  * - the rest through the transport.
  * Work of one thread is done in order; there is no order between the two. The other fields repeat what
  * the messages hold, for logging.

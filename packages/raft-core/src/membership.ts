@@ -6,15 +6,17 @@ import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts'
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
 
+/** What `change` would lead to from the present membership. Throws `CONF_CHANGE_INVALID`; changes nothing. */
+export function planConfChange(raft: Raft, change: ConfChangeV2): ConfChangeOutcome {
+  const changer = new Changer({ tracker: raft.tracker, lastIndex: raft.log.lastIndex });
+  if (leaveJoint(change)) return changer.leaveJoint();
+  const joint = enterJoint(change);
+  return joint === undefined ? changer.simple(change.changes) : changer.enterJoint(joint.autoLeave, change.changes);
+}
+
 /** A committed change takes effect. Throws `CONF_CHANGE_INVALID`, with nothing changed. */
 export function applyConfChange(raft: Raft, change: ConfChangeV2): ConfState {
-  const changer = new Changer({ tracker: raft.tracker, lastIndex: raft.log.lastIndex });
-  const joint = enterJoint(change);
-  let outcome: ConfChangeOutcome;
-  if (leaveJoint(change)) outcome = changer.leaveJoint();
-  else if (joint !== undefined) outcome = changer.enterJoint(joint.autoLeave, change.changes);
-  else outcome = changer.simple(change.changes);
-  return switchToConfig(raft, outcome);
+  return switchToConfig(raft, planConfChange(raft, change));
 }
 
 /** The new membership counts from here on. */

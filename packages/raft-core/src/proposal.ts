@@ -4,6 +4,7 @@ import { describeConfChange } from './describe-conf-change.ts';
 import { decodeConfChange } from './codec/conf-change.ts';
 import { BalsaError, isBalsaError } from './errors.ts';
 import { hex } from './names.ts';
+import { planConfChange } from './membership.ts';
 import { broadcastAppend } from './replication.ts';
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
@@ -76,7 +77,15 @@ function refuseConfChange(raft: Raft, change: ConfChangeV2, pending: LogIndex): 
   const leaves = change.changes.length === 0;
   if (joint && !leaves) return 'must transition out of joint config first';
   if (!joint && leaves) return 'not in joint state; refusing empty conf change';
-  return undefined;
+  // No change lies between this membership and the one at which the proposal would apply: what fails here
+  // would fail there, on every member, with the entry committed.
+  try {
+    planConfChange(raft, change);
+    return undefined;
+  } catch (error) {
+    if (!isBalsaError(error, 'CONF_CHANGE_INVALID')) throw error;
+    return error.message;
+  }
 }
 
 function decode(entry: Entry): ConfChange | undefined {

@@ -1,11 +1,13 @@
 /** Assembling a Ready: what has gathered since the last one, in the form that the persistence style wants. */
-import type { Fetch, Ready } from './core.ts';
+import type { Fetch, ReadState, Ready } from './core.ts';
 import { LocalAppendThread, LocalApplyThread, Message, MessageType } from './message.ts';
 import { limitSize } from './entry-size.ts';
 import type { Raft } from './raft.ts';
 import { None, type Entry, type HardState, type LogIndex, type NodeId, type Snapshot, type SoftState, type StateType, type Term } from './types.ts';
 
 const noEntries: readonly Entry[] = Object.freeze([]);
+const noReadStates: readonly ReadState[] = Object.freeze([]);
+const noFetches: readonly Fetch[] = Object.freeze([]);
 
 /** Whether term, vote or entries changed: a commit index alone need not be durable before messages leave. */
 export function mustSync(now: Pick<HardState, 'term' | 'vote'>, before: Pick<HardState, 'term' | 'vote'>, entryCount: number): boolean {
@@ -78,9 +80,9 @@ export class ReadyAssembler {
     const sync = mustSync(raft, this.#told, entries.length);
     const hardState = hardChanged ? raft.hardState() : undefined;
     const messages = this.#takeMessages(entries, committedEntries, hardState, snapshot);
-    const readStates = raft.readStates;
-    const fetches: readonly Fetch[] = raft.fetches.pending;
-
+    const readStates = raft.readStates.length > 0 ? raft.readStates : noReadStates;
+    const fetches = raft.fetches.pending.length > 0 ? raft.fetches.pending : noFetches;
+    // What is handed out is the driver's: it must not grow any more.
     if (readStates.length > 0) raft.readStates = [];
     if (fetches.length > 0) raft.fetches.pending = [];
     this.#told.leader = raft.leader;
