@@ -12,7 +12,13 @@ import {
   encodeSnapshotMetadata,
 } from '../src/codec/snapshot.ts';
 import { isBalsaError, type ErrorCode } from '../src/errors.ts';
-import { LocalAppendThread, LocalApplyThread, Message, MessageType } from '../src/message.ts';
+import {
+  LocalAppendThread,
+  LocalApplyThread,
+  Message,
+  MessageType,
+  type MessageFields,
+} from '../src/message.ts';
 import {
   ConfChangeType,
   Entry,
@@ -126,14 +132,14 @@ function codeOf(action: () => unknown): ErrorCode | undefined {
 /** The message as protobufjs takes it. */
 function plain(m: Message): Record<string, unknown> {
   return {
-    ...m,
-    entries: m.entries.map((e) => ({ ...e })),
+    ...Object.fromEntries(Object.entries(m)),
+    entries: m.entries.map((e) => Object.fromEntries(Object.entries(e))),
     snapshot: m.snapshot ?? null,
   };
 }
 
 function fromPlain(object: Record<string, unknown>): Message {
-  const fields = object as unknown as Message;
+  const fields = object as unknown as Required<MessageFields> & { readonly type: MessageType };
   const copy = (value: Uint8Array): Uint8Array => new Uint8Array(value);
   return new Message(fields.type, {
     ...fields,

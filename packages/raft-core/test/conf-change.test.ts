@@ -136,6 +136,13 @@ describe('the changer', () => {
   });
 });
 
+test('a type that does not exist is refused, not passed over', () => {
+  const unknown = { type: 9 as ConfChangeType, nodeId: 5 };
+  expect(() => changer(newTracker()).simple([unknown])).toThrow(
+    expect.objectContaining({ code: 'CONF_CHANGE_INVALID' }),
+  );
+});
+
 describe('restoring a conf state', () => {
   test('gives back every configuration that changes can lead to', () => {
     fc.assert(

@@ -25,6 +25,15 @@ describe('reading the format', () => {
     ]);
   });
 
+  test.each(['cmd (a)', 'cmd a=(b', 'cmd a=b)c', 'cmd =b'])(
+    'a command line that is not of the form is refused: %s',
+    (line) => {
+      expect(() => parseCommands(`${line}\n----\n`)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      );
+    },
+  );
+
   test('a directive goes on after a backslash', () => {
     expect(parseCommands('add-nodes 1 \\\n  index=3\n----\n')[0]?.args.map((a) => a.key)).toEqual([
       '1',

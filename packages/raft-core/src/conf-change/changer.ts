@@ -108,10 +108,22 @@ export class Changer {
     for (const { type, nodeId } of changes) {
       // The application refuses a change by setting its id to 0 when it is applied.
       if (nodeId === None) continue;
-      if (type === ConfChangeType.AddNode) this.#makeVoter(draft, nodeId);
-      else if (type === ConfChangeType.AddLearnerNode) this.#makeLearner(draft, nodeId);
-      else if (type === ConfChangeType.RemoveNode) remove(draft, nodeId);
-      else if (type !== ConfChangeType.UpdateNode) refuse(`unexpected conf type ${String(type)}`);
+      switch (type) {
+        case ConfChangeType.AddNode:
+          this.#makeVoter(draft, nodeId);
+          break;
+        case ConfChangeType.AddLearnerNode:
+          this.#makeLearner(draft, nodeId);
+          break;
+        case ConfChangeType.RemoveNode:
+          remove(draft, nodeId);
+          break;
+        case ConfChangeType.UpdateNode:
+          break;
+        default:
+          // Only from a caller without types: silence would make members disagree.
+          refuse(`unexpected conf type ${String(type satisfies never)}`);
+      }
     }
     if (draft.incoming.size === 0) refuse('removed all voters');
   }

@@ -132,44 +132,25 @@ function readExpected(lines: Lines): string {
   return expected;
 }
 
-const bareWord = /[^\s=()]/;
+/** `key`, `key=value` or `key=(a, b)`, and nothing attached. */
+const argument = /\s*([^\s=()]+)(?:=(?:\(([^)]*)\)|([^\s()]*)))?(?=\s|$)/y;
 
 /** Splits `cmd a b=c d=(e, f)`. */
 function parseArgs(line: string, number: number): CommandArg[] {
   const args: CommandArg[] = [];
-  let at = 0;
-  const space = (): void => {
-    while (/\s/.test(line[at] ?? '')) at++;
-  };
-  const word = (stop: RegExp): string => {
-    const from = at;
-    while (at < line.length && !stop.test(line[at] ?? '')) at++;
-    return line.slice(from, at).trim();
-  };
-  for (space(); at < line.length; space()) {
-    if (!bareWord.test(line[at] ?? '')) {
-      throw new BalsaError(
-        'INVALID_ARGUMENT',
-        `line ${String(number)}: unexpected '${line.slice(at)}' in '${line}'`,
-      );
+  argument.lastIndex = 0;
+  for (let at = 0; at < line.length; at = argument.lastIndex) {
+    const match = argument.exec(line);
+    if (match === null) {
+      const where = `line ${String(number)}`;
+      throw new BalsaError('INVALID_ARGUMENT', `${where}: unexpected '${line.slice(at)}' in '${line}'`);
     }
-    const key = word(/[\s=]/);
-    if (line[at] !== '=') {
-      args.push({ key, values: [] });
-      continue;
-    }
-    at++;
-    args.push({ key, values: line[at] === '(' ? list() : [word(/\s/)] });
+    const [, key = '', list, value] = match;
+    args.push({ key, values: list === undefined ? (value === undefined ? [] : [value]) : splitList(list) });
   }
   return args;
+}
 
-  function list(): string[] {
-    const values: string[] = [];
-    do {
-      at++;
-      values.push(word(/[,)]/));
-    } while (line[at] === ',');
-    at++;
-    return values.length === 1 && values[0] === '' ? [] : values;
-  }
+function splitList(list: string): string[] {
+  return list.trim() === '' ? [] : list.split(',').map((value) => value.trim());
 }
