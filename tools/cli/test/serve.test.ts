@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,8 +16,13 @@ const patience = { timeoutMs: 25_000 };
 async function startAll(specs: readonly NodeSpec[]): Promise<Map<number, NodeProcess>> {
   const nodes = new Map<number, NodeProcess>();
   for (const spec of specs) nodes.set(spec.id, await NodeProcess.start(spec));
-  await Promise.all([...nodes.values()].map((node) => node.ready()));
-  return nodes;
+  try {
+    await Promise.all([...nodes.values()].map((node) => node.ready()));
+    return nodes;
+  } catch (error) {
+    for (const node of nodes.values()) await node.kill();
+    throw error;
+  }
 }
 
 function leaderAmong(specs: readonly NodeSpec[], aboveTerm = 0): Promise<{ id: number; term: number }> {
@@ -120,6 +126,17 @@ describe('a node that cannot start says so in one message, with exit code 1', ()
     return stderr;
   }
 
+  /** Files with content; SQLite may leave an empty one. */
+  async function contents(directory: string): Promise<Record<string, string>> {
+    const found: Record<string, string> = {};
+    for (const name of await readdir(directory, { recursive: true, withFileTypes: true })) {
+      if (!name.isFile()) continue;
+      const bytes = await readFile(path.join(name.parentPath, name.name));
+      if (bytes.length > 0) found[name.name] = createHash('sha256').update(bytes).digest('hex');
+    }
+    return found;
+  }
+
   test('a port in use, and nothing is touched', async () => {
     await using folder = await temporaryFolder();
     const [spec] = await threeSpecs(folder.path);
@@ -161,7 +178,7 @@ describe('a node that cannot start says so in one message, with exit code 1', ()
 
         for (const name of await readdir(spec!.directory)) {
           const file = path.join(spec!.directory, name);
-          if (/\.(db|sqlite)$/.test(name)) await writeFile(file, (await readFile(file)).fill(0x5a, 0, 4096));
+          if (/\.(db|sqlite)$/.test(name)) await writeFile(file, (await readFile(file)).fill(0x5a));
         }
         expect(await refusal(spec!)).toContain('STORE_CORRUPT');
       } finally {

@@ -101,6 +101,8 @@ export class NodeProcess {
     try {
       const child = fork(mainFile, serveArguments(spec), {
         stdio: ['ignore', log, log, 'ipc'],
+        // Whatever this process was started with is its own affair.
+        execArgv: [],
         // A terminal's Ctrl-C goes to the parent alone, which stops its nodes in order.
         detached: true,
       });
