@@ -4,7 +4,13 @@
  */
 export { startKvServer, type KvServer, type KvServerOptions } from './serve.ts';
 export { createKvStateMachine, KvStateMachine } from './machine/state-machine.ts';
-export { decodeCommand, encodeCommand, commandVersion, type KvCommand, type SetCondition } from './machine/command.ts';
+export {
+  decodeCommand,
+  encodeCommand,
+  commandVersion,
+  type KvCommand,
+  type SetCondition,
+} from './machine/command.ts';
 export { digestOf, type StateDigest } from './machine/digest.ts';
 export { maxCommandBytes, maxUserKeyBytes, maxValueBytes } from './machine/limits.ts';
 export { storeKey, userKey } from './machine/store-key.ts';

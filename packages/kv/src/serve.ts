@@ -30,7 +30,12 @@ export interface KvServer extends AsyncDisposable {
  * then listens nowhere), `OUT_OF_RANGE` or `INVALID_CONFIG` for limits that cannot work.
  */
 export async function startKvServer(options: KvServerOptions): Promise<KvServer> {
-  const service = new KvService(options.node, options.stateMachine, options.env, resolveLimits(options.limits));
+  const service = new KvService(
+    options.node,
+    options.stateMachine,
+    options.env,
+    resolveLimits(options.limits),
+  );
   const resp = new RespServer(service);
   const respAddress = await resp.listen(options.resp);
   const http = options.http === undefined ? undefined : new HttpServer(service);

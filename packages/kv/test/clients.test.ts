@@ -85,7 +85,21 @@ describe.skipIf(cli === undefined)('redis-cli', () => {
 describe.skipIf(benchmark === undefined)('redis-benchmark', () => {
   test('runs to its end without an error', async () => {
     const { port } = await startTestServer();
-    const args = ['-p', String(port), '-n', '2000', '-c', '20', '-P', '8', '-r', '100', '--csv', '-t', 'ping,set,get,incr,mset'];
+    const args = [
+      '-p',
+      String(port),
+      '-n',
+      '2000',
+      '-c',
+      '20',
+      '-P',
+      '8',
+      '-r',
+      '100',
+      '--csv',
+      '-t',
+      'ping,set,get,incr,mset',
+    ];
     const { stdout, stderr } = await run(benchmark ?? '', args);
     expect(`${stdout}${stderr}`).not.toMatch(/error|warning/i);
     expect(stdout).toMatch(/"SET"[^]*"GET"[^]*"INCR"[^]*"MSET/);

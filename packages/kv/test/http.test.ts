@@ -2,8 +2,16 @@ import { BalsaError } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
 import { RawClient, resp, startTestServer } from './support/server.ts';
 
-function post(url: string, body: unknown, headers: Record<string, string> = { 'content-type': 'application/json' }): Promise<Response> {
-  return fetch(url, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) });
+function post(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = { 'content-type': 'application/json' },
+): Promise<Response> {
+  return fetch(url, {
+    method: 'POST',
+    headers,
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
 }
 
 describe('health over HTTP', () => {
@@ -22,7 +30,12 @@ describe('health over HTTP', () => {
     await new RawClient(port).expectReply(resp('SET', 'a', '1'), '+OK\r\n');
     const response = await fetch(`${http}/status`);
     expect(response.headers.get('content-type')).toContain('application/json');
-    expect(await response.json()).toMatchObject({ id: 1, role: 'leader', applied: 1, kv: { writes: 1, clients: 1 } });
+    expect(await response.json()).toMatchObject({
+      id: 1,
+      role: 'leader',
+      applied: 1,
+      kv: { writes: 1, clients: 1 },
+    });
   });
 
   test('/digest is that of the whole state', async () => {
@@ -58,7 +71,13 @@ describe('administration over HTTP', () => {
     await post(`${http}/members`, { change: 'remove', id: 1 });
     expect(await (await post(`${http}/transfer`, { to: 2 })).json()).toEqual({ leader: 2 });
     await post(`${http}/transfer`, {});
-    expect(log.changes).toEqual(['add-learner 4 127.0.0.1:7204', 'promote 4', 'remove 1', 'transfer 2', 'transfer undefined']);
+    expect(log.changes).toEqual([
+      'add-learner 4 127.0.0.1:7204',
+      'promote 4',
+      'remove 1',
+      'transfer 2',
+      'transfer undefined',
+    ]);
   });
 
   test('says a refusal of the node with its code and status', async () => {
@@ -67,7 +86,11 @@ describe('administration over HTTP', () => {
     log.transferLeadership = () => Promise.reject(new BalsaError('NOT_LEADER', 'node 2 leads'));
     const refused = await post(`${http}/members`, { change: 'promote', id: 4 });
     expect(refused.status).toBe(400);
-    expect(await refused.json()).toMatchObject({ code: 'CONF_CHANGE_INVALID', message: '4 lags 2000 entries', outcome: 'refused' });
+    expect(await refused.json()).toMatchObject({
+      code: 'CONF_CHANGE_INVALID',
+      message: '4 lags 2000 entries',
+      outcome: 'refused',
+    });
     const later = await post(`${http}/transfer`, {});
     expect(later.status).toBe(503);
     expect(await later.json()).toMatchObject({ code: 'NOT_LEADER', retryable: true });
@@ -87,7 +110,10 @@ describe('administration over HTTP', () => {
     const { http, log } = await startTestServer();
     const response = await post(`${http}/members`, body);
     expect(response.status).toBe(status);
-    expect(await response.json()).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/./) as string });
+    expect(await response.json()).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/./) as string,
+    });
     expect(log.changes).toEqual([]);
   });
 
@@ -104,7 +130,10 @@ describe('administration over HTTP', () => {
     const { http } = await startTestServer();
     const missing = await fetch(`${http}/nope`);
     expect(missing.status).toBe(404);
-    expect(await missing.json()).toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('/status') as string });
+    expect(await missing.json()).toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('/status') as string,
+    });
     const wrong = await post(`${http}/status`, {});
     expect(wrong.status).toBe(405);
     expect(wrong.headers.get('allow')).toBe('GET');

@@ -61,7 +61,9 @@ describe('KvClient', () => {
     const kv = client([port]);
     await kv.set('a', 'x');
     const problem = await failureOf(kv.incr('a'));
-    expect(isBalsaError(problem, 'INVALID_ARGUMENT') && problem.message).toBe('ERR value is not an integer or out of range');
+    expect(isBalsaError(problem, 'INVALID_ARGUMENT') && problem.message).toBe(
+      'ERR value is not an integer or out of range',
+    );
   });
 
   test('rejects a write in flight on a lost connection with UNKNOWN_OUTCOME and never sends it again', async () => {

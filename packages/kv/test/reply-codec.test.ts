@@ -21,7 +21,9 @@ const tree = fc.letrec<{ reply: Reply }>((tie) => ({
     leaf,
     fc.array(tie('reply'), { maxLength: 4 }).map(array),
     fc.array(tie('reply'), { maxLength: 4 }).map((items): Reply => ({ kind: 'set', items })),
-    fc.array(fc.tuple(tie('reply'), tie('reply')), { maxLength: 3 }).map((entries): Reply => ({ kind: 'map', entries })),
+    fc
+      .array(fc.tuple(tie('reply'), tie('reply')), { maxLength: 3 })
+      .map((entries): Reply => ({ kind: 'map', entries })),
   ),
 })).reply;
 
@@ -38,7 +40,7 @@ describe('replies', () => {
         }
         expect(found).toEqual(replies);
       }),
-      { verbose: 1, numRuns: 200 },
+      { verbose: true, numRuns: 200 },
     );
   });
 

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { RequestParser, type Request, type RequestLimits } from '../src/resp/request-parser.ts';
 import { resp } from './support/server.ts';
 
-const limits: RequestLimits = { maxArgs: 8, maxBulkBytes: 40_000, maxCommandBytes: 60_000, maxInlineBytes: 1024 };
+const limits: RequestLimits = {
+  maxArgs: 8,
+  maxBulkBytes: 40_000,
+  maxCommandBytes: 60_000,
+  maxInlineBytes: 1024,
+};
 
 /** Everything that a parser finds in these chunks, arguments as Latin-1 text. */
 function parse(chunks: readonly Buffer[], bounds = limits): string[] {
@@ -11,7 +16,8 @@ function parse(chunks: readonly Buffer[], bounds = limits): string[] {
   const found: string[] = [];
   for (const chunk of chunks) {
     parser.feed(Buffer.from(chunk));
-    for (let request = parser.next(); request !== undefined; request = parser.next()) found.push(show(request));
+    for (let request = parser.next(); request !== undefined; request = parser.next())
+      found.push(show(request));
   }
   return found;
 }
@@ -36,40 +42,57 @@ const piece = fc.oneof(
   fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 6 }).map((args) => resp(...args)),
   fc.integer({ min: 15_000, max: 39_000 }).map((length) => resp('SET', 'k', 'x'.repeat(length))),
   fc.integer({ min: 40_001, max: 60_000 }).map((length) => resp('SET', 'k', 'x'.repeat(length))),
-  fc.constant(resp(...'abcdefghij')),
-  fc.constantFrom('PING\r\n', 'SET a "b\\x00\\n" \'c\'\n', '\r\n', '*0\r\n', '*-1\r\n').map((text) => Buffer.from(text)),
+  fc.constant(resp(...Array.from({ length: 10 }, () => 'a'))),
+  fc
+    .constantFrom('PING\r\n', 'SET a "b\\x00\\n" \'c\'\n', '\r\n', '*0\r\n', '*-1\r\n')
+    .map((text) => Buffer.from(text)),
 );
 
 describe('the request parser', () => {
   test('finds the same requests however the stream is cut into chunks', () => {
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 40 }), (pieces, places) => {
-        const stream = Buffer.concat(pieces);
-        expect(parse(cut(stream, places))).toEqual(parse([stream]));
-      }),
-      { verbose: 1, numRuns: 300 },
+      fc.property(
+        fc.array(piece, { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 40 }),
+        (pieces, places) => {
+          const stream = Buffer.concat(pieces);
+          expect(parse(cut(stream, places))).toEqual(parse([stream]));
+        },
+      ),
+      { verbose: true, numRuns: 300 },
     );
   });
 
   test('finds the same requests when every byte comes alone', () => {
-    const stream = Buffer.concat([resp('SET', 'a', 'x'.repeat(17_000)), Buffer.from('PING\r\n'), resp('GET', '')]);
+    const stream = Buffer.concat([
+      resp('SET', 'a', 'x'.repeat(17_000)),
+      Buffer.from('PING\r\n'),
+      resp('GET', ''),
+    ]);
     const single = [...stream].map((byte) => Buffer.from([byte]));
     expect(parse(single)).toEqual(parse([stream]));
     expect(parse([stream])).toHaveLength(3);
   });
 
   test('never throws, and holds a bounded amount, whatever comes', () => {
-    const bytes = fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string({ unit: fc.constantFrom(...'*$019-\r\n"ax') }).map((s) => Buffer.from(s)));
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc
+        .string({ unit: fc.constantFrom('*', '$', '0', '1', '9', '-', '\r', '\n', '"', 'a', 'x') })
+        .map((s) => Buffer.from(s)),
+    );
     fc.assert(
       fc.property(fc.array(bytes, { maxLength: 30 }), (chunks) => {
         const parser = new RequestParser(limits);
         for (const chunk of chunks) {
           parser.feed(Buffer.from(chunk));
           while (parser.next() !== undefined);
-          expect(parser.pendingBytes).toBeLessThanOrEqual(limits.maxCommandBytes + limits.maxInlineBytes + 200);
+          expect(parser.pendingBytes).toBeLessThanOrEqual(
+            limits.maxCommandBytes + limits.maxInlineBytes + 200,
+          );
         }
       }),
-      { verbose: 1, numRuns: 500 },
+      { verbose: true, numRuns: 500 },
     );
   });
 
@@ -110,7 +133,10 @@ describe('the request parser', () => {
 
   test('skips a command whose arguments are too large together', () => {
     const stream = Buffer.concat([resp('MSET', 'x'.repeat(30_000), 'x'.repeat(30_000)), resp('PING')]);
-    expect(parse([stream])).toEqual(['refused: command exceeds maximum allowed size (60000 bytes)', '["PING"]']);
+    expect(parse([stream])).toEqual([
+      'refused: command exceeds maximum allowed size (60000 bytes)',
+      '["PING"]',
+    ]);
   });
 
   test('does not hold an oversized argument while it is skipped', () => {
@@ -124,7 +150,7 @@ describe('the request parser', () => {
   });
 
   test('skips a command with too many arguments', () => {
-    expect(parse([Buffer.concat([resp(...'abcdefghi'), resp('PING')])])).toEqual([
+    expect(parse([Buffer.concat([resp(...Array.from({ length: 9 }, () => 'a')), resp('PING')])])).toEqual([
       'refused: too many arguments (9 given, 8 allowed)',
       '["PING"]',
     ]);

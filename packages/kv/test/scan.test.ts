@@ -18,7 +18,11 @@ async function scanPage(client: RawClient, cursor: string, ...options: readonly 
   return { cursor: lines[2] ?? '', keys: lines.slice(4, -2).filter((_, i) => i % 2 === 1) };
 }
 
-async function scanAll(client: RawClient, beside: () => Promise<void>, ...options: readonly string[]): Promise<string[]> {
+async function scanAll(
+  client: RawClient,
+  beside: () => Promise<void>,
+  ...options: readonly string[]
+): Promise<string[]> {
   const found: string[] = [];
   let cursor = '0';
   do {
@@ -53,7 +57,8 @@ describe('SCAN', () => {
     const [one, two] = [await startTestServer(), await startTestServer()];
     const clients = [new RawClient(one.port), new RawClient(two.port)];
     const names = Array.from({ length: 100 }, (_, i) => `k${String(i)}`);
-    for (const client of clients) await client.expectReply(resp('MSET', ...names.flatMap((k) => [k, ''])), '+OK\r\n');
+    for (const client of clients)
+      await client.expectReply(resp('MSET', ...names.flatMap((k) => [k, ''])), '+OK\r\n');
     const found: string[] = [];
     let cursor = '0';
     let turn = 0;
@@ -81,7 +86,10 @@ describe('SCAN', () => {
     const { port } = await startTestServer();
     const client = new RawClient(port);
     await client.expectReply(resp('MSET', 'user:1', '', 'user:2', '', 'other', ''), '+OK\r\n');
-    expect((await scanAll(client, nothing, 'MATCH', 'user:*', 'COUNT', '1')).sort()).toEqual(['user:1', 'user:2']);
+    expect((await scanAll(client, nothing, 'MATCH', 'user:*', 'COUNT', '1')).sort()).toEqual([
+      'user:1',
+      'user:2',
+    ]);
   });
 });
 
@@ -112,12 +120,14 @@ describe('the place of a key in the store', () => {
         expect(Buffer.compare(stored, bucketStart(0))).toBeGreaterThanOrEqual(0);
         expect(Buffer.compare(stored, bucketStart(2 ** 32))).toBeLessThan(0);
       }),
-      { verbose: 1 },
+      { verbose: true },
     );
   });
 
   test('is pinned: it is a format on disk', () => {
-    expect(Buffer.from(storeKey(Buffer.from('123456789'))).toString('hex')).toBe('01cbf43926313233343536373839');
+    expect(Buffer.from(storeKey(Buffer.from('123456789'))).toString('hex')).toBe(
+      '01cbf43926313233343536373839',
+    );
   });
 });
 

@@ -21,7 +21,10 @@ describe('a pipeline', () => {
     const { port, log } = await startTestServer();
     const client = new RawClient(port);
     const writes = Array.from({ length: 100 }, () => resp('INCR', 'n'));
-    await client.expectReply(Buffer.concat(writes), Array.from({ length: 100 }, (_, i) => `:${String(i + 1)}\r\n`).join(''));
+    await client.expectReply(
+      Buffer.concat(writes),
+      Array.from({ length: 100 }, (_, i) => `:${String(i + 1)}\r\n`).join(''),
+    );
     expect(log.proposeCalls).toBe(100);
     expect(Math.max(...log.batches)).toBeGreaterThan(10);
   });
@@ -29,7 +32,10 @@ describe('a pipeline', () => {
   test('shares one read point among consecutive reads', async () => {
     const { port, log } = await startTestServer();
     const client = new RawClient(port);
-    await client.expectReply(Buffer.concat(Array.from({ length: 30 }, () => resp('GET', 'n'))), '$-1\r\n'.repeat(30));
+    await client.expectReply(
+      Buffer.concat(Array.from({ length: 30 }, () => resp('GET', 'n'))),
+      '$-1\r\n'.repeat(30),
+    );
     expect(log.readCalls).toBe(1);
   });
 
@@ -73,7 +79,9 @@ describe('a pipeline', () => {
   test('of a client that half-closes is answered to its end', async () => {
     const { port } = await startTestServer({ maxInFlight: 4, maxReadsInFlight: 2 });
     const client = new RawClient(port);
-    client.socket.end(Buffer.concat(Array.from({ length: 200 }, (_, i) => resp(i % 3 === 0 ? 'GET' : 'INCR', 'n'))));
+    client.socket.end(
+      Buffer.concat(Array.from({ length: 200 }, (_, i) => resp(i % 3 === 0 ? 'GET' : 'INCR', 'n'))),
+    );
     await client.untilClosed();
     expect(client.text.match(/\r\n/g)?.length).toBeGreaterThanOrEqual(200);
     expect(client.text.endsWith(':133\r\n')).toBe(true);
@@ -99,7 +107,10 @@ describe('a write whose fate is not known', () => {
     [new BalsaError('NOT_LEADER', 'no leader is known'), '-TRYAGAIN no leader is known [NOT_LEADER]\r\n'],
     [new BalsaError('OVERLOADED', 'queue full'), '-BUSY queue full [OVERLOADED]\r\n'],
     [new BalsaError('STORE_ENTRY_TOO_LARGE', 'too large'), '-ERR too large [STORE_ENTRY_TOO_LARGE]\r\n'],
-    [new BalsaError('ABORTED', 'given up'), '-UNKNOWN the outcome of this write is not known: given up [ABORTED]\r\n'],
+    [
+      new BalsaError('ABORTED', 'given up'),
+      '-UNKNOWN the outcome of this write is not known: given up [ABORTED]\r\n',
+    ],
   ])('is told apart from one that was refused: %s', async (problem, reply) => {
     const { port, log } = await startTestServer();
     log.onPropose = () => problem;
@@ -201,7 +212,8 @@ describe('the server', () => {
       return undefined;
     };
     const clients = Array.from({ length: 5 }, () => new RawClient(port));
-    for (const client of clients) client.send(Buffer.concat(Array.from({ length: 10 }, () => resp('INCR', 'n'))));
+    for (const client of clients)
+      client.send(Buffer.concat(Array.from({ length: 10 }, () => resp('INCR', 'n'))));
     wait.open();
     for (const client of clients) await client.until((each) => each.text.split('\r\n').length === 11);
     expect(most).toBe(2);
@@ -240,28 +252,39 @@ describe('the server', () => {
     expect(client.text).toBe('');
   });
 
-  test.each(['resp', 'http'] as const)('names the %s port that is taken, and then listens nowhere', async (which) => {
-    const first = await startTestServer();
-    const taken = which === 'resp' ? first.port : (first.server.httpAddress?.port ?? 0);
-    const options = {
-      node: first.log,
-      stateMachine: first.machine,
-      env: createNodeEnv(),
-      resp: { port: which === 'resp' ? taken : 0 },
-      http: { port: which === 'http' ? taken : 0 },
-    };
-    const problem: unknown = await startKvServer(options).catch((caught: unknown) => caught);
-    expect(isBalsaError(problem, 'ADDRESS_IN_USE') && problem.message).toContain(String(taken));
-  });
+  test.each(['resp', 'http'] as const)(
+    'names the %s port that is taken, and then listens nowhere',
+    async (which) => {
+      const first = await startTestServer();
+      const taken = which === 'resp' ? first.port : (first.server.httpAddress?.port ?? 0);
+      const options = {
+        node: first.log,
+        stateMachine: first.machine,
+        env: createNodeEnv(),
+        resp: { port: which === 'resp' ? taken : 0 },
+        http: { port: which === 'http' ? taken : 0 },
+      };
+      const problem: unknown = await startKvServer(options).catch((caught: unknown) => caught);
+      expect(isBalsaError(problem, 'ADDRESS_IN_USE') && problem.message).toContain(String(taken));
+    },
+  );
 
-  test.each([{ maxBulkBytes: 5_000_000 }, { maxClients: 0 }])('refuses limits that cannot work: %j', async (limits) => {
-    await expect(startTestServer(limits)).rejects.toThrow(/limits\./);
-  });
+  test.each([{ maxBulkBytes: 5_000_000 }, { maxClients: 0 }])(
+    'refuses limits that cannot work: %j',
+    async (limits) => {
+      await expect(startTestServer(limits)).rejects.toThrow(/limits\./);
+    },
+  );
 });
 
 async function startAgainOn(port: number): Promise<void> {
   const { machine, log } = await startTestServer();
-  const again = await startKvServer({ node: log, stateMachine: machine, env: createNodeEnv(), resp: { port } });
+  const again = await startKvServer({
+    node: log,
+    stateMachine: machine,
+    env: createNodeEnv(),
+    resp: { port },
+  });
   onEnd(() => again.stop());
   expect(again.respAddress.port).toBe(port);
 }

@@ -1,24 +1,40 @@
-import { isBalsaError, type Command, type OrderedStore } from '@balsa/raft-core';
+import { isBalsaError, type Command } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createKvStateMachine, decodeCommand, encodeCommand, type KvCommand, type KvStateMachine } from '../src/index.ts';
+import {
+  createKvStateMachine,
+  decodeCommand,
+  encodeCommand,
+  type KvCommand,
+  type KvStateMachine,
+} from '../src/index.ts';
 import { maxValueBytes } from '../src/machine/limits.ts';
 import { memoryMachine } from './support/server.ts';
 
 const bytes = fc.uint8Array({ maxLength: 40 });
 const key = fc.constantFrom('a', 'b', 'c', 'd', '').map((text) => new Uint8Array(Buffer.from(text)));
-const value = fc.oneof(bytes, fc.integer().map((n) => new Uint8Array(Buffer.from(String(n)))));
+const value = fc.oneof(
+  bytes,
+  fc.integer().map((n) => new Uint8Array(Buffer.from(String(n)))),
+);
 const command: fc.Arbitrary<KvCommand> = fc.oneof(
   fc.record({
     op: fc.constant('set' as const),
     key,
     value,
     get: fc.boolean(),
-    condition: fc.oneof(fc.constantFrom('always' as const, 'nx' as const, 'xx' as const), fc.record({ ifeq: value })),
+    condition: fc.oneof(
+      fc.constantFrom('always' as const, 'nx' as const, 'xx' as const),
+      fc.record({ ifeq: value }),
+    ),
   }),
   fc.record({ op: fc.constant('del' as const), keys: fc.array(key, { maxLength: 4 }) }),
-  fc.record({ op: fc.constant('incrby' as const), key, delta: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }) }),
+  fc.record({
+    op: fc.constant('incrby' as const),
+    key,
+    delta: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  }),
   fc.record({ op: fc.constant('append' as const), key, value }),
   fc.record({ op: fc.constant('mset' as const), pairs: fc.array(fc.tuple(key, value), { maxLength: 4 }) }),
 );
@@ -28,7 +44,11 @@ function entries(commands: readonly KvCommand[], from = 1): Command[] {
 }
 
 /** Applies in batches of the given sizes, over and over. */
-async function applyAll(machine: KvStateMachine, all: readonly Command[], sizes: readonly number[]): Promise<unknown[]> {
+async function applyAll(
+  machine: KvStateMachine,
+  all: readonly Command[],
+  sizes: readonly number[],
+): Promise<unknown[]> {
   const results: unknown[] = [];
   for (let at = 0, turn = 0; at < all.length; turn += 1) {
     const batch = all.slice(at, at + (sizes[turn % sizes.length] ?? 1));
@@ -45,7 +65,13 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
   );
 }
 
-const setA: KvCommand = { op: 'set', key: Buffer.from('a'), value: Buffer.from('1'), condition: 'always', get: false };
+const setA: KvCommand = {
+  op: 'set',
+  key: Buffer.from('a'),
+  value: Buffer.from('1'),
+  condition: 'always',
+  get: false,
+};
 const incrN: KvCommand = { op: 'incrby', key: Buffer.from('n'), delta: 1n };
 
 describe('the command encoding', () => {
@@ -54,21 +80,27 @@ describe('the command encoding', () => {
       fc.property(command, (each) => {
         expect(decodeCommand(encodeCommand(each))).toEqual(each);
       }),
-      { verbose: 1, numRuns: 500 },
+      { verbose: true, numRuns: 500 },
     );
   });
 
   test('of version 1 is pinned, byte for byte', () => {
-    const cas: KvCommand = { ...setA, condition: { ifeq: Buffer.from('0') }, get: true } as KvCommand;
+    const cas: KvCommand = { ...setA, condition: { ifeq: Buffer.from('0') }, get: true };
     expect(Buffer.from(encodeCommand(cas)).toString('hex')).toBe('01010c0161013101' + '30');
-    expect(Buffer.from(encodeCommand({ op: 'incrby', key: Buffer.from('n'), delta: -2n })).toString('hex')).toBe(
-      '0103fffffffffffffffe016e',
-    );
+    expect(
+      Buffer.from(encodeCommand({ op: 'incrby', key: Buffer.from('n'), delta: -2n })).toString('hex'),
+    ).toBe('0103fffffffffffffffe016e');
   });
 
   test('is refused when it is cut, longer, or of another version, and never throws anything else', () => {
     const whole = encodeCommand(setA);
-    const bad = [whole.slice(0, -1), Uint8Array.of(...whole, 0), Uint8Array.of(2, ...whole.slice(1)), new Uint8Array(0), Uint8Array.of(1, 99)];
+    const bad = [
+      whole.slice(0, -1),
+      Uint8Array.of(...whole, 0),
+      Uint8Array.of(2, ...whole.slice(1)),
+      new Uint8Array(0),
+      Uint8Array.of(1, 99),
+    ];
     for (const data of bad) {
       let problem: unknown;
       try {
@@ -86,7 +118,7 @@ describe('the command encoding', () => {
           expect(isBalsaError(caught, 'UNKNOWN_COMMAND_VERSION')).toBe(true);
         }
       }),
-      { verbose: 1 },
+      { verbose: true },
     );
   });
 });
@@ -106,7 +138,7 @@ describe('the state machine', () => {
           expect(await many.digest()).toEqual(await one.digest());
         },
       ),
-      { verbose: 1, numRuns: 100 },
+      { verbose: true, numRuns: 100 },
     );
   });
 
@@ -128,7 +160,7 @@ describe('the state machine', () => {
         const results = await applyAll(second, log.slice(appliedIndex), [4]);
         expect(results.at(-1)).toEqual({ kind: 'integer', value: 30 });
       }),
-      { verbose: 1, numRuns: 50 },
+      { verbose: true, numRuns: 50 },
     );
   });
 
@@ -144,7 +176,9 @@ describe('the state machine', () => {
     const machine = memoryMachine();
     await machine.open();
     const future: Command = { index: 2, term: 1, data: Uint8Array.of(2, 1, 0) };
-    const problem = await failureOf(machine.apply({ commands: [...entries([setA]), future], appliedIndex: 2 }));
+    const problem = await failureOf(
+      machine.apply({ commands: [...entries([setA]), future], appliedIndex: 2 }),
+    );
     expect(isBalsaError(problem, 'UNKNOWN_COMMAND_VERSION')).toBe(true);
     expect(await machine.store.count()).toBe(0);
     expect(machine.appliedIndex).toBe(0);
@@ -187,16 +221,20 @@ describe('the state machine', () => {
         await applyAll(target, entries([setA], commands.length + 1), [1]);
         expect(await target.digest()).toEqual(await source.digest());
       }),
-      { verbose: 1, numRuns: 50 },
+      { verbose: true, numRuns: 50 },
     );
   });
 
   test('has a digest that one changed byte, or one moved between key and value, changes', async () => {
     const digests = new Set<string>();
-    for (const [k, v] of [['ab', 'c'], ['a', 'bc'], ['ab', 'd']] as const) {
+    for (const [k, v] of [
+      ['ab', 'c'],
+      ['a', 'bc'],
+      ['ab', 'd'],
+    ] as const) {
       const machine = memoryMachine();
       await machine.open();
-      await applyAll(machine, entries([{ ...setA, key: Buffer.from(k), value: Buffer.from(v) } as KvCommand]), [1]);
+      await applyAll(machine, entries([{ ...setA, key: Buffer.from(k), value: Buffer.from(v) }]), [1]);
       digests.add((await machine.digest()).digest);
     }
     expect(digests.size).toBe(3);
@@ -214,7 +252,7 @@ describe('the state machine', () => {
           return Reflect.apply(member, target, args);
         };
       },
-    }) as OrderedStore;
+    });
     const machine = createKvStateMachine(store);
     await machine.open();
     await applyAll(machine, entries([setA, incrN, incrN, setA]), [4]);

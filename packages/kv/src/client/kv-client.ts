@@ -50,7 +50,8 @@ export class KvClient implements AsyncDisposable {
 
   /** Connects at the first call. Throws `INVALID_ARGUMENT` without addresses. */
   constructor(options: KvClientOptions) {
-    if (options.addresses.length === 0) throw new BalsaError('INVALID_ARGUMENT', 'addresses must name at least one node');
+    if (options.addresses.length === 0)
+      throw new BalsaError('INVALID_ARGUMENT', 'addresses must name at least one node');
     this.#options = {
       retries: 6,
       backoffMs: 20,
@@ -112,7 +113,9 @@ export class KvClient implements AsyncDisposable {
   }
 
   /** Every key that is there from beginning to end, exactly once; others perhaps. Goes on from node to node. */
-  async *scan(options: { readonly match?: Bytes; readonly count?: number } = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  async *scan(
+    options: { readonly match?: Bytes; readonly count?: number } = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const words: Bytes[] = options.match === undefined ? [] : ['MATCH', options.match];
     if (options.count !== undefined) words.push('COUNT', String(options.count));
     let cursor = '0';
@@ -149,7 +152,10 @@ export class KvClient implements AsyncDisposable {
 
   async #call(args: readonly Bytes[], mayRepeat: (problem: BalsaError) => boolean): Promise<Reply> {
     if (this.#pending >= this.#options.maxPending) {
-      throw new BalsaError('OVERLOADED', `${String(this.#pending)} calls of this client wait for a reply already`);
+      throw new BalsaError(
+        'OVERLOADED',
+        `${String(this.#pending)} calls of this client wait for a reply already`,
+      );
     }
     this.#pending += 1;
     try {
@@ -160,7 +166,8 @@ export class KvClient implements AsyncDisposable {
           const problem = caught;
           if (!isBalsaError(problem)) throw problem;
           const worthwhile = problem.retryable || problem.outcome === 'unknown' || problem.code === 'STOPPED';
-          if (this.#closed || !worthwhile || !mayRepeat(problem) || attempt >= this.#options.retries) throw problem;
+          if (this.#closed || !worthwhile || !mayRepeat(problem) || attempt >= this.#options.retries)
+            throw problem;
           await this.#pause(attempt);
         }
       }
@@ -175,7 +182,8 @@ export class KvClient implements AsyncDisposable {
     if (reply.kind !== 'error') return reply;
     const problem = errorOf(reply.text);
     // A node that cannot serve just now is left for another.
-    if (problem.code === 'STOPPED' || problem.code === 'NOT_LEADER' || problem.code === 'TIMEOUT') this.#leave(connection);
+    if (problem.code === 'STOPPED' || problem.code === 'NOT_LEADER' || problem.code === 'TIMEOUT')
+      this.#leave(connection);
     throw problem;
   }
 
@@ -202,7 +210,9 @@ export class KvClient implements AsyncDisposable {
       }
     }
     this.#connection = undefined;
-    throw new BalsaError('PEER_UNREACHABLE', `none of ${String(addresses.length)} nodes can be reached`, { cause: last });
+    throw new BalsaError('PEER_UNREACHABLE', `none of ${String(addresses.length)} nodes can be reached`, {
+      cause: last,
+    });
   }
 
   /** Later calls go to the next node; those under way on this connection are still waited for. */

@@ -56,7 +56,13 @@ export class RespConnection {
       const fail = (cause?: Error): void => {
         timer.cancel();
         socket.destroy();
-        reject(new BalsaError('PEER_UNREACHABLE', `${place} cannot be reached: ${cause?.message ?? 'no answer in time'}`, { cause }));
+        reject(
+          new BalsaError(
+            'PEER_UNREACHABLE',
+            `${place} cannot be reached: ${cause?.message ?? 'no answer in time'}`,
+            { cause },
+          ),
+        );
       };
       const timer = env.setTimer(connectTimeoutMs, fail);
       socket.once('error', fail);
@@ -80,7 +86,9 @@ export class RespConnection {
   /** Sends one command; resolves with its reply, an error reply included. */
   call(args: readonly (Uint8Array | string)[]): Promise<Reply> {
     if (this.#broken !== undefined) {
-      return Promise.reject(new BalsaError('PEER_UNREACHABLE', 'the connection is closed', { cause: this.#broken }));
+      return Promise.reject(
+        new BalsaError('PEER_UNREACHABLE', 'the connection is closed', { cause: this.#broken }),
+      );
     }
     const deadline = this.#options.env.now() + this.#options.callTimeoutMs;
     return new Promise((resolve, reject) => {
@@ -126,7 +134,8 @@ export class RespConnection {
     this.#timer = this.#options.env.setTimer(Math.max(1, oldest.deadline - this.#options.env.now()), () => {
       this.#timer = undefined;
       const late = this.#pending[0];
-      if (late !== undefined && late.deadline <= this.#options.env.now()) this.#break('no reply within the time limit');
+      if (late !== undefined && late.deadline <= this.#options.env.now())
+        this.#break('no reply within the time limit');
       else this.#watch();
     });
   }
@@ -135,7 +144,10 @@ export class RespConnection {
     if (this.#broken !== undefined) return;
     const { host, port } = this.#options.address;
     const text = `${why} (${host}:${String(port)}); the server may have carried out what was sent`;
-    this.#broken = cause === undefined ? new BalsaError('UNKNOWN_OUTCOME', text) : new BalsaError('UNKNOWN_OUTCOME', text, { cause });
+    this.#broken =
+      cause === undefined
+        ? new BalsaError('UNKNOWN_OUTCOME', text)
+        : new BalsaError('UNKNOWN_OUTCOME', text, { cause });
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#socket.destroy();

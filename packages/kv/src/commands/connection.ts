@@ -26,8 +26,14 @@ export const connectionCommands: readonly LocalSpec[] = [
     return args[0] === undefined ? simple('PONG') : bulk(args[0]);
   }),
   local('echo', 2, '1.0.0', 'Answers the argument.', ([text = Buffer.alloc(0)]) => bulk(text)),
-  local('hello', -1, '6.0.0', 'Chooses the protocol version and describes the server.', hello, ['noscript', 'fast']),
-  local('auth', -2, '1.0.0', 'Checks a user; there is only the default one, without a password.', auth, ['noscript', 'fast']),
+  local('hello', -1, '6.0.0', 'Chooses the protocol version and describes the server.', hello, [
+    'noscript',
+    'fast',
+  ]),
+  local('auth', -2, '1.0.0', 'Checks a user; there is only the default one, without a password.', auth, [
+    'noscript',
+    'fast',
+  ]),
   local('select', 2, '1.0.0', 'Chooses a database; there is only 0.', ([index = Buffer.alloc(0)]) => {
     const text = index.toString('latin1');
     if (!/^-?[0-9]{1,9}$/.test(text)) return notAnInteger;
@@ -50,7 +56,8 @@ function hello(args: readonly Buffer[], session: Session, service: KvService): R
   let name: string | undefined;
   const wanted = args[0]?.toString('latin1');
   if (wanted !== undefined) {
-    if (!/^-?[0-9]{1,18}$/.test(wanted)) return error('ERR Protocol version is not an integer or out of range');
+    if (!/^-?[0-9]{1,18}$/.test(wanted))
+      return error('ERR Protocol version is not an integer or out of range');
     if (wanted !== '2' && wanted !== '3') return error('NOPROTO unsupported protocol version');
     proto = wanted === '2' ? 2 : 3;
   }
@@ -114,11 +121,20 @@ function client(args: readonly Buffer[], session: Session, service: KvService): 
       return ok;
     }
     case 'setinfo':
-      return setInfo(first?.toString('latin1').toLowerCase() ?? '', second?.toString('latin1') ?? '', session);
+      return setInfo(
+        first?.toString('latin1').toLowerCase() ?? '',
+        second?.toString('latin1') ?? '',
+        session,
+      );
     case 'info':
       return verbatim(`${describe(session)}\n`);
     case 'list':
-      return verbatim(service.sessions().map((each) => `${describe(each)}\n`).join(''));
+      return verbatim(
+        service
+          .sessions()
+          .map((each) => `${describe(each)}\n`)
+          .join(''),
+      );
     case 'help':
       return array([...clientArity.keys()].map((name) => simple(`CLIENT ${name.toUpperCase()}`)));
     default:

@@ -1,10 +1,28 @@
 /** COMMAND INFO CONFIG, and BALSA.*: what the server says about itself. */
-import { array, bulk, error, integer, map, nil, ok, simple, type ErrorReply, type Reply } from '../resp/reply.ts';
+import {
+  array,
+  bulk,
+  error,
+  integer,
+  map,
+  nil,
+  ok,
+  simple,
+  type ErrorReply,
+  type Reply,
+} from '../resp/reply.ts';
 import { infoText } from '../server/info.ts';
 import type { KvService } from '../server/service.ts';
 import { syntaxError, unknownSubcommand, wrongArity } from './errors.ts';
 import { globMatches } from './glob.ts';
-import { keyArguments, noKeys, type CommandSpec, type LocalSpec, type ReadPlan, type ReadSpec } from './spec.ts';
+import {
+  keyArguments,
+  noKeys,
+  type CommandSpec,
+  type LocalSpec,
+  type ReadPlan,
+  type ReadSpec,
+} from './spec.ts';
 
 type Table = ReadonlyMap<string, CommandSpec>;
 
@@ -35,7 +53,10 @@ const info: ReadSpec = {
     kind: 'run',
     linearizable: false,
     run: async () => {
-      const text = await infoText(service, args.map((arg) => arg.toString('latin1').toLowerCase()));
+      const text = await infoText(
+        service,
+        args.map((arg) => arg.toString('latin1').toLowerCase()),
+      );
       return session.proto === 3 ? { kind: 'verbatim', text } : bulk(text);
     },
   }),
@@ -91,11 +112,14 @@ function runConfig(args: readonly Buffer[], service: KvService): Reply {
   if (word === 'get') {
     if (patterns.length === 0) return wrongArity('config|get');
     const settings = configSettings(service).filter(([name]) =>
-      patterns.some((pattern) => globMatches(Buffer.from(pattern.toString('latin1').toLowerCase()), Buffer.from(name))),
+      patterns.some((pattern) =>
+        globMatches(Buffer.from(pattern.toString('latin1').toLowerCase()), Buffer.from(name)),
+      ),
     );
     return map(settings.map(([name, value]) => [name, bulk(value)] as const));
   }
-  if (word === 'set') return error('ERR CONFIG SET is not supported: settings are given when the server starts');
+  if (word === 'set')
+    return error('ERR CONFIG SET is not supported: settings are given when the server starts');
   return word === 'resetstat' ? ok : unknownSubcommand('config', sub);
 }
 
@@ -122,7 +146,9 @@ function describeCommands(args: readonly Buffer[], table: Table): Reply {
     case 'list':
       return names.length > 0 ? syntaxError : array([...table.keys()].map(bulk));
     case 'info':
-      return array((names.length === 0 ? [...table.keys()] : names).map((name) => entryOrNil(table.get(name))));
+      return array(
+        (names.length === 0 ? [...table.keys()] : names).map((name) => entryOrNil(table.get(name))),
+      );
     case 'docs': {
       const specs = names.length === 0 ? [...table.values()] : names.flatMap((name) => table.get(name) ?? []);
       return map(specs.map((spec) => [spec.name, docs(spec)] as const));
@@ -130,7 +156,9 @@ function describeCommands(args: readonly Buffer[], table: Table): Reply {
     case 'getkeys':
       return getKeys(rest, table);
     case 'help':
-      return array(['COUNT', 'LIST', 'INFO', 'DOCS', 'GETKEYS', 'HELP'].map((name) => simple(`COMMAND ${name}`)));
+      return array(
+        ['COUNT', 'LIST', 'INFO', 'DOCS', 'GETKEYS', 'HELP'].map((name) => simple(`COMMAND ${name}`)),
+      );
     default:
       return unknownSubcommand('command', sub);
   }

@@ -132,10 +132,20 @@ async function scan(options: ScanOptions, service: KvService): Promise<Reply> {
 }
 
 /** The rest of a bucket that the page ended in: nearly always nothing. */
-async function finishBucket(service: KvService, bucket: number, from: Uint8Array, keys: Uint8Array[]): Promise<void> {
+async function finishBucket(
+  service: KvService,
+  bucket: number,
+  from: Uint8Array,
+  keys: Uint8Array[],
+): Promise<void> {
   let last = from;
   for (;;) {
-    const page = await service.store.range({ gt: last, lt: bucketStart(bucket + 1), limit: 64, maxBytes: maxScanBytes });
+    const page = await service.store.range({
+      gt: last,
+      lt: bucketStart(bucket + 1),
+      limit: 64,
+      maxBytes: maxScanBytes,
+    });
     for (const { key } of page) keys.push(key);
     const end = page.at(-1)?.key;
     if (end === undefined) return;
@@ -145,6 +155,8 @@ async function finishBucket(service: KvService, bucket: number, from: Uint8Array
 
 function scanReply(next: number, stored: readonly Uint8Array[], options: ScanOptions): Reply {
   const { nothing, pattern } = options;
-  const keys = nothing ? [] : stored.map(userKey).filter((key) => pattern === undefined || globMatches(pattern, key));
+  const keys = nothing
+    ? []
+    : stored.map(userKey).filter((key) => pattern === undefined || globMatches(pattern, key));
   return array([bulk(String(next)), array(keys.map(bulk))]);
 }

@@ -18,7 +18,11 @@ export interface Session {
 /** How a read is carried out, once its arguments are known to be good. */
 export type ReadPlan =
   /** Looks at one key, at a linearizable point; such reads of a pipeline share one trip to the store. */
-  | { readonly kind: 'key'; readonly key: Uint8Array; readonly reply: (value: Uint8Array | undefined) => Reply }
+  | {
+      readonly kind: 'key';
+      readonly key: Uint8Array;
+      readonly reply: (value: Uint8Array | undefined) => Reply;
+    }
   /** Anything else. `linearizable`: only begins once a linearizable read point is reached. */
   | { readonly kind: 'run'; readonly linearizable: boolean; readonly run: () => Promise<Reply> };
 

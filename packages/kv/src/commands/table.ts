@@ -23,14 +23,18 @@ const longestName = 64;
 export function lookUp(args: readonly Buffer[]): CommandSpec | ErrorReply {
   const name = args[0];
   const spec =
-    name === undefined || name.length > longestName ? undefined : commandTable.get(name.toString('latin1').toLowerCase());
+    name === undefined || name.length > longestName
+      ? undefined
+      : commandTable.get(name.toString('latin1').toLowerCase());
   if (spec === undefined) return unknownCommand(args);
   const fits = spec.arity < 0 ? args.length >= -spec.arity : args.length === spec.arity;
   if (!fits) return wrongArity(spec.name);
   if (spec.keys !== undefined) {
     for (const key of keyArguments(spec.keys, args)) {
       if (key.length > maxUserKeyBytes) {
-        return error(`ERR key exceeds maximum allowed size (${String(key.length)} bytes given, ${String(maxUserKeyBytes)} allowed)`);
+        return error(
+          `ERR key exceeds maximum allowed size (${String(key.length)} bytes given, ${String(maxUserKeyBytes)} allowed)`,
+        );
       }
     }
   }

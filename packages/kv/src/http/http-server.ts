@@ -52,14 +52,22 @@ export class HttpServer {
     const path = request.url?.split('?')[0] ?? '/';
     const methods = routes.get(path);
     if (methods === undefined) {
-      throw new HttpRefusal(404, 'NOT_FOUND', `there is no ${path.slice(0, 100)}; there are ${[...routes.keys()].join(', ')}`);
+      throw new HttpRefusal(
+        404,
+        'NOT_FOUND',
+        `there is no ${path.slice(0, 100)}; there are ${[...routes.keys()].join(', ')}`,
+      );
     }
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
     const route = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (route === undefined) {
       const allowed = Object.keys(methods).join(', ');
       response.setHeader('allow', allowed);
-      throw new HttpRefusal(405, 'METHOD_NOT_ALLOWED', `${path} takes ${allowed}, not ${method.slice(0, 20)}`);
+      throw new HttpRefusal(
+        405,
+        'METHOD_NOT_ALLOWED',
+        `${path} takes ${allowed}, not ${method.slice(0, 20)}`,
+      );
     }
     await route({ service: this.#service, registry: this.#registry }, request, response);
   }
@@ -78,7 +86,9 @@ export class HttpServer {
       const { code, message, retryable, outcome, remedy } = problem;
       sendJson(response, http, { code, message, retryable, outcome, remedy });
     } else {
-      this.#service.env.log.log(LogLevel.Error, `kv: an HTTP request failed: ${String(problem)}`, { error: problem });
+      this.#service.env.log.log(LogLevel.Error, `kv: an HTTP request failed: ${String(problem)}`, {
+        error: problem,
+      });
       sendJson(response, 500, { code: 'INTERNAL', message: 'internal error, see the log of the server' });
     }
   }

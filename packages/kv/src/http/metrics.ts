@@ -14,8 +14,14 @@ export function metricsRegistry(service: KvService): Registry {
   let scraped: NodeMetrics | undefined;
   /** All metrics of one scrape come from one look at the node; the first metric of the registry takes it. */
   const node = (): NodeMetrics => (scraped ??= service.log.metrics());
-  const add = (type: 'counter' | 'gauge' | 'histogram', name: string, help: string, samples: () => Sample[]): void => {
-    const get = (): Promise<object> => Promise.resolve({ name, help, type, aggregator: 'sum', values: samples() });
+  const add = (
+    type: 'counter' | 'gauge' | 'histogram',
+    name: string,
+    help: string,
+    samples: () => Sample[],
+  ): void => {
+    const get = (): Promise<object> =>
+      Promise.resolve({ name, help, type, aggregator: 'sum', values: samples() });
     // prom-client asks of a metric only its name and `get`; its own classes cannot take finished buckets.
     registry.registerMetric({ name, get } as unknown as Metric);
   };
@@ -23,21 +29,31 @@ export function metricsRegistry(service: KvService): Registry {
     scraped = undefined;
     return single(service.ready().ok ? 1 : 0);
   });
-  for (const [key, name, help] of raftCounters) add('counter', name, help, () => single(node().counters[key]));
+  for (const [key, name, help] of raftCounters)
+    add('counter', name, help, () => single(node().counters[key]));
   for (const [key, name, help] of raftGauges) add('gauge', name, help, () => single(node().gauges[key]));
   for (const [key, name, help] of raftHistograms) {
     const perSecond = key.endsWith('Ms') ? 1000 : 1;
     add('histogram', name, help, () => histogram(name, node(), key, perSecond));
   }
-  add('counter', 'balsa_raft_proposal_outcomes_total', 'Proposals by outcome.', () => byLabel('outcome', node().proposalOutcomes));
-  add('counter', 'balsa_raft_read_outcomes_total', 'Reads by outcome.', () => byLabel('outcome', node().readOutcomes));
+  add('counter', 'balsa_raft_proposal_outcomes_total', 'Proposals by outcome.', () =>
+    byLabel('outcome', node().proposalOutcomes),
+  );
+  add('counter', 'balsa_raft_read_outcomes_total', 'Reads by outcome.', () =>
+    byLabel('outcome', node().readOutcomes),
+  );
   add('counter', 'balsa_raft_rejected_messages_total', 'Messages of peers refused, by code.', () =>
     byLabel('code', node().rejectedMessages),
   );
-  for (const [key, name, help] of serviceCounters) add('counter', name, help, () => single(service.counters[key]));
-  add('counter', 'balsa_kv_read_rounds_total', 'Read points asked of the node.', () => single(service.reads.roundCount));
+  for (const [key, name, help] of serviceCounters)
+    add('counter', name, help, () => single(service.counters[key]));
+  add('counter', 'balsa_kv_read_rounds_total', 'Read points asked of the node.', () =>
+    single(service.reads.roundCount),
+  );
   add('gauge', 'balsa_kv_clients', 'RESP connections.', () => single(service.connections.size));
-  add('gauge', 'balsa_kv_writes_in_flight', 'Writes in the log and not yet answered.', () => single(service.writesInFlight));
+  add('gauge', 'balsa_kv_writes_in_flight', 'Writes in the log and not yet answered.', () =>
+    single(service.writesInFlight),
+  );
   return registry;
 }
 
@@ -94,7 +110,11 @@ const raftGauges: readonly (readonly [GaugeName, string, string])[] = [
   ['firstIndex', 'balsa_raft_first_index', 'First index of the log.'],
   ['lastIndex', 'balsa_raft_last_index', 'Last index of the log.'],
   ['pendingProposals', 'balsa_raft_pending_proposals', 'Proposals waiting for their result.'],
-  ['pendingProposalBytes', 'balsa_raft_pending_proposal_bytes', 'Bytes of proposals waiting for their result.'],
+  [
+    'pendingProposalBytes',
+    'balsa_raft_pending_proposal_bytes',
+    'Bytes of proposals waiting for their result.',
+  ],
   ['pendingReads', 'balsa_raft_pending_reads', 'Reads waiting for their read point.'],
   ['logBytes', 'balsa_raft_log_bytes', 'Bytes of the log on disk.'],
   ['snapshotBytes', 'balsa_raft_snapshot_bytes', 'Bytes of stored snapshots.'],

@@ -9,10 +9,17 @@ export interface RouteContext {
   readonly registry: Registry;
 }
 
-export type Route = (context: RouteContext, request: IncomingMessage, response: ServerResponse) => Promise<void>;
+export type Route = (
+  context: RouteContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<void>;
 
 /** Path to method to what it does. */
-export const routes: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<string, Record<string, Route>>([
+export const routes: ReadonlyMap<string, Readonly<Record<string, Route>>> = new Map<
+  string,
+  Record<string, Route>
+>([
   ['/livez', { GET: livez }],
   ['/readyz', { GET: readyz }],
   ['/status', { GET: status }],
@@ -25,38 +32,66 @@ export const routes: ReadonlyMap<string, Readonly<Record<string, Route>>> = new 
 const plain = 'text/plain; charset=utf-8';
 
 /** The process answers. A node that has lost its cluster is alive: restarting it would not help. */
-async function livez(_context: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function livez(
+  _context: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   send(response, 200, plain, 'ok\n');
   return Promise.resolve();
 }
 
-async function readyz({ service }: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function readyz(
+  { service }: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { ok, reason } = service.ready();
   send(response, ok ? 200 : 503, plain, ok ? 'ok\n' : `${reason}\n`);
   return Promise.resolve();
 }
 
-async function status({ service }: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function status(
+  { service }: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   sendJson(response, 200, service.statusJson());
   return Promise.resolve();
 }
 
-async function metrics({ registry }: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function metrics(
+  { registry }: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   send(response, 200, registry.contentType, await registry.metrics());
 }
 
-async function digest({ service }: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function digest(
+  { service }: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   sendJson(response, 200, await service.digest());
 }
 
-async function members({ service }: RouteContext, _request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function members(
+  { service }: RouteContext,
+  _request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { confState, members: list } = service.log.status();
   sendJson(response, 200, { members: list, confState });
   return Promise.resolve();
 }
 
 /** `{"change":"add-learner","id":4,"address":"127.0.0.1:7204"}`, or `promote` or `remove` with an id. */
-async function changeMembers({ service }: RouteContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function changeMembers(
+  { service }: RouteContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const body = await readJson(request);
   const id = nodeId(body['id'], 'id');
   sendJson(response, 200, { confState: await change(service, body, id) });
@@ -67,7 +102,10 @@ function change(service: KvService, body: Readonly<Record<string, unknown>>, id:
     case 'add-learner': {
       const address = body['address'];
       if (typeof address !== 'string' || address.length === 0 || address.length > 1024) {
-        throw new BalsaError('INVALID_ARGUMENT', 'address must be where the new member listens, 1 to 1024 characters');
+        throw new BalsaError(
+          'INVALID_ARGUMENT',
+          'address must be where the new member listens, 1 to 1024 characters',
+        );
       }
       return service.log.addLearner({ id, address });
     }
@@ -81,7 +119,11 @@ function change(service: KvService, body: Readonly<Record<string, unknown>>, id:
 }
 
 /** `{"to":2}`, or `{}` for the most up-to-date voter. */
-async function transfer({ service }: RouteContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function transfer(
+  { service }: RouteContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const body = await readJson(request);
   const to = body['to'] === undefined ? undefined : nodeId(body['to'], 'to');
   sendJson(response, 200, { leader: await service.log.transferLeadership(to) });
@@ -89,5 +131,8 @@ async function transfer({ service }: RouteContext, request: IncomingMessage, res
 
 function nodeId(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-  throw new BalsaError('INVALID_ARGUMENT', `${name} must be a node id, a whole number above 0, but is ${JSON.stringify(value)}`);
+  throw new BalsaError(
+    'INVALID_ARGUMENT',
+    `${name} must be a node id, a whole number above 0, but is ${JSON.stringify(value)}`,
+  );
 }

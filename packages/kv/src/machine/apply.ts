@@ -70,7 +70,8 @@ function applyIncrBy(key: Uint8Array, delta: bigint, state: Overlay): Reply {
 function applyAppend(key: Uint8Array, tail: Uint8Array, state: Overlay): Reply {
   const before = state.get(key);
   const length = (before?.length ?? 0) + tail.length;
-  if (length > maxValueBytes) return error(`ERR string exceeds maximum allowed size (${String(maxValueBytes)} bytes)`);
+  if (length > maxValueBytes)
+    return error(`ERR string exceeds maximum allowed size (${String(maxValueBytes)} bytes)`);
   state.set(key, before === undefined ? tail : Buffer.concat([before, tail], length));
   return integer(length);
 }

@@ -37,7 +37,11 @@ export function encodeCommand(command: KvCommand): Uint8Array {
     case 'set':
       return encodeSet(command);
     case 'del':
-      return join([Uint8Array.of(commandVersion, Op.Del), varint(command.keys.length), ...command.keys.flatMap(str)]);
+      return join([
+        Uint8Array.of(commandVersion, Op.Del),
+        varint(command.keys.length),
+        ...command.keys.flatMap(str),
+      ]);
     case 'incrby': {
       const head = Buffer.alloc(10);
       head[0] = commandVersion;
@@ -72,7 +76,8 @@ function encodeSet(command: KvCommand & { readonly op: 'set' }): Uint8Array {
 export function decodeCommand(data: Uint8Array): KvCommand {
   const reader = new Reader(data);
   const version = reader.byte();
-  if (version !== commandVersion) throw unknown(`has version ${String(version)}; this node knows ${String(commandVersion)}`);
+  if (version !== commandVersion)
+    throw unknown(`has version ${String(version)}; this node knows ${String(commandVersion)}`);
   const op = reader.byte();
   const command = decodeOp(op, reader);
   if (!reader.done) throw unknown(`of operation ${String(op)} has bytes behind its end`);
@@ -174,7 +179,10 @@ class Reader {
 }
 
 function unknown(detail: string): BalsaError {
-  return new BalsaError('UNKNOWN_COMMAND_VERSION', `a key-value command ${detail}; upgrade this node or restore its log`);
+  return new BalsaError(
+    'UNKNOWN_COMMAND_VERSION',
+    `a key-value command ${detail}; upgrade this node or restore its log`,
+  );
 }
 
 function varint(value: number): Uint8Array {

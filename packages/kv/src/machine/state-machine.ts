@@ -64,10 +64,9 @@ export class KvStateMachine implements StateMachine<KvResult> {
       return await this.#apply(batch);
     } catch (cause) {
       const through = `index ${String(batch.appliedIndex)}`;
-      this.#failed =
-        isBalsaError(cause)
-          ? cause
-          : new BalsaError('STATE_MACHINE_FAILED', `applying the log up to ${through} failed`, { cause });
+      this.#failed = isBalsaError(cause)
+        ? cause
+        : new BalsaError('STATE_MACHINE_FAILED', `applying the log up to ${through} failed`, { cause });
       throw this.#failed;
     }
   }
@@ -86,7 +85,11 @@ export class KvStateMachine implements StateMachine<KvResult> {
   #checkOrder(batch: ApplyBatch): void {
     let last = this.#appliedIndex;
     for (const { index } of batch.commands) {
-      invariant(index > last, 'a command is applied once, in order', () => `index ${String(index)} after ${String(last)}`);
+      invariant(
+        index > last,
+        'a command is applied once, in order',
+        () => `index ${String(index)} after ${String(last)}`,
+      );
       last = index;
     }
     invariant(batch.appliedIndex >= last, 'the applied index covers the batch', () => {
@@ -124,6 +127,9 @@ export class KvStateMachine implements StateMachine<KvResult> {
 }
 
 /** The state machine of the key-value service on `store`, which it opens and closes. */
-export function createKvStateMachine(store: OrderedStore, options: { readonly persistent?: boolean } = {}): KvStateMachine {
+export function createKvStateMachine(
+  store: OrderedStore,
+  options: { readonly persistent?: boolean } = {},
+): KvStateMachine {
   return new KvStateMachine(store, options);
 }

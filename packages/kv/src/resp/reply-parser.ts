@@ -121,7 +121,9 @@ export class ReplyParser {
     const bytes = this.#buffer.subarray(this.#at, this.#at + expected.length);
     this.#at += expected.length + 2;
     this.#bulk = undefined;
-    return expected.verbatim ? { kind: 'verbatim', text: bytes.toString('utf8', 4) } : { kind: 'bulk', bytes };
+    return expected.verbatim
+      ? { kind: 'verbatim', text: bytes.toString('utf8', 4) }
+      : { kind: 'bulk', bytes };
   }
 
   #open(kind: Frame['kind'], text: string): Reply | 'opened' {
@@ -129,7 +131,10 @@ export class ReplyParser {
     if (count < 0) return { kind: 'null' };
     if (count === 0) return closed(kind, []);
     if (this.#stack.length >= this.#limits.maxDepth) {
-      throw new BalsaError('WIRE_TOO_LARGE', `a reply is nested deeper than ${String(this.#limits.maxDepth)} levels`);
+      throw new BalsaError(
+        'WIRE_TOO_LARGE',
+        `a reply is nested deeper than ${String(this.#limits.maxDepth)} levels`,
+      );
     }
     this.#stack.push({ kind, remaining: kind === 'map' ? count * 2 : count, items: [] });
     return 'opened';
@@ -139,7 +144,10 @@ export class ReplyParser {
     this.#join();
     const end = this.#buffer.indexOf('\r\n', this.#at, 'latin1');
     if ((end < 0 ? this.#buffer.length : end) - this.#at > this.#limits.maxLineBytes) {
-      throw new BalsaError('WIRE_TOO_LARGE', `a line of a reply is longer than ${String(this.#limits.maxLineBytes)} bytes`);
+      throw new BalsaError(
+        'WIRE_TOO_LARGE',
+        `a line of a reply is longer than ${String(this.#limits.maxLineBytes)} bytes`,
+      );
     }
     if (end < 0) return undefined;
     const line = this.#buffer.subarray(this.#at, end);
@@ -174,7 +182,11 @@ function closed(kind: Frame['kind'], items: Reply[]): Reply {
 function lengthOf(text: string, max: number): number {
   const length = /^(?:-1|[0-9]{1,15})$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(length)) throw malformed(`a reply has the length "${text.slice(0, 32)}"`);
-  if (length > max) throw new BalsaError('WIRE_TOO_LARGE', `a reply has the length ${text}, over the limit of ${String(max)}`);
+  if (length > max)
+    throw new BalsaError(
+      'WIRE_TOO_LARGE',
+      `a reply has the length ${text}, over the limit of ${String(max)}`,
+    );
   return length;
 }
 

@@ -27,42 +27,52 @@ export class ReplyWriter {
   write(reply: Reply, proto: Proto): void {
     switch (reply.kind) {
       case 'simple':
-        return this.#line('+', oneLine(reply.text));
+        this.#line('+', oneLine(reply.text));
+        break;
       case 'error':
-        return this.#line('-', oneLine(reply.text));
+        this.#line('-', oneLine(reply.text));
+        break;
       case 'integer':
-        return this.#line(':', String(reply.value));
+        this.#line(':', String(reply.value));
+        break;
       case 'bulk':
-        return this.#bulk('$', reply.bytes);
+        this.#bulk('$', reply.bytes);
+        break;
       case 'null':
-        return this.#ascii(proto === 3 ? '_\r\n' : '$-1\r\n');
+        this.#ascii(proto === 3 ? '_\r\n' : '$-1\r\n');
+        break;
       case 'double':
-        return proto === 3
-          ? this.#line(',', doubleText(reply.value))
-          : this.#bulk('$', Buffer.from(doubleText(reply.value)));
+        if (proto === 3) this.#line(',', doubleText(reply.value));
+        else this.#bulk('$', Buffer.from(doubleText(reply.value)));
+        break;
       case 'boolean':
-        return proto === 3 ? this.#line('#', reply.value ? 't' : 'f') : this.#line(':', reply.value ? '1' : '0');
+        if (proto === 3) this.#line('#', reply.value ? 't' : 'f');
+        else this.#line(':', reply.value ? '1' : '0');
+        break;
       case 'verbatim':
-        return proto === 3
-          ? this.#bulk('=', Buffer.from(`txt:${reply.text}`))
-          : this.#bulk('$', Buffer.from(reply.text));
-      case 'map': {
-        const count = reply.entries.length;
-        this.#line(proto === 3 ? '%' : '*', String(proto === 3 ? count : count * 2));
-        for (const [key, value] of reply.entries) {
-          this.write(key, proto);
-          this.write(value, proto);
-        }
-        return;
-      }
+        if (proto === 3) this.#bulk('=', Buffer.from(`txt:${reply.text}`));
+        else this.#bulk('$', Buffer.from(reply.text));
+        break;
+      case 'map':
+        this.#map(reply.entries, proto);
+        break;
       case 'array':
       case 'set':
       case 'push': {
         const mark = proto === 2 || reply.kind === 'array' ? '*' : reply.kind === 'set' ? '~' : '>';
         this.#line(mark, String(reply.items.length));
         for (const item of reply.items) this.write(item, proto);
-        return;
+        break;
       }
+    }
+  }
+
+  #map(entries: readonly (readonly [Reply, Reply])[], proto: Proto): void {
+    if (proto === 3) this.#line('%', String(entries.length));
+    else this.#line('*', String(entries.length * 2));
+    for (const [key, value] of entries) {
+      this.write(key, proto);
+      this.write(value, proto);
     }
   }
 

@@ -68,7 +68,8 @@ export class RequestParser {
 
   feed(chunk: Buffer): void {
     if (this.#failed) return;
-    this.#buffer = this.#at === this.#buffer.length ? chunk : Buffer.concat([this.#buffer.subarray(this.#at), chunk]);
+    this.#buffer =
+      this.#at === this.#buffer.length ? chunk : Buffer.concat([this.#buffer.subarray(this.#at), chunk]);
     this.#at = 0;
   }
 
@@ -130,7 +131,8 @@ export class RequestParser {
     const line = this.#line('too big bulk count string');
     if (line === undefined || !Buffer.isBuffer(line)) return line;
     const length = strictInteger(line, 1);
-    if (length === undefined || length < 0 || length > largestSaneBulk) return this.#fail('invalid bulk length');
+    if (length === undefined || length < 0 || length > largestSaneBulk)
+      return this.#fail('invalid bulk length');
     const { maxBulkBytes, maxCommandBytes } = this.#limits;
     if (length > maxBulkBytes) {
       this.#refusal ??= `string exceeds maximum allowed size (${String(length)} bytes given, ${String(maxBulkBytes)} allowed)`;
@@ -193,7 +195,10 @@ export class RequestParser {
     const length = (end < 0 ? this.#buffer.length : end) - this.#at;
     if (length > this.#limits.maxInlineBytes) return this.#fail(tooBig);
     if (end < 0) return undefined;
-    const line = this.#buffer.subarray(this.#at, this.#buffer[end - 1] === cr && end > this.#at ? end - 1 : end);
+    const line = this.#buffer.subarray(
+      this.#at,
+      this.#buffer[end - 1] === cr && end > this.#at ? end - 1 : end,
+    );
     this.#at = end + 1;
     return line;
   }

@@ -133,7 +133,9 @@ export class Connection {
 
   get #finished(): boolean {
     if (this.#slots.length > 0) return false;
-    return this.session.quit || this.#draining || (this.#ended && this.#exhausted && this.#held === undefined);
+    return (
+      this.session.quit || this.#draining || (this.#ended && this.#exhausted && this.#held === undefined)
+    );
   }
 
   #mayStart(): boolean {
@@ -195,7 +197,10 @@ export class Connection {
   #isHttp(args: readonly Buffer[]): boolean {
     const word = args[0]?.toString('latin1', 0, 8).toLowerCase();
     if (word !== 'post' && word !== 'host:') return false;
-    this.#service.env.log.log(LogLevel.Warn, `kv: ${this.session.address} sends HTTP to the RESP port; closed`);
+    this.#service.env.log.log(
+      LogLevel.Warn,
+      `kv: ${this.session.address} sends HTTP to the RESP port; closed`,
+    );
     this.session.quit = true;
     this.#socket.destroy();
     return true;

@@ -1,4 +1,11 @@
-import { errorRegistry, isBalsaError, LogLevel, type BalsaError, type ErrorCode, type Logger } from '@balsa/raft-core';
+import {
+  errorRegistry,
+  isBalsaError,
+  LogLevel,
+  type BalsaError,
+  type ErrorCode,
+  type Logger,
+} from '@balsa/raft-core';
 import { error, type ErrorReply } from '../resp/reply.ts';
 
 /**

@@ -5,7 +5,8 @@ type Fields = readonly (readonly [string, string | number])[];
 
 /** INFO: the sections asked for (lower case), or all of them. Fields that Redis has keep its names; the rest is ours. */
 export async function infoText(service: KvService, wanted: readonly string[]): Promise<string> {
-  const everything = wanted.length === 0 || wanted.some((name) => ['all', 'default', 'everything'].includes(name));
+  const everything =
+    wanted.length === 0 || wanted.some((name) => ['all', 'default', 'everything'].includes(name));
   const parts: string[] = [];
   for (const [name, fields] of sections) {
     if (!everything && !wanted.includes(name.toLowerCase())) continue;

@@ -56,7 +56,7 @@ export const defaultKvLimits: KvLimits = Object.freeze({
 /** Fills in defaults; refuses, with `OUT_OF_RANGE` or `INVALID_CONFIG` naming the field, what cannot work. */
 export function resolveLimits(given: Partial<KvLimits> = {}): KvLimits {
   const limits = { ...defaultKvLimits, ...given };
-  for (const [name, value] of Object.entries(limits)) assertSafeInteger(Number(value), `limits.${name}`, 1);
+  for (const [name, value] of Object.entries(limits)) assertSafeInteger(value, `limits.${name}`, 1);
   checkAtMost('maxBulkBytes', limits.maxBulkBytes, maxValueBytes);
   checkAtMost('maxCommandBytes', limits.maxCommandBytes, maxCommandBytes);
   return limits;

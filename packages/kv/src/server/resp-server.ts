@@ -96,8 +96,13 @@ export function listenOn(server: Server, options: ListenOptions, what: string): 
       const place = `${host}:${String(options.port)}`;
       reject(
         cause.code === 'EADDRINUSE'
-          ? new BalsaError('ADDRESS_IN_USE', `${what}: ${place} is taken; choose another port`, { cause, details: { host, port: options.port } })
-          : new BalsaError('INVALID_CONFIG', `${what}: cannot listen on ${place}: ${cause.message}`, { cause }),
+          ? new BalsaError('ADDRESS_IN_USE', `${what}: ${place} is taken; choose another port`, {
+              cause,
+              details: { host, port: options.port },
+            })
+          : new BalsaError('INVALID_CONFIG', `${what}: cannot listen on ${place}: ${cause.message}`, {
+              cause,
+            }),
       );
     };
     server.once('error', onError);

@@ -86,7 +86,10 @@ export class KvService {
   statusJson(): NodeStatus & { readonly kv: object } {
     const { counters, connections } = this;
     const uptimeMs = Math.round(this.env.now() - this.startedAt);
-    return { ...this.log.status(), kv: { uptimeMs, clients: connections.size, writesInFlight: this.#writesInFlight, ...counters } };
+    return {
+      ...this.log.status(),
+      kv: { uptimeMs, clients: connections.size, writesInFlight: this.#writesInFlight, ...counters },
+    };
   }
 
   /** Whether this server can serve, and why not. */
@@ -168,7 +171,9 @@ export class KvService {
   }
 
   replyTooLarge(): ErrorReply {
-    return error(`ERR reply exceeds maximum allowed size (${String(this.limits.maxReplyBytes)} bytes): ask for fewer keys`);
+    return error(
+      `ERR reply exceeds maximum allowed size (${String(this.limits.maxReplyBytes)} bytes): ask for fewer keys`,
+    );
   }
 
   async countExisting(keys: readonly Uint8Array[]): Promise<number> {

@@ -1,4 +1,10 @@
-import { EmptyConfState, type BalsaError, type ConfState, type LogIndex, type NodeId } from '@balsa/raft-core';
+import {
+  EmptyConfState,
+  type BalsaError,
+  type ConfState,
+  type LogIndex,
+  type NodeId,
+} from '@balsa/raft-core';
 import type { CallOptions, Member, NodeMetrics, NodeStatus } from '@balsa/raft-node';
 import type { KvResult, KvStateMachine, ReplicatedLog } from '../../src/index.ts';
 

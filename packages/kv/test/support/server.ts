@@ -2,7 +2,13 @@ import { connect, type Socket } from 'node:net';
 import { createNodeEnv } from '@balsa/raft-node';
 import { openMemoryEngine } from '@balsa/raft-core/memory';
 import { afterEach } from 'vitest';
-import { createKvStateMachine, startKvServer, type KvLimits, type KvServer, type KvStateMachine } from '../../src/index.ts';
+import {
+  createKvStateMachine,
+  startKvServer,
+  type KvLimits,
+  type KvServer,
+  type KvStateMachine,
+} from '../../src/index.ts';
 import { FakeLog } from './fake-log.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -52,7 +58,8 @@ export class RawClient {
 
   /** A port of this machine, or the path of a socket. */
   constructor(place: number | string) {
-    this.socket = typeof place === 'string' ? connect({ path: place }) : connect({ port: place, host: '127.0.0.1' });
+    this.socket =
+      typeof place === 'string' ? connect({ path: place }) : connect({ port: place, host: '127.0.0.1' });
     this.socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.#wake?.();
@@ -90,7 +97,8 @@ export class RawClient {
     this.received = Buffer.alloc(0);
     this.send(request);
     await this.until((client) => client.received.length >= reply.length || !reply.startsWith(client.text));
-    if (this.text !== reply) throw new Error(`expected ${JSON.stringify(reply)}, got ${JSON.stringify(this.text)}`);
+    if (this.text !== reply)
+      throw new Error(`expected ${JSON.stringify(reply)}, got ${JSON.stringify(this.text)}`);
   }
 
   async untilClosed(): Promise<void> {
