@@ -1,28 +1,16 @@
-/** Copies a message as a real wire would: nothing shared, and nothing that never leaves a node. */
-import { EmptyBytes, Entry, Message, type ConfState, type Snapshot } from '@balsa/raft-core';
+/** Copies messages as a real wire would: nothing shared, and nothing that never leaves a node. */
+import { decodeMessage, EmptyBytes, encodeMessage, messageSize, type ConfState, type Message } from '@balsa/raft-core';
 
-/** What a message costs besides its payloads, in bytes; an estimate, for statistics and queue bounds. */
-const messageOverheadBytes = 64;
+/** Encodes it in a buffer of its own. Throws `OUT_OF_RANGE` for what no wire could carry. */
+export function wireForm(message: Message): Uint8Array {
+  const bytes = new Uint8Array(messageSize(message));
+  encodeMessage(message, bytes, 0);
+  return bytes;
+}
 
+/** By the wire form, so that whatever is lost or refused between processes is so here. Throws `OUT_OF_RANGE`. */
 export function cloneMessage(message: Message): Message {
-  return new Message(message.type, {
-    to: message.to,
-    from: message.from,
-    term: message.term,
-    logTerm: message.logTerm,
-    index: message.index,
-    entries: message.entries.map(
-      (entry) => new Entry(entry.term, entry.index, entry.type, cloneBytes(entry.data), cloneBytes(entry.context)),
-    ),
-    commit: message.commit,
-    commitTerm: message.commitTerm,
-    snapshot: message.snapshot === undefined ? undefined : cloneSnapshot(message.snapshot),
-    reject: message.reject,
-    rejectHint: message.rejectHint,
-    context: cloneBytes(message.context),
-    requestSnapshot: message.requestSnapshot,
-    priority: message.priority,
-  });
+  return decodeMessage(wireForm(message));
 }
 
 export function cloneBytes(bytes: Uint8Array): Uint8Array {
@@ -37,16 +25,4 @@ export function cloneConfState(state: ConfState): ConfState {
     learnersNext: [...state.learnersNext],
     autoLeave: state.autoLeave,
   };
-}
-
-function cloneSnapshot(snapshot: Snapshot): Snapshot {
-  const { index, term, confState } = snapshot.metadata;
-  return { metadata: { index, term, confState: cloneConfState(confState) }, data: cloneBytes(snapshot.data) };
-}
-
-/** About what the message weighs on a wire, in bytes. */
-export function approximateSize(message: Message): number {
-  let size = messageOverheadBytes + message.context.length + (message.snapshot?.data.length ?? 0);
-  for (const entry of message.entries) size += 24 + entry.data.length + entry.context.length;
-  return size;
 }

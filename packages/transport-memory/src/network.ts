@@ -2,6 +2,7 @@
 import {
   assertSafeInteger,
   BalsaError,
+  decodeMessage,
   LogLevel,
   type Env,
   type Message,
@@ -13,7 +14,7 @@ import {
   type SnapshotTransfer,
   type Transport,
 } from '@balsa/raft-core';
-import { approximateSize, cloneBytes, cloneConfState, cloneMessage } from './clone-message.ts';
+import { cloneBytes, cloneConfState, cloneMessage, wireForm } from './clone-message.ts';
 import { Reachability } from './faults.ts';
 import { Link, type Parcel } from './link.ts';
 import { MemoryTransport, type Switchboard } from './memory-transport.ts';
@@ -225,7 +226,9 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
   route(from: MemoryTransport, group: string, message: Message): void {
     const to = message.to;
     const link = this.#link(from.nodeId, to);
-    const bytes = approximateSize(message);
+    const wire = this.#encode(from, message);
+    if (wire === undefined) return;
+    const bytes = wire.length;
     if (!link.up || !link.hasRoom(bytes)) {
       from.counters.droppedMessages++;
       if (link.shouldTell(group)) this.#tell(from, (handler) => { handler.onUnreachable(group, to); });
@@ -241,7 +244,7 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
       this.#counts.lost++;
       return;
     }
-    this.#dispatch(link, { kind: 'message', group, message: cloneMessage(message), bytes });
+    this.#dispatch(link, { kind: 'message', group, message: decodeMessage(wire), bytes });
   }
 
   routeControl(from: MemoryTransport, group: string, peer: NodeId, frame: Uint8Array): boolean {
@@ -258,13 +261,12 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     const receiver = this.#live.get(to);
     const link = this.#link(from.nodeId, to);
     const up = from.running !== undefined && link.up;
-    const copy = cloneMessage(message);
     const transfer = new MemorySnapshotTransfer({
       env: this.#env,
       what,
       source,
       latency: () => this.#latency(),
-      offer: () => offerTo(receiver, group, from.nodeId, copy, source),
+      offer: () => offerTo(receiver, group, from.nodeId, message, source),
       onChunk: (bytes) => {
         from.counters.sentBytes += bytes;
         if (receiver !== undefined) receiver.counters.receivedBytes += bytes;
@@ -297,6 +299,17 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
         link.up = true;
         link.forgetTold();
       }
+    }
+  }
+
+  /** Undefined, dropped and logged for what no wire could carry. */
+  #encode(from: MemoryTransport, message: Message): Uint8Array | undefined {
+    try {
+      return wireForm(message);
+    } catch (error) {
+      from.counters.droppedMessages++;
+      this.#env.log.log(LogLevel.Error, `node ${String(from.nodeId)} gave out a message that has no encoding`, { error });
+      return undefined;
     }
   }
 
@@ -412,7 +425,7 @@ async function offerTo(
   const handler = receiver?.running?.handler;
   if (handler === undefined) throw new BalsaError('PEER_UNREACHABLE', 'the receiver is gone');
   const { index, term, confState } = source.metadata;
-  return await handler.onSnapshot(group, from, message, {
+  return await handler.onSnapshot(group, from, cloneMessage(message), {
     metadata: { index, term, confState: cloneConfState(confState) },
     chunkCount: source.chunkCount,
     bytes: source.bytes,

@@ -62,7 +62,7 @@ export class Acceptor {
     channel.setDeadline(limits.handshakeTimeoutMs, 'the handshake');
     if (this.#channels.size > limits.maxIncomingConnections) {
       const text = `node ${String(this.#shared.identity.nodeId)} takes no more than ${String(limits.maxIncomingConnections)} connections`;
-      refuse(this.#shared, channel, { reason: 'limit', text });
+      refuse(this.#shared, channel, { reason: 'limit', text }, 'limit');
     }
   }
 
@@ -101,7 +101,7 @@ export class Acceptor {
     const { identity, limits, authenticator } = this.#shared;
     const refusal = judgeHello(theirs, identity, undefined) ?? judgeAuth(this.#shared, theirs);
     if (refusal !== undefined) {
-      refuse(this.#shared, channel, refusal);
+      refuse(this.#shared, channel, refusal, `from ${String(theirs.nodeId)}`);
       return undefined;
     }
     const answer = makeHello({
@@ -142,13 +142,31 @@ export class Acceptor {
   }
 
   #snapshotFrom(channel: Channel, theirs: Hello): Role {
-    const { limits } = this.#shared;
-    const receiver = new SnapshotReceiver(this.#shared, channel, theirs.nodeId);
-    this.#receivers.set(receiver, theirs.nodeId);
+    const peer = theirs.nodeId;
+    const receiver: SnapshotReceiver = new SnapshotReceiver({
+      shared: this.#shared,
+      channel,
+      peer,
+      admit: (group) => this.#admit(receiver, peer, group),
+    });
+    this.#receivers.set(receiver, peer);
     void receiver.settled.then(() => this.#receivers.delete(receiver));
-    if (this.#receivers.size > limits.maxIncomingSnapshots) {
-      receiver.fail(new BalsaError('OVERLOADED', `node ${String(this.#shared.identity.nodeId)} receives ${String(limits.maxIncomingSnapshots)} snapshots already`));
-    }
     return receiver;
+  }
+
+  /**
+   * Throws `OVERLOADED` when there are enough already. A peer sends one snapshot of a group at a time, so an
+   * earlier one that seems alive is on a dead connection; it is ended first, and its sink settled, so
+   * that the handler can resume what it holds.
+   */
+  async #admit(receiver: SnapshotReceiver, peer: NodeId, group: string): Promise<void> {
+    const { limits, identity } = this.#shared;
+    const others = [...this.#receivers].filter(([other]) => other !== receiver && other.active);
+    const replaced = others.filter(([other, from]) => from === peer && other.group === group);
+    if (others.length - replaced.length >= limits.maxIncomingSnapshots) {
+      throw new BalsaError('OVERLOADED', `node ${String(identity.nodeId)} receives ${String(limits.maxIncomingSnapshots)} snapshots already`);
+    }
+    for (const [other] of replaced) other.fail(new BalsaError('ABORTED', `node ${String(peer)} began to send a snapshot of the group anew`));
+    await Promise.all(replaced.map(([other]) => other.settled));
   }
 }

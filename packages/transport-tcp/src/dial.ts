@@ -1,5 +1,6 @@
 /** Opening a connection to a peer, up to the end of the handshake. */
-import { BalsaError, type NodeId, type PeerAddress } from '@balsa/raft-core';
+import { Socket } from 'node:net';
+import { toBalsaError, type BalsaError, type NodeId, type PeerAddress } from '@balsa/raft-core';
 import { Channel } from './channel.ts';
 import { encodeFrame, FrameKind, malformed, type Frame } from './frame.ts';
 import {
@@ -15,7 +16,7 @@ import {
   type Refusal,
 } from './handshake.ts';
 import { parseAddress } from './options.ts';
-import { warn, type Shared } from './shared.ts';
+import { describe, warnOfRefusal, type Shared } from './shared.ts';
 
 export interface DialOptions {
   readonly shared: Shared;
@@ -38,13 +39,17 @@ export function dial(options: DialOptions): Channel {
   let open = false;
   const greet = (): void => {
     channel.setDeadline(limits.handshakeTimeoutMs, 'the handshake');
-    const auth = authenticator?.offer(peer) ?? new Uint8Array(0);
-    const hello = makeHello({ identity: shared.identity, peer, purpose, maxFrameBytes: limits.maxFrameBytes, auth });
-    channel.greet(encodeFrame(FrameKind.Hello, '', encodeHello(hello)));
+    try {
+      const auth = authenticator?.offer(peer) ?? new Uint8Array(0);
+      const hello = makeHello({ identity: shared.identity, peer, purpose, maxFrameBytes: limits.maxFrameBytes, auth });
+      channel.greet(encodeFrame(FrameKind.Hello, '', encodeHello(hello)));
+    } catch (error) {
+      channel.close(toBalsaError(error, 'HANDSHAKE_REFUSED', `the authenticator failed: ${describe(error)}`));
+    }
   };
   const channel: Channel = new Channel({
     shared,
-    socket: shared.socketFactory({ host, port }, greet),
+    socket: openSocket(shared, host, port, greet),
     name: `${purpose} connection to node ${String(peer)} at ${options.address}`,
     onFrame: (frame) => {
       if (open) {
@@ -65,13 +70,22 @@ export function dial(options: DialOptions): Channel {
   return channel;
 }
 
+/** A factory that throws gives a socket that is broken from the start, so that there is one way to fail. */
+function openSocket(shared: Shared, host: string, port: number, onConnected: () => void): Socket {
+  try {
+    return shared.socketFactory({ host, port }, onConnected);
+  } catch (error) {
+    return new Socket().destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
 /** Their hello when all is well; otherwise the channel is closed. */
 function readAnswer(shared: Shared, channel: Channel, peer: NodeId, frame: Frame): Hello | undefined {
   if (frame.kind === FrameKind.Refusal) {
     const { reason, text } = decodeRefusal(frame.body);
     const error = refusalError(reason, text, 'them');
     shared.counters.reject(error);
-    warn(shared, `node ${String(peer)} refused the connection: ${text}`, { reason });
+    warnOfRefusal(shared, `to ${String(peer)}`, `node ${String(peer)} refused the connection: ${text}`, reason);
     channel.close(error);
     return undefined;
   }
@@ -79,7 +93,7 @@ function readAnswer(shared: Shared, channel: Channel, peer: NodeId, frame: Frame
   const theirs = decodeHello(frame.body);
   const refusal = judgeHello(theirs, shared.identity, peer) ?? judgeAuth(shared, theirs);
   if (refusal === undefined) return theirs;
-  refuse(shared, channel, refusal);
+  refuse(shared, channel, refusal, `to ${String(peer)}`);
   return undefined;
 }
 
@@ -88,10 +102,10 @@ export function judgeAuth(shared: Shared, theirs: Hello): Refusal | undefined {
   return { reason: 'auth', text: `node ${String(theirs.nodeId)} did not prove that it may join in` };
 }
 
-/** Says no, so that both sides can log why. */
-export function refuse(shared: Shared, channel: Channel, refusal: Refusal): void {
+/** Says no, so that both sides can log why; `counterpart` tells whether the same was logged before. */
+export function refuse(shared: Shared, channel: Channel, refusal: Refusal, counterpart: string): void {
   const error = refusalError(refusal.reason, refusal.text, 'us');
   shared.counters.reject(error);
-  warn(shared, `a connection was refused: ${refusal.text}`, { reason: refusal.reason });
+  warnOfRefusal(shared, counterpart, `a connection was refused: ${refusal.text}`, refusal.reason);
   channel.closeWith(encodeFrame(FrameKind.Refusal, '', encodeRefusal(refusal)), error);
 }

@@ -14,6 +14,8 @@ export interface Shared {
   readonly authenticator: Authenticator | undefined;
   /** Every socket that is not closed yet, lingering ones too, so that `stop` leaves none behind. */
   readonly sockets: Set<Socket>;
+  /** The last refusal logged for each counterpart: an attempt repeated every few seconds must not fill the log. */
+  readonly refusalsLogged: Map<string, string>;
   readonly stopped: () => boolean;
   /** A handshake with `peer` showed which process it is now; connections to an earlier one are dead. */
   readonly onIncarnation: (peer: NodeId, incarnation: string) => void;
@@ -34,6 +36,18 @@ export function notify(shared: Shared, call: (handler: TransportHandler) => void
 
 export function warn(shared: Shared, text: string, fields?: Readonly<Record<string, unknown>>): void {
   shared.env.log.log(LogLevel.Warn, text, fields);
+}
+
+/** Counterparts whose last refusal is remembered, at most. */
+const maxRefusalsLogged = 1024;
+
+/** Warns, unless the same was said of this counterpart the last time. */
+export function warnOfRefusal(shared: Shared, counterpart: string, text: string, reason: string): void {
+  const { refusalsLogged } = shared;
+  if (refusalsLogged.get(counterpart) === text) return;
+  if (refusalsLogged.size >= maxRefusalsLogged) refusalsLogged.clear();
+  refusalsLogged.set(counterpart, text);
+  warn(shared, text, { reason });
 }
 
 export function describe(error: unknown): string {

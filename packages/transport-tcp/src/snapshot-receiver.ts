@@ -6,6 +6,14 @@ import { encodeFrame, FrameKind, malformed, type Frame } from './frame.ts';
 import { describe, type Shared } from './shared.ts';
 import { decodeFailure, decodeOffer, encodeFailure, encodeNumbers, readNumber, type SnapshotAnnouncement } from './snapshot-wire.ts';
 
+export interface SnapshotReceiverOptions {
+  readonly shared: Shared;
+  readonly channel: Channel;
+  readonly peer: NodeId;
+  /** Asked once a snapshot of `group` is offered; rejects with the reason not to take it now. */
+  readonly admit: (group: string) => Promise<void>;
+}
+
 /**
  * Calls to the sink come one at a time: each waits for the one before. At most `snapshotWindow` chunks
  * wait for it; a sender that sends more breaks the protocol and is cut off, so memory stays bounded.
@@ -16,6 +24,7 @@ export class SnapshotReceiver {
   readonly #shared: Shared;
   readonly #channel: Channel;
   readonly #peer: NodeId;
+  readonly #admit: (group: string) => Promise<void>;
   #settle: () => void = () => undefined;
   #group = '';
   #announced: SnapshotAnnouncement | undefined;
@@ -32,14 +41,25 @@ export class SnapshotReceiver {
   #ended = false;
   #stall: Timer | undefined;
 
-  constructor(shared: Shared, channel: Channel, peer: NodeId) {
-    this.#shared = shared;
-    this.#channel = channel;
-    this.#peer = peer;
+  constructor(options: SnapshotReceiverOptions) {
+    this.#shared = options.shared;
+    this.#channel = options.channel;
+    this.#peer = options.peer;
+    this.#admit = options.admit;
     this.settled = new Promise((resolve) => {
       this.#settle = resolve;
     });
     this.#progress();
+  }
+
+  /** Whether a snapshot was offered and is not over. */
+  get active(): boolean {
+    return this.#announced !== undefined && !this.#ended;
+  }
+
+  /** Of the snapshot offered; empty before. */
+  get group(): string {
+    return this.#group;
   }
 
   /** Throws `WIRE_MALFORMED`, upon which the channel closes and `onClose` cleans up. */
@@ -71,6 +91,8 @@ export class SnapshotReceiver {
     this.#announced = source;
     this.#group = frame.group;
     this.#then(async () => {
+      await this.#admit(frame.group);
+      if (this.#isOver()) return;
       const sink = await this.#shared.handler.onSnapshot(frame.group, this.#peer, message, source);
       this.#sink = sink;
       if (this.#cause !== undefined) return;
@@ -163,6 +185,11 @@ export class SnapshotReceiver {
       .then(() => {
         this.#settle();
       });
+  }
+
+  /** A method, because control flow analysis takes the field for unchanged across an await. */
+  #isOver(): boolean {
+    return this.#ended;
   }
 
   #reply(kind: FrameKind, body: Buffer): void {

@@ -175,7 +175,9 @@ export class SnapshotSender implements SnapshotTransfer {
     const { env, limits } = this.#options.shared;
     this.#stall?.cancel();
     if (this.#ended) return;
-    const allowed = this.#finishSent ? limits.snapshotFinishMs : limits.snapshotStallMs;
+    // Only when every chunk is taken is there nothing left to see but the end.
+    const finishing = this.#finishSent && this.#acknowledged === this.#options.source.chunkCount;
+    const allowed = finishing ? limits.snapshotFinishMs : limits.snapshotStallMs;
     this.#stall = env.setTimer(allowed, () => {
       this.fail(new BalsaError('TIMEOUT', `node ${String(this.peer)} took nothing more of the snapshot for ${String(allowed)} ms`));
     });

@@ -194,6 +194,7 @@ class NodeTcpTransport implements TcpTransport {
       socketFactory: this.#options.socketFactory ?? connectPlain,
       authenticator,
       sockets,
+      refusalsLogged: new Map(),
       stopped: () => this.#stopping !== undefined,
       onIncarnation: (peer, incarnation) => {
         acceptor.expectIncarnation(peer, incarnation);
