@@ -128,6 +128,7 @@ export class SnapshotFiles {
   readonly #options: GroupOptions;
   readonly #kept = new Map<SnapshotId, Kept>();
   readonly #writers = new Map<SnapshotId, FileSnapshotWriter>();
+  readonly #readers = new Set<FileSnapshotReader>();
   readonly #damaged: DamagedSnapshot[] = [];
   #ordinal = 0;
 
@@ -190,7 +191,11 @@ export class SnapshotFiles {
   async openSnapshot(id: SnapshotId): Promise<SnapshotReader> {
     const kept = this.#kept.get(id);
     if (kept === undefined) throw this.#notFound(id, 'snapshot');
-    return FileSnapshotReader.open(this.#options.fs, this.#path(kept.name));
+    const reader = await FileSnapshotReader.open(this.#options.fs, this.#path(kept.name), () => {
+      this.#readers.delete(reader);
+    });
+    this.#readers.add(reader);
+    return reader;
   }
 
   /** Removes all but the newest `keep`, and never one in `pinned`. */
@@ -203,8 +208,9 @@ export class SnapshotFiles {
     await removeDurably(this.#options.fs, this.#options.path, doomed.map((kept) => kept.name));
   }
 
-  /** Aborts what is unfinished. */
+  /** Aborts what is being written, closes what is being read. */
   async close(): Promise<void> {
+    for (const reader of [...this.#readers]) await reader.close();
     for (const writer of [...this.#writers.values()]) await writer.abort();
   }
 

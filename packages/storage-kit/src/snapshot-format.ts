@@ -9,7 +9,7 @@
  * The CRC of a frame begins from the header's CRC and the frame's number, so that a chunk of another
  * snapshot, or at another place, does not pass.
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc.ts';
 import {
   BalsaError,
   readSafeInteger,

@@ -1,5 +1,5 @@
 /** Reads one stored snapshot, each chunk verified. Memory: one chunk, and 8 bytes per 64 chunks. */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc.ts';
 import { BalsaError, maxChunkBytes, type SnapshotReader, type StoredSnapshot } from '@balsa/raft-core';
 import { mapIo } from './durable.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
@@ -64,10 +64,18 @@ export class FileSnapshotReader implements SnapshotReader {
   readonly #index: readonly number[];
   /** The frame after the one read last, so that reading in order never searches. */
   #next: { readonly n: number; readonly offset: number };
+  readonly #ended: () => void;
   #closed = false;
   #inUse = 0;
 
-  private constructor(handle: FileHandle, path: string, ends: SnapshotEnds, index: readonly number[]) {
+  private constructor(
+    handle: FileHandle,
+    path: string,
+    ends: SnapshotEnds,
+    index: readonly number[],
+    ended: () => void,
+  ) {
+    this.#ended = ended;
     this.snapshot = ends.stored;
     this.#handle = handle;
     this.#path = path;
@@ -76,14 +84,15 @@ export class FileSnapshotReader implements SnapshotReader {
     this.#next = { n: 0, offset: ends.bodyOffset };
   }
 
-  static async open(fs: FileSystem, path: string): Promise<FileSnapshotReader> {
+  /** `ended` is called when the reader is closed. */
+  static async open(fs: FileSystem, path: string, ended: () => void): Promise<FileSnapshotReader> {
     const handle = await mapIo('open', path, () => fs.open(path, 'read'));
     try {
       const ends = await readEnds(handle, path);
       const { chunkCount, indexOffset, indexCrc } = ends.trailer;
       const bytes = await readExactly(handle, Math.ceil(chunkCount / indexStride) * 8, indexOffset, path);
       if (crc32(bytes) !== indexCrc) throw snapshotCorrupt(path, 'index checksum does not match');
-      return new FileSnapshotReader(handle, path, ends, decodeIndex(bytes));
+      return new FileSnapshotReader(handle, path, ends, decodeIndex(bytes), ended);
     } catch (error) {
       await handle.close();
       throw error;
@@ -116,6 +125,7 @@ export class FileSnapshotReader implements SnapshotReader {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ended();
     if (this.#inUse === 0) await this.#handle.close();
   }
 

@@ -1,5 +1,5 @@
 /** Writes one snapshot into a temporary file, and gives it its name once it is whole and durable. */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc.ts';
 import { BalsaError, maxChunkBytes, toBalsaError, type SnapshotId, type SnapshotWriter, type StoredSnapshot } from '@balsa/raft-core';
 import { mapIo, temporarySuffix } from './durable.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';

@@ -9,7 +9,7 @@
  * Format: two slots, 4096 bytes apart, each magic, version, identity, sequence and CRC-32. The slot
  * that was synced last is never written to, so a torn write costs only what was not synced anyway.
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc.ts';
 import { BalsaError, assertSafeInteger, readSafeInteger, writeSafeInteger } from '@balsa/raft-core';
 import { mapIo, writeFileDurably } from './durable.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';

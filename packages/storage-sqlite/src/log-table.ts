@@ -8,8 +8,8 @@
  * Each row carries its own CRC-32 and a chain value made from the row before, so that a page that
  * comes back from an older time is noticed when the log is opened.
  */
-import { crc32 } from 'node:zlib';
 import { EmptyBytes, Entry, EntryType, entrySize, type LogIndex, type Term } from '@balsa/raft-core';
+import { crc32 } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 import type { Connection, Statement } from './schema.ts';
 

@@ -84,7 +84,8 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async write(batch: OrderedBatch): Promise<void> {
-    const { file } = this.#check();
+    const generation = this.#check();
+    const { file } = generation;
     if (this.#writing) {
       throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
     }
@@ -101,7 +102,8 @@ export class SqliteOrderedStore implements OrderedStore {
     try {
       await this.#track(async () => {
         await Promise.resolve();
-        this.#apply(batch);
+        // Not checked again: a close that came meanwhile waits for this write.
+        this.#apply(batch, this.#current ?? generation);
       });
     } finally {
       this.#writing = false;
@@ -251,8 +253,7 @@ export class SqliteOrderedStore implements OrderedStore {
     });
   }
 
-  #apply(batch: OrderedBatch): void {
-    const { file, views } = this.#check();
+  #apply(batch: OrderedBatch, { file, views }: Generation): void {
     this.#options.log.assertOwner();
     let committing = false;
     try {

@@ -4,7 +4,6 @@
  * WAL with `synchronous = NORMAL`: a commit costs no sync, and what a power cut leaves is a prefix of the
  * commits. A sync of the write-ahead log, made through the thread pool, makes all of them durable.
  */
-import { crc32 } from 'node:zlib';
 import {
   EmptyBytes,
   assertSafeInteger,
@@ -13,6 +12,7 @@ import {
   type OrderedBatch,
   type RangeOptions,
 } from '@balsa/raft-core';
+import { crc32 } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 import { configure, openConnection, type Connection, type Statement } from './schema.ts';
 
@@ -152,7 +152,7 @@ export class StateTables {
   }
 
   #stateCrc(applied: number, count: number): number {
-    return crc32(JSON.stringify([this.#generation, applied, count]));
+    return crc32(Buffer.from(JSON.stringify([this.#generation, applied, count])));
   }
 
   #damaged(key: Uint8Array): Error {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { entries, entry, env, key, openEngine, openGroup, temporaryDirectory } from './support.ts';
+import { entries, entry, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
 
 describe('a store on SQLite', () => {
   test('keeps entries, hard state and conf state over a reopening', async () => {
