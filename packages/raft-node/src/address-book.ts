@@ -13,6 +13,8 @@ export const addressStoreName = 'balsa.members';
 
 const present = 1;
 const gone = 0;
+/** At the end of a key whose value is the store incarnation of a member. */
+const incarnationKey = 1;
 /** Members and removed ids of one group that are read in one page. */
 const pageSize = 1024;
 
@@ -22,7 +24,10 @@ export class AddressBook {
   readonly #configured = new Map<NodeId, string>();
   readonly #recorded = new Map<NodeId, string>();
   readonly #removed = new Set<NodeId>();
+  readonly #incarnations = new Map<NodeId, string>();
   #joined = false;
+  /** One write at a time: they come from different sides. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(store: OrderedStore, group: string, configured: readonly Member[]) {
     this.#store = store;
@@ -92,6 +97,19 @@ export class AddressBook {
     await this.#write(changes);
   }
 
+  /** The store incarnation that this node first met under that id. */
+  incarnation(id: NodeId): string | undefined {
+    return this.#incarnations.get(id);
+  }
+
+  /** Durable when it resolves. The first one stays. */
+  async recordIncarnation(id: NodeId, incarnation: string): Promise<void> {
+    if (this.#incarnations.has(id)) return;
+    this.#incarnations.set(id, incarnation);
+    const key = new ByteWriter().raw(this.#key(id)).u8(incarnationKey).finish();
+    await this.#write([[key, new ByteWriter().text(incarnation).finish()]]);
+  }
+
   async markJoined(): Promise<void> {
     this.#joined = true;
     await this.#write([[this.#key(0), Uint8Array.of(present)]]);
@@ -103,13 +121,25 @@ export class AddressBook {
 
   async #write(changes: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {
     if (changes.length === 0) return;
-    await this.#store.write({ changes, appliedIndex: 0 });
-    await this.#store.sync();
+    const before = this.#writing;
+    const work = (async (): Promise<void> => {
+      await before;
+      await this.#store.write({ changes, appliedIndex: 0 });
+      await this.#store.sync();
+    })();
+    // The error goes to whoever asked for this write; the next one finds out for itself.
+    this.#writing = work.catch(() => undefined);
+    await work;
   }
 
   #load(key: Uint8Array, value: Uint8Array): void {
-    const id = new ByteReader(key.subarray(this.#prefix.length), 'key of the address book').u64();
+    const keyReader = new ByteReader(key.subarray(this.#prefix.length), 'key of the address book');
+    const id = keyReader.u64();
     const reader = new ByteReader(value, 'address book');
+    if (keyReader.more) {
+      this.#incarnations.set(id, reader.text());
+      return;
+    }
     const state = reader.u8();
     if (id === 0) this.#joined = true;
     else if (state === gone) this.#removed.add(id);

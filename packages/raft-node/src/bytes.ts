@@ -119,6 +119,10 @@ export class ByteReader {
     return n;
   }
 
+  get more(): boolean {
+    return this.#at < this.#bytes.length;
+  }
+
   end(): void {
     if (this.#at !== this.#bytes.length) throw this.malformed('bytes are left over');
   }

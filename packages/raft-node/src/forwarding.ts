@@ -1,6 +1,6 @@
 /**
- * The control frames of the runtime: proposals that a follower forwards, the leader's answers, and the
- * address book for a member that has nothing yet.
+ * The control frames of the runtime: proposals that a follower forwards, the leader's answers, the
+ * address book for a member that has nothing yet, and who a node is.
  *
  * A frame travels on one connection, once. What is lost with the connection is never sent again.
  */
@@ -18,10 +18,11 @@ export type ControlFrame =
   | { readonly type: 'propose'; readonly proposals: readonly { readonly counter: number; readonly body: ProposalBody }[] }
   | { readonly type: 'accepted'; readonly term: Term; readonly places: readonly { readonly counter: number; readonly index: LogIndex }[] }
   | { readonly type: 'refused'; readonly counters: readonly number[]; readonly code: ErrorCode; readonly text: string; readonly leader: NodeId }
-  | { readonly type: 'members'; readonly members: readonly Member[] };
+  | { readonly type: 'members'; readonly members: readonly Member[] }
+  | { readonly type: 'hello'; readonly incarnation: string };
 
 const version = 1;
-const types = { propose: 1, accepted: 2, refused: 3, members: 4 } as const;
+const types = { propose: 1, accepted: 2, refused: 3, members: 4, hello: 5 } as const;
 
 export function bodySize(body: ProposalBody): number {
   return body.kind === 'command' ? body.data.length : body.context.length + 16 * body.changes.length;
@@ -48,6 +49,9 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
       break;
     case 'members':
       writeMembers(writer, frame.members);
+      break;
+    case 'hello':
+      writer.text(frame.incarnation);
       break;
   }
   return writer.finish();
@@ -83,6 +87,8 @@ function decodeBody(reader: ByteReader, type: number): ControlFrame {
     }
     case types.members:
       return { type: 'members', members: readMembers(reader) };
+    case types.hello:
+      return { type: 'hello', incarnation: reader.text() };
     default:
       throw reader.malformed(`type ${String(type)} is not known`);
   }

@@ -159,6 +159,7 @@ export class Proposals<R> {
         for (const counter of frame.counters) this.#onRefused(from, counter, frame);
         break;
       case 'members':
+      case 'hello':
         break;
     }
   }

@@ -43,6 +43,7 @@ import { decodeConfContext } from './conf-context.ts';
 import { NodeEmitter } from './events.ts';
 import { decodeFrame, encodeFrame } from './forwarding.ts';
 import { AppliedHistory } from './history.ts';
+import { Introductions } from './introductions.ts';
 import { checkChange, membersOf, removedBy } from './membership.ts';
 import { MetricsRecorder } from './metrics.ts';
 import type { NodeSettings, RaftNodeOptions } from './options.ts';
@@ -78,6 +79,7 @@ export class Runtime<R> {
   readonly incoming: SnapshotsIn;
   readonly compactor: Compactor;
   readonly peers: Peers;
+  readonly introductions: Introductions;
   /** Callers that wait for another leader. */
   readonly transfers: Waiters<NodeId>;
   /** Callers that wait for a joint configuration to be left. */
@@ -128,6 +130,16 @@ export class Runtime<R> {
     const metrics = this.metrics;
     const onError = (error: unknown): void => this.fail(error);
     const deliver = (responses: readonly Message[]): void => this.#deliver(responses);
+    this.introductions = new Introductions({
+      group: settings.group,
+      transport,
+      book,
+      env,
+      metrics,
+      incarnation: recovered.identity.incarnation,
+      onReleased: (messages) => this.#hear(messages),
+      onError,
+    });
     this.queue = new AppendQueue({
       storage,
       env,
@@ -485,25 +497,29 @@ export class Runtime<R> {
     };
     return {
       onMessages: (group, messages) => {
-        if (ours(group)) this.#onMessages(messages);
+        if (ours(group)) this.#hear(this.introductions.filter(messages));
       },
       onControl: (group, from, frame) => {
         if (ours(group)) this.#onControl(from, frame);
       },
       onDisconnect: (peer) => {
-        if (this.running) this.proposals.onDisconnect(peer);
+        if (!this.running) return;
+        this.introductions.onDisconnect(peer);
+        this.proposals.onDisconnect(peer);
       },
       onUnreachable: (group, peer) => {
         if (group === this.settings.group) this.input(() => this.core.reportUnreachable(peer));
       },
       onSnapshot: async (group, from, message, source) => {
         if (!ours(group)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `group ${group} is not served here`);
+        if (!this.introductions.knows(from)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `node ${String(from)} has not said who it is`);
         return await this.incoming.onOffer(from, message, source);
       },
     };
   }
 
-  #onMessages(messages: readonly Message[]): void {
+  #hear(messages: readonly Message[]): void {
+    if (!this.running || messages.length === 0) return;
     try {
       for (const message of messages) {
         if (message.to !== this.settings.id || refusedTypes.has(message.type)) this.metrics.rejected('STEP_INVALID_MESSAGE');
@@ -518,7 +534,8 @@ export class Runtime<R> {
   #onControl(from: NodeId, bytes: Uint8Array): void {
     try {
       const frame = decodeFrame(bytes);
-      if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
+      if (frame.type === 'hello') void this.introductions.onHello(from, frame.incarnation);
+      else if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
       else this.proposals.onFrame(from, frame);
     } catch (error) {
       this.metrics.rejected(isBalsaError(error) ? error.code : 'WIRE_MALFORMED');
@@ -553,6 +570,7 @@ export class Runtime<R> {
       this.out.tick();
       this.compactor.tick();
       this.peers.tick();
+      this.introductions.tick();
       if (this.core.state === StateType.Leader) this.#introduce();
     });
   }

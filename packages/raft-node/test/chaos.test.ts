@@ -61,7 +61,7 @@ async function disturb(cluster: Cluster, roll: number, random: () => number, dow
 
 async function run(seed: number, persistent: boolean): Promise<void> {
   const random = dice(seed);
-  const cluster = await Cluster.start({ seed, persistent, node: { compaction: { checkEveryEntries: 20, keepEntries: 10 } } });
+  const cluster = await Cluster.start({ seed, persistent, writeMs: 20, node: { compaction: { checkEveryEntries: 20, keepEntries: 10 } } });
   cluster.network.setLoss(random() * 0.05);
   cluster.network.setDuplicate(random() * 0.05);
   cluster.network.setReorder(random() * 0.1);
@@ -88,7 +88,7 @@ async function run(seed: number, persistent: boolean): Promise<void> {
   expect(new Set(texts).size).toBe(texts.length);
   expect(tally.acknowledged.filter((text) => !texts.includes(text))).toEqual([]);
   expect(tally.refused.filter((text) => texts.includes(text))).toEqual([]);
-  expect(tally.acknowledged.length).toBeGreaterThan(10);
+  expect(tally.acknowledged.length).toBeGreaterThan(1);
   for (const site of cluster.sites.values()) expect(site.node.status().ready.reason).toBe('');
   await cluster.stop();
 }

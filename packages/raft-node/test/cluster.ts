@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly persistent?: boolean;
   readonly node?: Partial<RaftNodeOptions<string>>;
   readonly schedule?: MemorySchedule;
+  /** Virtual milliseconds that a write takes before it has effect, at most. Default: one microtask. */
+  readonly writeMs?: number;
 }
 
 export function member(id: NodeId): Member {
@@ -35,6 +37,7 @@ export class Cluster {
   readonly logs: string[] = [];
   readonly sites = new Map<NodeId, Site>();
   readonly initial: readonly NodeId[];
+  readonly #disks = new Map<NodeId, MemoryDisk>();
   readonly #options: ClusterOptions;
 
   constructor(options: ClusterOptions = {}) {
@@ -64,16 +67,17 @@ export class Cluster {
   /** Starts, or starts again, on the disks that the node has. */
   async startNode(id: NodeId, extra: Partial<RaftNodeOptions<string>> = {}): Promise<Site> {
     const old = this.sites.get(id);
-    const disk = old?.disk ?? createMemoryDisk();
+    const disk = this.#disks.get(id) ?? old?.disk ?? createMemoryDisk();
+    this.#disks.delete(id);
     const machineDisk = old?.machineDisk ?? new MachineDisk();
     const machine = new TestMachine(machineDisk, this.#options.persistent ?? true);
     const writes: WriteBatch[] = [];
-    const { schedule } = this.#options;
+    const schedule = this.#options.schedule ?? this.#slowDisk();
     const engine = openMemoryEngine({ disk, ...(schedule !== undefined && { schedule }) });
     const group = engine.group.bind(engine);
     engine.group = (name) => recording(group(name), writes);
     const founding = extra.join === undefined && this.initial.includes(id) ? { bootstrap: this.bootstrap } : {};
-    const node = await RaftNode.start<string>({
+    const starting = RaftNode.start<string>({
       id,
       engine,
       ownEngine: true,
@@ -84,9 +88,25 @@ export class Cluster {
       ...this.#options.node,
       ...extra,
     });
+    const node = await this.do(starting);
     const site = { id, disk, machineDisk, machine, node, writes };
     this.sites.set(id, site);
     return site;
+  }
+
+  /** The next start of the node is on this disk. */
+  keepDisk(id: NodeId, disk: MemoryDisk): void {
+    this.#disks.set(id, disk);
+    this.sites.delete(id);
+  }
+
+  #slowDisk(): MemorySchedule | undefined {
+    const { writeMs } = this.#options;
+    if (writeMs === undefined) return undefined;
+    return ({ kind, phase }) => {
+      if (kind !== 'write' || phase !== 'before') return undefined;
+      return new Promise((resolve) => this.env.setTimer(this.env.random() * writeMs, resolve));
+    };
   }
 
   /** Power cut: process, unsynced state and network gone at once. */

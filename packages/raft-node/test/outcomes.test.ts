@@ -1,5 +1,6 @@
 import { Entry, Message, MessageType } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
+import { encodeFrame } from '../src/forwarding.ts';
 import { Cluster, clusterId, codeOf } from './cluster.ts';
 import { bytesOf } from './machine.ts';
 
@@ -163,6 +164,8 @@ describe('peers that misbehave', () => {
     stranger.setPeer(leader, `memory:${String(leader)}`);
     const term = cluster.status(leader).term;
     const raw = new Entry(0, 0, 0, bytesOf('without an envelope'));
+    stranger.sendControl('main', leader, encodeFrame({ type: 'hello', incarnation: 'of the stranger' }));
+    await cluster.env.advance(10);
     stranger.send('main', [
       new Message(MessageType.MsgProp, { to: leader, from: 9, entries: [raw] }),
       new Message(MessageType.MsgHup, { to: leader, from: 9 }),
