@@ -46,16 +46,16 @@ const description = fc.record({
 
 describe('what is written is read back', () => {
   test('control frames', () => {
-    fc.assert(fc.property(frame, (value) => expect(decodeFrame(encodeFrame(value))).toEqual(value)));
+    fc.assert(fc.property(frame, (value) => { expect(decodeFrame(encodeFrame(value))).toEqual(value); }));
   });
 
   test('descriptions of snapshots', () => {
-    fc.assert(fc.property(description, (value) => expect(decodeDescription(encodeDescription(value))).toEqual(value)));
+    fc.assert(fc.property(description, (value) => { expect(decodeDescription(encodeDescription(value))).toEqual(value); }));
   });
 
   test('contexts of membership changes', () => {
     const context = fc.record({ incarnation: fc.uint8Array({ minLength: 8, maxLength: 8 }), counter: number, members });
-    fc.assert(fc.property(context, (value) => expect(decodeConfContext(encodeConfContext(value))).toEqual(value)));
+    fc.assert(fc.property(context, (value) => { expect(decodeConfContext(encodeConfContext(value))).toEqual(value); }));
   });
 
   test('envelopes', () => {
@@ -94,7 +94,7 @@ describe('what a peer sends', () => {
   });
 
   test('arbitrary bytes as a description of a snapshot are refused as malformed', () => {
-    fc.assert(fc.property(bytes, (value) => expect(malformed(() => decodeDescription(value))).toBe(true)));
+    fc.assert(fc.property(bytes, (value) => { expect(malformed(() => decodeDescription(value))).toBe(true); }));
   });
 
   test('an envelope of an unknown version or flag stops the node rather than being skipped', () => {
