@@ -7,7 +7,11 @@ import type { ConfState, Entry, HardState, LogIndex, NodeId, Snapshot } from './
 export const ReadOnlyOption = {
   /** A round of heartbeats confirms leadership for each batch of reads (thesis §6.4). */
   Safe: 0,
-  /** The leader trusts its lease (thesis §6.4.1). Needs `checkQuorum` and clocks of bounded drift. */
+  /**
+   * The leader answers from its lease (thesis §6.4.1), and like `Safe` while it holds none. Needs `checkQuorum`,
+   * ticks whose rates differ by less than a tenth between members, and a driver that ticks for time that has
+   * passed before it asks to read: after a pause of the process, say.
+   */
   LeaseBased: 1,
 } as const;
 export type ReadOnlyOption = (typeof ReadOnlyOption)[keyof typeof ReadOnlyOption];

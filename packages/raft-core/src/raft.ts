@@ -7,6 +7,7 @@ import type { RaftConfig } from './config.ts';
 import { LogLevel, type Logger } from './contracts/env.ts';
 import type { ReadState } from './core.ts';
 import { FetchBook } from './fetch-book.ts';
+import { Lease } from './lease.ts';
 import { invariant } from './invariants.ts';
 import { Message, MessageType } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
@@ -44,6 +45,7 @@ export class Raft {
   messagesAfterAppend: Message[] = [];
   readStates: ReadState[] = [];
   readOnly: ReadOnly;
+  lease: Lease;
   /** Reads that wait for the first commit of this leader's term (thesis §6.4, step 1). */
   pendingReads: Message[] = [];
 
@@ -76,6 +78,7 @@ export class Raft {
     });
     this.fetches = new FetchBook();
     this.readOnly = new ReadOnly();
+    this.lease = new Lease(config.electionTick);
     this.#maxUncommittedBytes = config.maxUncommittedEntriesSize === 0 ? NoLimit : config.maxUncommittedEntriesSize;
   }
 
@@ -225,6 +228,7 @@ export class Raft {
     this.pendingConfIndex = 0;
     this.uncommittedBytes = 0;
     this.readOnly = new ReadOnly();
+    this.lease = new Lease(this.config.electionTick);
     this.pendingReads = [];
     this.fetches.forgetSends();
   }

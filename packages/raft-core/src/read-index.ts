@@ -1,7 +1,7 @@
 /** The leader's side of linearizable reads (thesis §6.4). */
 import { ReadOnlyOption } from './config.ts';
 import { Message, MessageType } from './message.ts';
-import { maxPendingReads } from './read-only.ts';
+import { encodeReadNumber, maxPendingReads } from './read-only.ts';
 import { broadcastHeartbeatWith } from './replication.ts';
 import type { Raft } from './raft.ts';
 import { EmptyBytes, None, type LogIndex } from './types.ts';
@@ -23,13 +23,17 @@ export function handleReadIndex(raft: Raft, request: Message): void {
 
 function startRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
-  if (raft.config.readOnlyOption === ReadOnlyOption.LeaseBased) {
+  if (raft.config.readOnlyOption === ReadOnlyOption.LeaseBased && raft.lease.holds) {
     answerRead(raft, request, index);
     return;
   }
-  const context = raft.readOnly.add(request, index, raft.id);
-  if (context === undefined) raft.warn(`${raft.name} dropped a read: ${String(maxPendingReads)} wait for a quorum`);
-  else broadcastHeartbeatWith(raft, context);
+  const number = raft.readOnly.add(request, index, raft.id);
+  if (number === undefined) {
+    raft.warn(`${raft.name} dropped a read: ${String(maxPendingReads)} wait for a quorum`);
+    return;
+  }
+  raft.lease.note(number);
+  broadcastHeartbeatWith(raft, encodeReadNumber(number));
 }
 
 /** The first entry of the term is committed: the reads that waited for it can start. */
@@ -40,11 +44,13 @@ export function releasePendingReads(raft: Raft): void {
   for (const request of requests) startRead(raft, request);
 }
 
-/** An echo from a peer may complete a quorum, for its request and all before it. */
+/** An echo from a peer may complete a quorum, for its request and all before it, and prolong the lease. */
 export function handleReadEcho(raft: Raft, message: Message): void {
-  if (raft.config.readOnlyOption !== ReadOnlyOption.Safe || message.context.length === 0) return;
-  if (!raft.readOnly.acknowledge(message.from, message.context)) return;
-  for (const read of raft.readOnly.release(raft.tracker.config.voters)) answerRead(raft, read.request, read.index);
+  if (message.context.length === 0 || !raft.readOnly.acknowledge(message.from, message.context)) return;
+  const confirmed = raft.readOnly.confirmed(raft.tracker.config.voters);
+  if (confirmed === 0) return;
+  raft.lease.confirm(confirmed);
+  for (const read of raft.readOnly.release(confirmed)) answerRead(raft, read.request, read.index);
 }
 
 function answerRead(raft: Raft, request: Message, index: LogIndex): void {

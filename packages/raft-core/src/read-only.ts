@@ -46,13 +46,18 @@ export class ReadOnly {
     return this.#queue.length;
   }
 
-  /** Queues a request that `self` confirms. Returns the context for heartbeats; undefined when the queue is full. */
-  add(request: Message, index: LogIndex, self: NodeId): Uint8Array | undefined {
+  /** Queues a request that `self` confirms. Returns its number, for heartbeats; undefined when the queue is full. */
+  add(request: Message, index: LogIndex, self: NodeId): number | undefined {
     if (this.#queue.length >= maxPendingReads) return undefined;
-    const number = ++this.#lastNumber;
+    const number = this.begin(self);
     this.#queue.push({ number, request, index });
-    this.#acks.set(self, number);
-    return encodeReadNumber(number);
+    return number;
+  }
+
+  /** A round of heartbeats for no request. Returns its number. */
+  begin(self: NodeId): number {
+    this.#acks.set(self, ++this.#lastNumber);
+    return this.#lastNumber;
   }
 
   /** The context of the newest request that waits; empty when none does. */
@@ -68,10 +73,14 @@ export class ReadOnly {
     return true;
   }
 
-  /** Takes the requests that a quorum of `voters` has confirmed, in order. */
-  release(voters: JointConfig): readonly PendingRead[] {
-    const confirmed = voters.committedIndex((id) => this.#acks.get(id));
-    if (confirmed === CommittedInfinity) return [];
+  /** The highest number that a quorum of `voters` has confirmed; 0 when none. */
+  confirmed(voters: JointConfig): number {
+    const number = voters.committedIndex((id) => this.#acks.get(id));
+    return number === CommittedInfinity ? 0 : number;
+  }
+
+  /** Takes the requests up to number `confirmed`, in order. */
+  release(confirmed: number): readonly PendingRead[] {
     let count = 0;
     while ((this.#queue[count]?.number ?? Infinity) <= confirmed) count++;
     return count === 0 ? [] : this.#queue.splice(0, count);

@@ -1,10 +1,12 @@
 /** The leader's side of replication: what to send to whom, and what is committed (paper §5.3 and §5.4). */
+import { ReadOnlyOption } from './config.ts';
+import { encodeReadNumber } from './read-only.ts';
 import { Message, MessageType } from './message.ts';
 import { hex } from './names.ts';
 import { payloadSize, type Raft } from './raft.ts';
 import { ProgressState, type Fetch } from './core.ts';
 import type { Progress } from './tracker/progress.ts';
-import { EmptyBytes, StateType, type Entry, type LogIndex, type NodeId, type Snapshot, type Term } from './types.ts';
+import { StateType, type Entry, type LogIndex, type NodeId, type Snapshot, type Term } from './types.ts';
 
 /** Sends what the peer needs next, be it only news of the commit index. */
 export function sendAppend(raft: Raft, to: NodeId): void {
@@ -85,8 +87,17 @@ export function broadcastAppend(raft: Raft): void {
   });
 }
 
-/** Heartbeats carry the newest read that waits, so that a lost round is made up for by the next one. */
+/**
+ * Heartbeats carry the newest read that waits, so that a lost round is made up for by the next one. Where a
+ * lease is used every round has a number, so that its answers prolong the lease.
+ */
 export function broadcastHeartbeat(raft: Raft): void {
+  if (raft.config.readOnlyOption === ReadOnlyOption.LeaseBased) {
+    const number = raft.readOnly.begin(raft.id);
+    raft.lease.note(number);
+    broadcastHeartbeatWith(raft, encodeReadNumber(number));
+    return;
+  }
   broadcastHeartbeatWith(raft, raft.readOnly.lastContext());
 }
 
@@ -95,7 +106,7 @@ export function broadcastHeartbeatWith(raft: Raft, context: Uint8Array): void {
     if (id === raft.id) return;
     // The peer may lack entries beyond match, so it must not be told of a commit beyond.
     const commit = Math.min(progress.match, raft.log.committed);
-    raft.send(new Message(MessageType.MsgHeartbeat, { to: id, commit, context: context.length === 0 ? EmptyBytes : context }));
+    raft.send(new Message(MessageType.MsgHeartbeat, { to: id, commit, context }));
     progress.sentCommitUpTo(commit);
   });
 }

@@ -19,6 +19,7 @@ function tickElection(raft: Raft): void {
 }
 
 function tickLeader(raft: Raft): void {
+  raft.lease.tick();
   raft.heartbeatElapsed++;
   raft.electionElapsed++;
   if (raft.electionElapsed >= raft.config.electionTick) {

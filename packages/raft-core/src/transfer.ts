@@ -45,5 +45,6 @@ export function handleTransfer(raft: Raft, message: Message): void {
 }
 
 export function sendTimeoutNow(raft: Raft, to: NodeId): void {
+  raft.lease.break();
   raft.send(new Message(MessageType.MsgTimeoutNow, { to }));
 }
