@@ -133,11 +133,15 @@ export class NodeProcess {
     );
   }
 
-  /** Asks it to stop, and kills it after `graceMs`. */
+  /**
+   * Asks it to stop, and kills it after `graceMs`. It takes the end of the channel for the end of the
+   * whole cluster, and does not look for a successor as it would after SIGTERM.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#expected = true;
     if (!this.#running) return;
-    this.#child.kill('SIGTERM');
+    if (this.#child.connected) this.#child.disconnect();
+    else this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
     await this.exited;
     clearTimeout(timer);

@@ -15,7 +15,7 @@ export interface WorkloadOptions {
 }
 
 /** Operations under way at once. */
-const concurrency = 96;
+const concurrency = 256;
 /** One read for about this many writes. */
 const writesPerRead = 8;
 /** Keys written lately that reads choose from. */

@@ -70,7 +70,7 @@ async function check(options: ServeOptions): Promise<void> {
 
 function compactionOf(logKeep: number | undefined): object {
   if (logKeep === undefined) return {};
-  return { compaction: { keepEntries: logKeep, checkEveryEntries: Math.max(1, Math.floor(logKeep / 4)) } };
+  return { compaction: { keepEntries: logKeep, checkEveryEntries: Math.max(1, Math.floor(logKeep / 2)) } };
 }
 
 function startNode(

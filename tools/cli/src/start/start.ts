@@ -9,7 +9,9 @@ import {
   type ClusterIdentity,
 } from '../cluster/cluster-file.ts';
 import type { NodeSpec } from '../cluster/node-process.ts';
+import { isReady } from '../cluster/node-http.ts';
 import { requireFree } from '../cluster/ports.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { formatHostPort, portsOf, type HostPort } from '../options.ts';
 import type { StopRequest } from '../signals.ts';
 import { SupervisedNode } from './supervisor.ts';
@@ -29,6 +31,8 @@ const nodeIds = [1, 2, 3] as const;
 const leftoverMs = 3_000;
 /** A node gets this long to stop by itself; with what it takes to kill the rest, all is over within two seconds. */
 const stopMs = 1_500;
+/** A first leader is there well within this, in milliseconds. */
+const electionMs = 6_000;
 const redrawMs = 1_000;
 const lineMs = 10_000;
 
@@ -96,6 +100,15 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** What the greeting says to try should work at once; when it takes too long, the table says why better than a wait does. */
+async function untilServing(specs: readonly NodeSpec[], signal: AbortSignal): Promise<void> {
+  const look = async (): Promise<true | undefined> => {
+    const ready = await Promise.all(specs.map((spec) => isReady(spec.http)));
+    return ready.every((one) => one) ? true : undefined;
+  };
+  await waitFor(look, { timeoutMs: electionMs, what: 'a leader', signal }).catch(() => undefined);
+}
+
 /** Runs the nodes until the signal, then ends them all. Rejects with what keeps one of them from serving. */
 async function runNodes(
   nodes: readonly SupervisedNode[],
@@ -137,6 +150,7 @@ export async function start(options: StartOptions, stop: StopRequest): Promise<v
     : (text: string): void => void process.stdout.write(`${text}\n`);
   const nodes = specs.map((spec) => new SupervisedNode(spec, say));
   await runNodes(nodes, stop.signal, async () => {
+    await untilServing(specs, stop.signal);
     if (!identity.complete) await writeClusterFile(options.data, { ...identity, complete: true });
     process.stdout.write(`${greeting(options, specs, identity.complete)}\n`);
     await showUntilStopped(nodes, options.live, stop.signal);
