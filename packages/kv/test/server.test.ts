@@ -51,6 +51,22 @@ describe('a pipeline', () => {
     await client.expectReply(Buffer.concat(steps), expected);
   });
 
+  test('does not look at a key before the writes ahead of it are applied', async () => {
+    const { port, log } = await startTestServer();
+    const wait = gate();
+    log.onPropose = async () => {
+      await wait.opened;
+      return undefined;
+    };
+    const client = new RawClient(port);
+    client.send(Buffer.concat([resp('SET', 'a', '1'), resp('GET', 'a'), resp('MGET', 'a')]));
+    const other = new RawClient(port);
+    for (let i = 0; i < 10; i += 1) await other.expectReply('PING\r\n', '+PONG\r\n');
+    expect([log.proposeCalls, log.readCalls]).toEqual([1, 0]);
+    wait.open();
+    await client.until((each) => each.text === '+OK\r\n$1\r\n1\r\n*1\r\n$1\r\n1\r\n');
+  });
+
   test('keeps the order of replies when local commands overtake slow ones', async () => {
     const { port, log } = await startTestServer();
     const wait = gate();
