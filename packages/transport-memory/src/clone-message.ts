@@ -1,5 +1,12 @@
 /** Copies messages as a real wire would: nothing shared, and nothing that never leaves a node. */
-import { decodeMessage, EmptyBytes, encodeMessage, messageSize, type ConfState, type Message } from '@balsa/raft-core';
+import {
+  decodeMessage,
+  EmptyBytes,
+  encodeMessage,
+  messageSize,
+  type ConfState,
+  type Message,
+} from '@balsa/raft-core';
 
 /** Encodes it in a buffer of its own. Throws `OUT_OF_RANGE` for what no wire could carry. */
 export function wireForm(message: Message): Uint8Array {

@@ -4,11 +4,5 @@
  */
 export { createVirtualEnv, type VirtualEnv, type VirtualEnvOptions } from './virtual-env.ts';
 export { createRandom, type RandomSource } from './random.ts';
-export {
-  createMemoryNetwork,
-  memoryAddress,
-  type Envelope,
-  type MemoryNetwork,
-  type MemoryNetworkOptions,
-  type NetworkCounts,
-} from './network.ts';
+export { createMemoryNetwork, memoryAddress } from './network.ts';
+export type { Envelope, MemoryNetwork, MemoryNetworkOptions, NetworkCounts } from './memory-network.ts';

@@ -21,7 +21,12 @@ export interface Switchboard {
   topologyChanged(): void;
   route(from: MemoryTransport, group: string, message: Message): void;
   routeControl(from: MemoryTransport, group: string, peer: NodeId, frame: Uint8Array): boolean;
-  routeSnapshot(from: MemoryTransport, group: string, message: Message, source: SnapshotSource): SnapshotTransfer;
+  routeSnapshot(
+    from: MemoryTransport,
+    group: string,
+    message: Message,
+    source: SnapshotSource,
+  ): SnapshotTransfer;
   connectedPeers(of: MemoryTransport): NodeId[];
 }
 
@@ -33,7 +38,13 @@ interface Running {
 export class MemoryTransport implements Transport {
   readonly nodeId: NodeId;
   readonly peers: Map<NodeId, PeerAddress> = new Map<NodeId, PeerAddress>();
-  readonly counters = { sentMessages: 0, receivedMessages: 0, sentBytes: 0, receivedBytes: 0, droppedMessages: 0 };
+  readonly counters = {
+    sentMessages: 0,
+    receivedMessages: 0,
+    sentBytes: 0,
+    receivedBytes: 0,
+    droppedMessages: 0,
+  };
   readonly #rejected = new Map<string, number>();
   readonly #network: Switchboard;
   #running: Running | undefined;
@@ -52,7 +63,10 @@ export class MemoryTransport implements Transport {
   // eslint-disable-next-line @typescript-eslint/require-await -- asynchronous by contract
   async start(identity: TransportIdentity, handler: TransportHandler): Promise<void> {
     if (this.#running !== undefined || this.#stopping !== undefined) {
-      throw new BalsaError('INVALID_ARGUMENT', `the transport of node ${String(this.nodeId)} is started once only: make a new one`);
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        `the transport of node ${String(this.nodeId)} is started once only: make a new one`,
+      );
     }
     if (identity.nodeId !== this.nodeId) {
       throw new BalsaError(
@@ -123,7 +137,7 @@ export class MemoryTransport implements Transport {
 
   /** Hands over what arrived from `from`: neighbouring messages of one group in one call. */
   receive(from: NodeId, parcels: readonly Parcel[]): void {
-    for (let at = 0; at < parcels.length; ) {
+    for (let at = 0; at < parcels.length;) {
       const first = parcels[at];
       // A handler may stop the transport; nothing more may reach it then.
       if (first === undefined || this.#running === undefined) return;
@@ -134,7 +148,11 @@ export class MemoryTransport implements Transport {
         continue;
       }
       const messages = [first.message];
-      for (let next = parcels[at]; next?.kind === 'message' && next.group === first.group; next = parcels[at]) {
+      for (
+        let next = parcels[at];
+        next?.kind === 'message' && next.group === first.group;
+        next = parcels[at]
+      ) {
         this.counters.receivedBytes += next.bytes;
         messages.push(next.message);
         at++;

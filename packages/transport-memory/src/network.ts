@@ -17,74 +17,10 @@ import {
 import { cloneBytes, cloneConfState, cloneMessage, wireForm } from './clone-message.ts';
 import { Reachability } from './faults.ts';
 import { Link, type Parcel } from './link.ts';
+import type { Envelope, MemoryNetwork, MemoryNetworkOptions, NetworkCounts } from './memory-network.ts';
 import { MemoryTransport, type Switchboard } from './memory-transport.ts';
 import { createRandom, type RandomSource } from './random.ts';
 import { MemorySnapshotTransfer } from './snapshot-transfer.ts';
-
-export interface MemoryNetworkOptions {
-  /** Time comes from here alone; a virtual one makes the whole network repeatable. */
-  readonly env: Env;
-  /** Safe integer; all chance comes from it. 0 by default. */
-  readonly seed?: number;
-  /** Least and greatest time of a hop, in milliseconds. [0, 0] by default. */
-  readonly latencyMs?: readonly [min: number, max: number];
-  /** Chance, 0 to 1, that a Raft message is lost. 0 by default. Control frames and snapshots travel on streams: never lost singly. */
-  readonly loss?: number;
-  /** Chance that a Raft message arrives twice, the second time later. 0 by default. */
-  readonly duplicate?: number;
-  /** Chance that a Raft message is held back so that later ones overtake it. 0 by default. */
-  readonly reorder?: number;
-  /** Messages and frames under way in one direction between two nodes. 4096 by default. */
-  readonly maxQueuedMessages?: number;
-  /** Their bytes. 64 MiB by default. */
-  readonly maxQueuedBytes?: number;
-}
-
-/** One Raft message as a drop filter sees it. */
-export interface Envelope {
-  readonly from: NodeId;
-  readonly to: NodeId;
-  readonly group: string;
-  readonly message: Message;
-}
-
-/** What chance and filters did so far, in messages. */
-export interface NetworkCounts {
-  readonly lost: number;
-  readonly duplicated: number;
-  readonly reordered: number;
-  readonly filtered: number;
-}
-
-/** Faults take effect at once for what is sent from then on; what breaks a connection also loses what is under way on it. */
-export interface MemoryNetwork {
-  /**
-   * A new, not yet started end for `nodeId`. One of a node can be started at a time: stop or crash the
-   * one before. Peers are named by {@link memoryAddress} (or the bare number).
-   */
-  transport(nodeId: NodeId): Transport;
-  /** Only nodes of the same group reach each other; a node in no group reaches nobody. Replaces an earlier partition. */
-  partition(groups: readonly (readonly NodeId[])[]): void;
-  /** Cuts one node off, until `heal`. */
-  isolate(id: NodeId): void;
-  /** Nothing gets from `from` to `to` any more, until `heal`; the other direction stays as it is. */
-  oneWay(from: NodeId, to: NodeId): void;
-  /** Undoes `partition`, `isolate` and `oneWay`. Chances and filters stay. */
-  heal(): void;
-  /** Breaks the connections between two nodes for an instant; they come back at once. */
-  disconnect(a: NodeId, b: NodeId): void;
-  /** The node's process dies: its handler is never called again, its peers see the loss. */
-  crash(id: NodeId): void;
-  setLatency(minMs: number, maxMs: number): void;
-  setLoss(chance: number): void;
-  setDuplicate(chance: number): void;
-  setReorder(chance: number): void;
-  /** Raft messages for which it says true are lost. `undefined` removes it. */
-  setDropFilter(filter: ((envelope: Envelope) => boolean) | undefined): void;
-  /** A drop filter by type; none given removes it. */
-  dropTypes(...types: readonly MessageType[]): void;
-  counts(): NetworkCounts;
-}
 
 /** The address of a node on any memory network. */
 export function memoryAddress(nodeId: NodeId): PeerAddress {
@@ -112,9 +48,12 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
   readonly #faults = new Reachability();
   readonly #live = new Map<NodeId, MemoryTransport>();
   readonly #links = new Map<string, Link>();
-  /** Pairs "who>about whom" that are about to be told of a loss, so that losing both directions at once is one loss. */
-  readonly #losses = new Set<string>();
-  readonly #transfers = new Map<MemorySnapshotTransfer, readonly [from: MemoryTransport, to: MemoryTransport]>();
+  /** Of whose loss an endpoint is about to be told, so that losing both directions at once is one loss. */
+  readonly #losses = new WeakMap<MemoryTransport, Set<NodeId>>();
+  readonly #transfers = new Map<
+    MemorySnapshotTransfer,
+    readonly [from: MemoryTransport, to: MemoryTransport]
+  >();
   readonly #refusedPairs = new Set<string>();
   readonly #counts = { lost: 0, duplicated: 0, reordered: 0, filtered: 0 };
 
@@ -169,7 +108,10 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
 
   setLatency(minMs: number, maxMs: number): void {
     if (!(minMs >= 0 && maxMs >= minMs && Number.isFinite(maxMs))) {
-      throw new BalsaError('OUT_OF_RANGE', `latencyMs must be [min, max] with 0 <= min <= max, but is [${String(minMs)}, ${String(maxMs)}]`);
+      throw new BalsaError(
+        'OUT_OF_RANGE',
+        `latencyMs must be [min, max] with 0 <= min <= max, but is [${String(minMs)}, ${String(maxMs)}]`,
+      );
     }
     this.#latencyMin = minMs;
     this.#latencyMax = maxMs;
@@ -204,7 +146,10 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
 
   attach(endpoint: MemoryTransport): void {
     if (this.#live.has(endpoint.nodeId)) {
-      throw new BalsaError('ADDRESS_IN_USE', `node ${String(endpoint.nodeId)} is on this network already: stop or crash its transport first`);
+      throw new BalsaError(
+        'ADDRESS_IN_USE',
+        `node ${String(endpoint.nodeId)} is on this network already: stop or crash its transport first`,
+      );
     }
     this.#live.set(endpoint.nodeId, endpoint);
     this.topologyChanged();
@@ -231,7 +176,10 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     const bytes = wire.length;
     if (!link.up || !link.hasRoom(bytes)) {
       from.counters.droppedMessages++;
-      if (link.shouldTell(group)) this.#tell(from, (handler) => { handler.onUnreachable(group, to); });
+      if (link.shouldTell(group))
+        this.#tell(from, (handler) => {
+          handler.onUnreachable(group, to);
+        });
       return;
     }
     from.counters.sentMessages++;
@@ -255,7 +203,12 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     return true;
   }
 
-  routeSnapshot(from: MemoryTransport, group: string, message: Message, source: SnapshotSource): SnapshotTransfer {
+  routeSnapshot(
+    from: MemoryTransport,
+    group: string,
+    message: Message,
+    source: SnapshotSource,
+  ): SnapshotTransfer {
     const to = message.to;
     const what = `snapshot at index ${String(source.metadata.index)} of group ${group} from node ${String(from.nodeId)} to node ${String(to)}`;
     const receiver = this.#live.get(to);
@@ -308,7 +261,11 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
       return wireForm(message);
     } catch (error) {
       from.counters.droppedMessages++;
-      this.#env.log.log(LogLevel.Error, `node ${String(from.nodeId)} gave out a message that has no encoding`, { error });
+      this.#env.log.log(
+        LogLevel.Error,
+        `node ${String(from.nodeId)} gave out a message that has no encoding`,
+        { error },
+      );
       return undefined;
     }
   }
@@ -351,7 +308,8 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     if (this.#refusedPairs.has(pair)) return;
     this.#refusedPairs.add(pair);
     from.countRejected('HANDSHAKE_REFUSED');
-    const why = found === to ? 'it belongs to another cluster' : `node ${String(found)} answers at that address`;
+    const why =
+      found === to ? 'it belongs to another cluster' : `node ${String(found)} answers at that address`;
     this.#env.log.log(LogLevel.Warn, `node ${String(from.nodeId)} cannot talk to node ${String(to)}: ${why}`);
   }
 
@@ -363,24 +321,32 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     this.#tellOfLoss(link.to, link.from);
     for (const [transfer, [from, to]] of this.#transfers) {
       const touched =
-        (from.nodeId === link.from && to.nodeId === link.to) || (from.nodeId === link.to && to.nodeId === link.from);
-      if (touched) transfer.fail(new BalsaError('PEER_UNREACHABLE', `${why} (${String(link.from)} to ${String(link.to)})`));
+        (from.nodeId === link.from && to.nodeId === link.to) ||
+        (from.nodeId === link.to && to.nodeId === link.from);
+      if (touched)
+        transfer.fail(
+          new BalsaError('PEER_UNREACHABLE', `${why} (${String(link.from)} to ${String(link.to)})`),
+        );
     }
   }
 
   #tellOfLoss(who: NodeId, about: NodeId): void {
     const endpoint = this.#live.get(who);
-    const key = `${String(who)}>${String(about)}`;
-    if (endpoint === undefined || this.#losses.has(key)) return;
-    this.#losses.add(key);
+    if (endpoint === undefined) return;
+    const told = this.#losses.get(endpoint) ?? new Set();
+    if (told.has(about)) return;
+    this.#losses.set(endpoint, told.add(about));
     this.#env.setTimer(0, () => {
-      this.#losses.delete(key);
+      told.delete(about);
       endpoint.running?.handler.onDisconnect(about);
     });
   }
 
   /** Calls back after the present turn, so that nothing is ever re-entered from inside a call to the transport. */
-  #tell(endpoint: MemoryTransport, call: (handler: NonNullable<MemoryTransport['running']>['handler']) => void): void {
+  #tell(
+    endpoint: MemoryTransport,
+    call: (handler: NonNullable<MemoryTransport['running']>['handler']) => void,
+  ): void {
     this.#env.setTimer(0, () => {
       if (endpoint.running !== undefined) call(endpoint.running.handler);
     });
@@ -439,6 +405,7 @@ function parseAddress(address: PeerAddress): NodeId | undefined {
 }
 
 function assertChance(chance: number, name: string): number {
-  if (!(chance >= 0 && chance <= 1)) throw new BalsaError('OUT_OF_RANGE', `${name} is a chance from 0 to 1, but is ${String(chance)}`);
+  if (!(chance >= 0 && chance <= 1))
+    throw new BalsaError('OUT_OF_RANGE', `${name} is a chance from 0 to 1, but is ${String(chance)}`);
   return chance;
 }

@@ -60,7 +60,9 @@ export class MemorySnapshotTransfer implements SnapshotTransfer {
   /** Breaks the transfer; without effect once it has ended. */
   fail(cause: unknown): void {
     if (this.#ended || this.#cause !== undefined) return;
-    this.#cause = new BalsaError('SNAPSHOT_TRANSFER_FAILED', `${this.#options.what}: ${describe(cause)}`, { cause });
+    this.#cause = new BalsaError('SNAPSHOT_TRANSFER_FAILED', `${this.#options.what}: ${describe(cause)}`, {
+      cause,
+    });
     this.#reject(this.#cause);
   }
 
@@ -74,6 +76,8 @@ export class MemorySnapshotTransfer implements SnapshotTransfer {
       this.#check();
       await this.#sendChunks(sink);
       await sink.finish();
+      // Stored is stored: a connection lost meanwhile must not make the sink take it back.
+      sink = undefined;
       this.#check();
       await this.#hop();
       this.#ended = true;
@@ -90,7 +94,10 @@ export class MemorySnapshotTransfer implements SnapshotTransfer {
     const { source } = this.#options;
     const first = sink.nextChunk;
     if (!Number.isSafeInteger(first) || first < 0 || first > source.chunkCount) {
-      throw new BalsaError('OUT_OF_RANGE', `the sink wants to resume at chunk ${String(first)} of ${String(source.chunkCount)}`);
+      throw new BalsaError(
+        'OUT_OF_RANGE',
+        `the sink wants to resume at chunk ${String(first)} of ${String(source.chunkCount)}`,
+      );
     }
     this.#sentChunks = first;
     for (let n = first; n < source.chunkCount; n++) {

@@ -95,7 +95,10 @@ class VirtualClock implements VirtualEnv {
 
   setTimer(ms: number, callback: () => void): Timer {
     if (!(ms >= 0 && ms < Number.MAX_SAFE_INTEGER)) {
-      throw new BalsaError('OUT_OF_RANGE', `a timer needs a delay of 0 or more milliseconds, but got ${String(ms)}`);
+      throw new BalsaError(
+        'OUT_OF_RANGE',
+        `a timer needs a delay of 0 or more milliseconds, but got ${String(ms)}`,
+      );
     }
     const timer = new Scheduled(this.#now + ms, this.#order++, callback, () => {
       this.#pending--;
@@ -110,18 +113,25 @@ class VirtualClock implements VirtualEnv {
   }
 
   async advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) throw new BalsaError('OUT_OF_RANGE', `time moves on by 0 or more milliseconds, not ${String(ms)}`);
+    if (!(ms >= 0))
+      throw new BalsaError('OUT_OF_RANGE', `time moves on by 0 or more milliseconds, not ${String(ms)}`);
     await this.#run(this.#now + ms, () => false);
   }
 
   async runUntil(condition: () => boolean, maxMs: number, what = 'the condition'): Promise<void> {
     if (await this.#run(this.#now + maxMs, condition)) return;
-    throw new BalsaError('TIMEOUT', `${what} did not come to hold within ${String(maxMs)} virtual milliseconds`);
+    throw new BalsaError(
+      'TIMEOUT',
+      `${what} did not come to hold within ${String(maxMs)} virtual milliseconds`,
+    );
   }
 
   async #run(until: number, condition: () => boolean): Promise<boolean> {
     if (this.#running) {
-      throw new BalsaError('INVALID_ARGUMENT', 'virtual time is already moving: await the earlier advance or runUntil first');
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        'virtual time is already moving: await the earlier advance or runUntil first',
+      );
     }
     this.#running = true;
     this.#instantCallbacks = 0;
@@ -145,7 +155,10 @@ class VirtualClock implements VirtualEnv {
   #fire(timer: Scheduled): void {
     this.#instantCallbacks = timer.due > this.#now ? 0 : this.#instantCallbacks + 1;
     if (this.#instantCallbacks > maxCallbacksPerInstant) {
-      throw new BalsaError('INVARIANT_BROKEN', `over ${String(maxCallbacksPerInstant)} timers ran without time moving on: timers of 0 ms set each other for ever`);
+      throw new BalsaError(
+        'INVARIANT_BROKEN',
+        `over ${String(maxCallbacksPerInstant)} timers ran without time moving on: timers of 0 ms set each other for ever`,
+      );
     }
     this.#now = Math.max(this.#now, timer.due);
     const callback = timer.callback;

@@ -9,7 +9,13 @@ import {
   type Transport,
   type TransportHandler,
 } from '@balsa/raft-core';
-import { createMemoryNetwork, createVirtualEnv, memoryAddress, type MemoryNetwork, type VirtualEnv } from '../src/index.ts';
+import {
+  createMemoryNetwork,
+  createVirtualEnv,
+  memoryAddress,
+  type MemoryNetwork,
+  type VirtualEnv,
+} from '../src/index.ts';
 
 export interface Recorder extends TransportHandler {
   readonly events: string[];
@@ -80,7 +86,12 @@ export async function cluster(
   return it;
 }
 
-export function app(from: NodeId, to: NodeId, index: number, data: Uint8Array = new Uint8Array([1, 2, 3])): Message {
+export function app(
+  from: NodeId,
+  to: NodeId,
+  index: number,
+  data: Uint8Array = new Uint8Array([1, 2, 3]),
+): Message {
   return new Message(MessageType.MsgApp, {
     from,
     to,

@@ -38,7 +38,11 @@ describe('delivery', () => {
       vote: 2,
       responses: [new Message(MessageType.MsgAppResp)],
       snapshot: {
-        metadata: { index: 1, term: 1, confState: { voters: [1, 2], votersOutgoing: [], learners: [3], learnersNext: [], autoLeave: true } },
+        metadata: {
+          index: 1,
+          term: 1,
+          confState: { voters: [1, 2], votersOutgoing: [], learners: [3], learnersNext: [], autoLeave: true },
+        },
         data: new Uint8Array([5]),
       },
     });
@@ -56,7 +60,13 @@ describe('delivery', () => {
 
   test('the whole run repeats from its seed, and differs for another', async () => {
     const run = async (seed: number): Promise<string[]> => {
-      const c = await cluster([1, 2, 3], { seed, latencyMs: [0, 20], loss: 0.2, duplicate: 0.2, reorder: 0.3 });
+      const c = await cluster([1, 2, 3], {
+        seed,
+        latencyMs: [0, 20],
+        loss: 0.2,
+        duplicate: 0.2,
+        reorder: 0.3,
+      });
       for (let i = 0; i < 100; i++) {
         c.node(1).transport.send('g', [app(1, 2, i), app(1, 3, i)]);
         await c.env.advance(1);
@@ -88,7 +98,9 @@ describe('faults of chance', () => {
     const c = await cluster([1, 2], { latencyMs: [0, 9], loss: 0.5, duplicate: 0.5, reorder: 0.5 });
     for (let i = 0; i < 200; i++) c.node(1).transport.sendControl('g', 2, new Uint8Array([i]));
     await c.env.advance(100);
-    expect(c.node(2).handler.events).toEqual(Array.from({ length: 200 }, (_, i) => `g 1 control ${String(i)}`));
+    expect(c.node(2).handler.events).toEqual(
+      Array.from({ length: 200 }, (_, i) => `g 1 control ${String(i)}`),
+    );
   });
 
   test('a drop filter by type loses those messages only', async () => {
@@ -146,11 +158,17 @@ describe('connections', () => {
   test('a full queue drops, and says so once per overflow', async () => {
     const c = await cluster([1, 2], { latencyMs: [5, 5], maxQueuedMessages: 3 });
     const { transport, handler } = c.node(1);
-    transport.send('g', [1, 2, 3, 4, 5].map((i) => app(1, 2, i)));
+    transport.send(
+      'g',
+      [1, 2, 3, 4, 5].map((i) => app(1, 2, i)),
+    );
     await c.env.advance(10);
     expect(c.node(2).handler.messages.map((m) => m.index)).toEqual([1, 2, 3]);
     expect(handler.events).toEqual(['unreachable g 2']);
-    transport.send('g', [1, 2, 3, 4].map((i) => app(1, 2, i)));
+    transport.send(
+      'g',
+      [1, 2, 3, 4].map((i) => app(1, 2, i)),
+    );
     await c.env.advance(10);
     expect(handler.events).toEqual(['unreachable g 2', 'unreachable g 2']);
   });
@@ -198,7 +216,10 @@ describe('connections', () => {
     const c = await cluster([1, 2]);
     await c.node(2).transport.stop();
     await c.boot(2, 'another');
-    expect(c.node(1).transport.stats()).toMatchObject({ connectedPeers: [], rejectedFrames: { HANDSHAKE_REFUSED: 1 } });
+    expect(c.node(1).transport.stats()).toMatchObject({
+      connectedPeers: [],
+      rejectedFrames: { HANDSHAKE_REFUSED: 1 },
+    });
     const d = await cluster([1, 2, 3]);
     d.node(1).transport.setPeer(2, memoryAddress(3));
     expect(d.node(1).transport.stats().rejectedFrames).toEqual({ HANDSHAKE_REFUSED: 1 });

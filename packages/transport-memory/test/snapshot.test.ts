@@ -7,7 +7,12 @@ const metadata = {
   term: 2,
   confState: { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
 };
-const snap = new Message(MessageType.MsgSnap, { from: 1, to: 2, term: 2, snapshot: { metadata, data: new Uint8Array([1]) } });
+const snap = new Message(MessageType.MsgSnap, {
+  from: 1,
+  to: 2,
+  term: 2,
+  snapshot: { metadata, data: new Uint8Array([1]) },
+});
 
 function source(chunkCount: number): SnapshotSource & { readonly asked: number[] } {
   const asked: number[] = [];
@@ -58,7 +63,11 @@ async function pair(sink: SnapshotSink | Error): Promise<Cluster> {
   return c;
 }
 
-const outcome = (done: Promise<void>): Promise<unknown> => done.then(() => 'done', (e: unknown) => e);
+const outcome = (done: Promise<void>): Promise<unknown> =>
+  done.then(
+    () => 'done',
+    (e: unknown) => e,
+  );
 
 describe('snapshots', () => {
   test('all chunks arrive in order, then it is finished and done', async () => {
@@ -110,7 +119,10 @@ describe('snapshots', () => {
     await c.env.advance(10);
     c.net.partition([[1], [2]]);
     await c.env.advance(10);
-    expect(await result).toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED', cause: { code: 'PEER_UNREACHABLE' } });
+    expect(await result).toMatchObject({
+      code: 'SNAPSHOT_TRANSFER_FAILED',
+      cause: { code: 'PEER_UNREACHABLE' },
+    });
     expect(sink.aborted).toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED' });
     expect(sink.finished).toBe(false);
   });
@@ -155,9 +167,29 @@ describe('snapshots', () => {
     }
   });
 
+  test('a partition while the sink finishes does not abort what it then has stored', async () => {
+    let open: () => void = () => undefined;
+    const sink = store();
+    const c = await pair({
+      ...sink,
+      finish: () => new Promise((resolve) => (open = resolve)),
+      abort: (cause) => sink.abort(cause),
+    });
+    const result = outcome(c.node(1).transport.sendSnapshot('g', snap, source(2)).done);
+    await c.env.advance(100);
+    c.net.isolate(2);
+    expect(await result).toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED' });
+    const aborted = sink.aborted;
+    open();
+    await c.env.advance(100);
+    expect([aborted, sink.aborted]).toEqual([undefined, undefined]);
+  });
+
   test('without a connection it fails at once', async () => {
     const c = await pair(store());
     c.net.isolate(2);
-    expect(await outcome(c.node(1).transport.sendSnapshot('g', snap, source(1)).done)).toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED' });
+    expect(await outcome(c.node(1).transport.sendSnapshot('g', snap, source(1)).done)).toMatchObject({
+      code: 'SNAPSHOT_TRANSFER_FAILED',
+    });
   });
 });

@@ -74,14 +74,19 @@ export class Acceptor {
   }
 
   closePeer(peer: NodeId, why: string): void {
-    const error = new BalsaError('PEER_UNREACHABLE', `the connections from node ${String(peer)} were closed: ${why}`);
+    const error = new BalsaError(
+      'PEER_UNREACHABLE',
+      `the connections from node ${String(peer)} were closed: ${why}`,
+    );
     // Forgotten first, so that the loss is told after the call of the user that caused it.
     const present = this.#messages.get(peer);
     this.#messages.delete(peer);
     present?.channel.close(error);
     if (present !== undefined) {
       this.#shared.env.setTimer(0, () => {
-        notify(this.#shared, (handler) => { handler.onDisconnect(peer); });
+        notify(this.#shared, (handler) => {
+          handler.onDisconnect(peer);
+        });
       });
     }
     for (const [receiver, from] of this.#receivers) if (from === peer) receiver.fail(error);
@@ -114,13 +119,17 @@ export class Acceptor {
     channel.greet(encodeFrame(FrameKind.Welcome, '', encodeHello(answer)));
     channel.established();
     this.#shared.onIncarnation(theirs.nodeId, theirs.incarnation);
-    return theirs.purpose === 'messages' ? this.#messagesFrom(channel, theirs) : this.#snapshotFrom(channel, theirs);
+    return theirs.purpose === 'messages'
+      ? this.#messagesFrom(channel, theirs)
+      : this.#snapshotFrom(channel, theirs);
   }
 
   #messagesFrom(channel: Channel, theirs: Hello): Role {
     const peer = theirs.nodeId;
     // The newest wins: the peer dials again only when it holds the earlier one for dead.
-    this.#messages.get(peer)?.channel.close(new BalsaError('PEER_UNREACHABLE', `node ${String(peer)} opened a newer connection`));
+    this.#messages
+      .get(peer)
+      ?.channel.close(new BalsaError('PEER_UNREACHABLE', `node ${String(peer)} opened a newer connection`));
     const incoming = { channel, incarnation: theirs.incarnation };
     this.#messages.set(peer, incoming);
     const reader = new IncomingMessages(this.#shared, peer);
@@ -136,7 +145,9 @@ export class Acceptor {
         reader.handOn();
         if (this.#messages.get(peer) !== incoming) return;
         this.#messages.delete(peer);
-        notify(this.#shared, (handler) => { handler.onDisconnect(peer); });
+        notify(this.#shared, (handler) => {
+          handler.onDisconnect(peer);
+        });
       },
     };
   }
@@ -164,9 +175,15 @@ export class Acceptor {
     const others = [...this.#receivers].filter(([other]) => other !== receiver && other.active);
     const replaced = others.filter(([other, from]) => from === peer && other.group === group);
     if (others.length - replaced.length >= limits.maxIncomingSnapshots) {
-      throw new BalsaError('OVERLOADED', `node ${String(identity.nodeId)} receives ${String(limits.maxIncomingSnapshots)} snapshots already`);
+      throw new BalsaError(
+        'OVERLOADED',
+        `node ${String(identity.nodeId)} receives ${String(limits.maxIncomingSnapshots)} snapshots already`,
+      );
     }
-    for (const [other] of replaced) other.fail(new BalsaError('ABORTED', `node ${String(peer)} began to send a snapshot of the group anew`));
+    for (const [other] of replaced)
+      other.fail(
+        new BalsaError('ABORTED', `node ${String(peer)} began to send a snapshot of the group anew`),
+      );
     await Promise.all(replaced.map(([other]) => other.settled));
   }
 }

@@ -67,7 +67,9 @@ export class Channel {
   setDeadline(ms: number, what: string): void {
     this.#deadline?.cancel();
     this.#deadline = this.#shared.env.setTimer(ms, () => {
-      this.close(new BalsaError('TIMEOUT', `${this.#options.name}: ${what} took longer than ${String(ms)} ms`));
+      this.close(
+        new BalsaError('TIMEOUT', `${this.#options.name}: ${what} took longer than ${String(ms)} ms`),
+      );
     });
   }
 
@@ -118,7 +120,8 @@ export class Channel {
     this.#deadline?.cancel();
     this.#liveness?.cancel();
     const { log } = this.#shared.env;
-    if (log.enabled(LogLevel.Debug)) log.log(LogLevel.Debug, `${this.#options.name}: closed: ${error.message}`, { code: error.code });
+    if (log.enabled(LogLevel.Debug))
+      log.log(LogLevel.Debug, `${this.#options.name}: closed: ${error.message}`, { code: error.code });
     this.#options.onClose(error);
   }
 
@@ -139,7 +142,9 @@ export class Channel {
     socket.on('close', () => {
       this.#shared.sockets.delete(socket);
       this.#linger?.cancel();
-      this.close(new BalsaError('PEER_UNREACHABLE', `${this.#options.name}: the other side closed the connection`));
+      this.close(
+        new BalsaError('PEER_UNREACHABLE', `${this.#options.name}: the other side closed the connection`),
+      );
     });
   }
 
@@ -157,11 +162,17 @@ export class Channel {
   }
 
   #reject(error: unknown): void {
-    const known = toBalsaError(error, 'WIRE_MALFORMED', `${this.#options.name}: a frame could not be handled`);
+    const known = toBalsaError(
+      error,
+      'WIRE_MALFORMED',
+      `${this.#options.name}: a frame could not be handled`,
+    );
     // A refused handshake is counted and logged by whoever refused it.
     if (known.code !== 'HANDSHAKE_REFUSED') {
       this.#shared.counters.reject(known);
-      this.#shared.env.log.log(LogLevel.Warn, `${this.#options.name}: ${known.message}`, { code: known.code });
+      this.#shared.env.log.log(LogLevel.Warn, `${this.#options.name}: ${known.message}`, {
+        code: known.code,
+      });
     }
     this.close(known);
   }
@@ -186,7 +197,13 @@ export class Channel {
     const { env, limits } = this.#shared;
     this.#liveness = env.setTimer(0, () => {
       if (env.now() - this.#lastReceived < limits.idleTimeoutMs) this.#watch();
-      else this.close(new BalsaError('PEER_UNREACHABLE', `${this.#options.name}: nothing was heard for ${String(limits.idleTimeoutMs)} ms`));
+      else
+        this.close(
+          new BalsaError(
+            'PEER_UNREACHABLE',
+            `${this.#options.name}: nothing was heard for ${String(limits.idleTimeoutMs)} ms`,
+          ),
+        );
     });
   }
 }

@@ -41,7 +41,13 @@ export function dial(options: DialOptions): Channel {
     channel.setDeadline(limits.handshakeTimeoutMs, 'the handshake');
     try {
       const auth = authenticator?.offer(peer) ?? new Uint8Array(0);
-      const hello = makeHello({ identity: shared.identity, peer, purpose, maxFrameBytes: limits.maxFrameBytes, auth });
+      const hello = makeHello({
+        identity: shared.identity,
+        peer,
+        purpose,
+        maxFrameBytes: limits.maxFrameBytes,
+        auth,
+      });
       channel.greet(encodeFrame(FrameKind.Hello, '', encodeHello(hello)));
     } catch (error) {
       channel.close(toBalsaError(error, 'HANDSHAKE_REFUSED', `the authenticator failed: ${describe(error)}`));
@@ -85,11 +91,17 @@ function readAnswer(shared: Shared, channel: Channel, peer: NodeId, frame: Frame
     const { reason, text } = decodeRefusal(frame.body);
     const error = refusalError(reason, text, 'them');
     shared.counters.reject(error);
-    warnOfRefusal(shared, `to ${String(peer)}`, `node ${String(peer)} refused the connection: ${text}`, reason);
+    warnOfRefusal(
+      shared,
+      `to ${String(peer)}`,
+      `node ${String(peer)} refused the connection: ${text}`,
+      reason,
+    );
     channel.close(error);
     return undefined;
   }
-  if (frame.kind !== FrameKind.Welcome) throw malformed('a handshake was answered with a frame of another kind');
+  if (frame.kind !== FrameKind.Welcome)
+    throw malformed('a handshake was answered with a frame of another kind');
   const theirs = decodeHello(frame.body);
   const refusal = judgeHello(theirs, shared.identity, peer) ?? judgeAuth(shared, theirs);
   if (refusal === undefined) return theirs;

@@ -56,7 +56,13 @@ export function frameSize(group: string, bodyBytes: number): number {
 }
 
 /** Writes what comes before the body; returns the offset at which the body begins. */
-export function writeFrameHead(target: Buffer, offset: number, kind: FrameKind, group: string, bodyBytes: number): number {
+export function writeFrameHead(
+  target: Buffer,
+  offset: number,
+  kind: FrameKind,
+  group: string,
+  bodyBytes: number,
+): number {
   target.writeUInt32BE(frameSize(group, bodyBytes) - lengthBytes, offset);
   target.writeUInt8(kind, offset + 4);
   target.writeUInt16BE(group.length, offset + 5);
@@ -94,13 +100,19 @@ export function frameAround(kind: FrameKind, group: string, body: readonly Uint8
 /** Checks and takes apart one whole frame. Throws `WIRE_MALFORMED`. */
 export function decodeFrame(bytes: Buffer): Frame {
   const end = bytes.length - crcBytes;
-  if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) throw malformed('the checksum of a frame does not match');
+  if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end))
+    throw malformed('the checksum of a frame does not match');
   const kind = bytes.readUInt8(4);
   if (kind < 1 || kind > highestKind) throw malformed(`${String(kind)} is no kind of frame`);
   const units = bytes.readUInt16BE(5);
   const start = 7 + 2 * units;
-  if (units > maxGroupUnits || start > end) throw malformed(`a group id of ${String(units)} units does not fit its frame`);
-  return { kind: kind as FrameKind, group: bytes.toString('utf16le', 7, start), body: bytes.subarray(start, end) };
+  if (units > maxGroupUnits || start > end)
+    throw malformed(`a group id of ${String(units)} units does not fit its frame`);
+  return {
+    kind: kind as FrameKind,
+    group: bytes.toString('utf16le', 7, start),
+    body: bytes.subarray(start, end),
+  };
 }
 
 /** Memory taken on the word of a length field alone, in bytes; beyond it the buffer grows as bytes arrive. */
@@ -159,7 +171,8 @@ export class FrameParser {
   }
 
   #takePreamble(chunk: Buffer, at: number): number {
-    if (chunk[at] !== preamble[this.#preambleHave]) throw malformed('the connection does not begin as this protocol does');
+    if (chunk[at] !== preamble[this.#preambleHave])
+      throw malformed('the connection does not begin as this protocol does');
     this.#preambleHave++;
     return at + 1;
   }
@@ -173,11 +186,16 @@ export class FrameParser {
   }
 
   #beginFrame(frameBytes: number): void {
-    if (frameBytes < frameOverheadBytes) throw malformed(`a frame of ${String(frameBytes)} bytes is shorter than any frame`);
+    if (frameBytes < frameOverheadBytes)
+      throw malformed(`a frame of ${String(frameBytes)} bytes is shorter than any frame`);
     if (frameBytes > this.maxFrameBytes) {
-      throw new BalsaError('WIRE_TOO_LARGE', `a frame of ${String(frameBytes)} bytes is announced, but at most ${String(this.maxFrameBytes)} are taken`, {
-        details: { frameBytes, maxFrameBytes: this.maxFrameBytes },
-      });
+      throw new BalsaError(
+        'WIRE_TOO_LARGE',
+        `a frame of ${String(frameBytes)} bytes is announced, but at most ${String(this.maxFrameBytes)} are taken`,
+        {
+          details: { frameBytes, maxFrameBytes: this.maxFrameBytes },
+        },
+      );
     }
     this.#frameBytes = frameBytes;
     this.#frame = Buffer.allocUnsafe(Math.min(frameBytes, trustedBytes));
@@ -190,7 +208,9 @@ export class FrameParser {
     if (frame === undefined) return chunk.length;
     const count = Math.min(this.#frameBytes - this.#have, chunk.length - at);
     if (this.#have + count > frame.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#frameBytes, Math.max(2 * frame.length, this.#have + count)));
+      const grown = Buffer.allocUnsafe(
+        Math.min(this.#frameBytes, Math.max(2 * frame.length, this.#have + count)),
+      );
       frame.copy(grown, 0, 0, this.#have);
       this.#frame = frame = grown;
     }

@@ -73,7 +73,8 @@ export function decodeHello(body: Buffer): Hello {
   const fields = parseObject(body, 'hello');
   const number = (name: string, min: number): number => {
     const value = fields[name];
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) throw malformed(`hello has no proper ${name}`);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min)
+      throw malformed(`hello has no proper ${name}`);
     return value;
   };
   const text = (name: string, maxLength: number): string => {
@@ -82,7 +83,8 @@ export function decodeHello(body: Buffer): Hello {
     return value;
   };
   const purpose = text('purpose', 16);
-  if (purpose !== 'messages' && purpose !== 'snapshot') throw malformed(`hello has the unknown purpose ${purpose}`);
+  if (purpose !== 'messages' && purpose !== 'snapshot')
+    throw malformed(`hello has the unknown purpose ${purpose}`);
   return {
     minVersion: number('minVersion', 0),
     maxVersion: number('maxVersion', 0),
@@ -98,18 +100,28 @@ export function decodeHello(body: Buffer): Hello {
 }
 
 export function encodeRefusal(refusal: Refusal): Buffer {
-  return Buffer.from(JSON.stringify({ code: 'HANDSHAKE_REFUSED', reason: refusal.reason, text: refusal.text.slice(0, 4096) }));
+  return Buffer.from(
+    JSON.stringify({ code: 'HANDSHAKE_REFUSED', reason: refusal.reason, text: refusal.text.slice(0, 4096) }),
+  );
 }
 
 export function decodeRefusal(body: Buffer): { readonly reason: string; readonly text: string } {
   const { reason, text } = parseObject(body, 'refusal');
-  return { reason: typeof reason === 'string' ? reason : 'unknown', text: typeof text === 'string' ? text.slice(0, 4096) : '' };
+  return {
+    reason: typeof reason === 'string' ? reason : 'unknown',
+    text: typeof text === 'string' ? text.slice(0, 4096) : '',
+  };
 }
 
 /** Why `theirs` cannot talk to us, or undefined when it can. */
-export function judgeHello(theirs: Hello, identity: TransportIdentity, expected: NodeId | undefined): Refusal | undefined {
+export function judgeHello(
+  theirs: Hello,
+  identity: TransportIdentity,
+  expected: NodeId | undefined,
+): Refusal | undefined {
   if (theirs.minVersion > protocolVersions.max || theirs.maxVersion < protocolVersions.min) {
-    const speaks = (min: number, max: number): string => (min === max ? `version ${String(min)}` : `versions ${String(min)} to ${String(max)}`);
+    const speaks = (min: number, max: number): string =>
+      min === max ? `version ${String(min)}` : `versions ${String(min)} to ${String(max)}`;
     return {
       reason: 'version',
       text: `node ${String(theirs.nodeId)} speaks ${speaks(theirs.minVersion, theirs.maxVersion)} of the protocol, node ${String(identity.nodeId)} ${speaks(protocolVersions.min, protocolVersions.max)}`,
@@ -122,19 +134,29 @@ export function judgeHello(theirs: Hello, identity: TransportIdentity, expected:
     };
   }
   if (theirs.peer !== identity.nodeId) {
-    return { reason: 'node', text: `node ${String(theirs.nodeId)} expects node ${String(theirs.peer)} here, but this is node ${String(identity.nodeId)}` };
+    return {
+      reason: 'node',
+      text: `node ${String(theirs.nodeId)} expects node ${String(theirs.peer)} here, but this is node ${String(identity.nodeId)}`,
+    };
   }
   if (theirs.nodeId === identity.nodeId) {
     return { reason: 'node', text: `two processes claim to be node ${String(identity.nodeId)}` };
   }
   if (expected !== undefined && theirs.nodeId !== expected) {
-    return { reason: 'node', text: `node ${String(expected)} was expected, but node ${String(theirs.nodeId)} answers` };
+    return {
+      reason: 'node',
+      text: `node ${String(expected)} was expected, but node ${String(theirs.nodeId)} answers`,
+    };
   }
   return undefined;
 }
 
 export function refusalError(reason: string, text: string, by: 'us' | 'them'): BalsaError {
-  return new BalsaError('HANDSHAKE_REFUSED', by === 'us' ? `refused: ${text}` : `refused by the other side: ${text}`, { details: { reason, by } });
+  return new BalsaError(
+    'HANDSHAKE_REFUSED',
+    by === 'us' ? `refused: ${text}` : `refused by the other side: ${text}`,
+    { details: { reason, by } },
+  );
 }
 
 /** Throws `WIRE_MALFORMED`. */
@@ -145,6 +167,7 @@ export function parseObject(body: Buffer, what: string): Record<string, unknown>
   } catch (cause) {
     throw new BalsaError('WIRE_MALFORMED', `a ${what} is not JSON`, { cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`a ${what} is not a JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed(`a ${what} is not a JSON object`);
   return value as Record<string, unknown>;
 }

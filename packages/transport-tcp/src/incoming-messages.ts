@@ -20,7 +20,9 @@ export class IncomingMessages {
       this.#gather(frame);
     } else if (frame.kind === FrameKind.Control) {
       this.handOn();
-      notify(this.#shared, (handler) => { handler.onControl(frame.group, this.#peer, frame.body); });
+      notify(this.#shared, (handler) => {
+        handler.onControl(frame.group, this.#peer, frame.body);
+      });
     } else {
       throw malformed(`a frame of kind ${String(frame.kind)} has no place on a message connection`);
     }
@@ -32,7 +34,9 @@ export class IncomingMessages {
     const messages = this.#gathered;
     this.#gathered = [];
     this.#shared.counters.receivedMessages += messages.length;
-    notify(this.#shared, (handler) => { handler.onMessages(this.#group, messages); });
+    notify(this.#shared, (handler) => {
+      handler.onMessages(this.#group, messages);
+    });
   }
 
   #gather(frame: Frame): void {
@@ -41,7 +45,10 @@ export class IncomingMessages {
     if (message.to !== us) {
       // Well formed, but meant for somebody else: a bug of the sender, not a reason to lose the connection.
       this.#shared.counters.reject({ code: 'STEP_INVALID_MESSAGE' });
-      this.#shared.env.log.log(LogLevel.Warn, `node ${String(this.#peer)} sent node ${String(us)} a message for node ${String(message.to)}`);
+      this.#shared.env.log.log(
+        LogLevel.Warn,
+        `node ${String(this.#peer)} sent node ${String(us)} a message for node ${String(message.to)}`,
+      );
       return;
     }
     if (frame.group !== this.#group) {

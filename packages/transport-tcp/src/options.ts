@@ -67,7 +67,10 @@ export const defaultLimits: TcpLimits = Object.freeze({
 });
 
 /** Opens a connection. `onConnected` is called once it can be written to: after the TLS handshake, where there is one. */
-export type SocketFactory = (target: { readonly host: string; readonly port: number }, onConnected: () => void) => Socket;
+export type SocketFactory = (
+  target: { readonly host: string; readonly port: number },
+  onConnected: () => void,
+) => Socket;
 /** Makes a server, not yet listening, that hands over connections that can be written to. */
 export type ServerFactory = (onConnection: (socket: Socket) => void) => Server;
 
@@ -104,9 +107,12 @@ export function resolveLimits(given: Partial<TcpLimits> = {}): TcpLimits {
   };
   if (limits.maxFrameBytes < 64 * 1024) refuse('limits.maxFrameBytes must be at least 65536');
   if (limits.maxFrameBytes > 0x7fff_ffff) refuse('limits.maxFrameBytes must be below 2 GiB');
-  if (limits.maxQueuedBytes < limits.maxFrameBytes) refuse('limits.maxQueuedBytes must be at least limits.maxFrameBytes, or the largest message never fits');
-  if (limits.reconnectMaxMs < limits.reconnectMinMs) refuse('limits.reconnectMaxMs must be at least limits.reconnectMinMs');
-  if (limits.idleTimeoutMs <= limits.pingIntervalMs) refuse('limits.idleTimeoutMs must be above limits.pingIntervalMs, or idle peers are taken for dead');
+  if (limits.maxQueuedBytes < limits.maxFrameBytes)
+    refuse('limits.maxQueuedBytes must be at least limits.maxFrameBytes, or the largest message never fits');
+  if (limits.reconnectMaxMs < limits.reconnectMinMs)
+    refuse('limits.reconnectMaxMs must be at least limits.reconnectMinMs');
+  if (limits.idleTimeoutMs <= limits.pingIntervalMs)
+    refuse('limits.idleTimeoutMs must be above limits.pingIntervalMs, or idle peers are taken for dead');
   return limits;
 }
 
@@ -116,7 +122,10 @@ export function parseAddress(address: PeerAddress): { readonly host: string; rea
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || !(port >= 1 && port <= 65_535)) {
-    throw new BalsaError('INVALID_ARGUMENT', `"${address}" is not an address: write host:port, or [ipv6]:port`);
+    throw new BalsaError(
+      'INVALID_ARGUMENT',
+      `"${address}" is not an address: write host:port, or [ipv6]:port`,
+    );
   }
   return { host, port };
 }

@@ -18,7 +18,13 @@ import { notify, warn, type Shared } from './shared.ts';
 /** A message or a control frame, with the size of its body and of the whole frame in bytes. */
 type Queued =
   | { readonly group: string; readonly message: Message; readonly bodyBytes: number; readonly bytes: number }
-  | { readonly group: string; readonly message: undefined; readonly frame: Uint8Array; readonly bodyBytes: number; readonly bytes: number };
+  | {
+      readonly group: string;
+      readonly message: undefined;
+      readonly frame: Uint8Array;
+      readonly bodyBytes: number;
+      readonly bytes: number;
+    };
 
 /**
  * - `connecting`: dialling or shaking hands; messages wait.
@@ -85,7 +91,11 @@ export class OutgoingPeer {
     let bodyBytes: number;
     try {
       bodyBytes = messageSize(message);
-      if (group.length > maxGroupUnits) throw new BalsaError('INVALID_ARGUMENT', `a group id has at most ${String(maxGroupUnits)} UTF-16 units`);
+      if (group.length > maxGroupUnits)
+        throw new BalsaError(
+          'INVALID_ARGUMENT',
+          `a group id has at most ${String(maxGroupUnits)} UTF-16 units`,
+        );
     } catch (error) {
       counters.droppedMessages++;
       this.#shared.env.log.log(LogLevel.Error, 'a message that has no encoding was not sent', { error });
@@ -95,9 +105,16 @@ export class OutgoingPeer {
     const tooLarge = bytes > this.#maxFrameBytes();
     if (tooLarge) {
       counters.reject({ code: 'WIRE_TOO_LARGE' });
-      warn(this.#shared, `a message of ${String(bytes)} bytes to node ${String(this.#peer)} is larger than the limit of ${String(this.#maxFrameBytes())}`);
+      warn(
+        this.#shared,
+        `a message of ${String(bytes)} bytes to node ${String(this.#peer)} is larger than the limit of ${String(this.#maxFrameBytes())}`,
+      );
     }
-    if (tooLarge || (this.#state !== 'open' && this.#state !== 'connecting') || !this.#hasRoom(bytes, limits.maxQueuedMessages)) {
+    if (
+      tooLarge ||
+      (this.#state !== 'open' && this.#state !== 'connecting') ||
+      !this.#hasRoom(bytes, limits.maxQueuedMessages)
+    ) {
       counters.droppedMessages++;
       this.#tellUnreachable(group);
       return;
@@ -108,7 +125,8 @@ export class OutgoingPeer {
   sendControl(group: string, frame: Uint8Array): boolean {
     const bytes = frameSize(group, frame.length);
     if (this.#state !== 'open' || group.length > maxGroupUnits) return false;
-    if (bytes > this.#maxFrameBytes() || !this.#hasRoom(bytes, this.#shared.limits.maxQueuedMessages)) return false;
+    if (bytes > this.#maxFrameBytes() || !this.#hasRoom(bytes, this.#shared.limits.maxQueuedMessages))
+      return false;
     this.#enqueue({ group, message: undefined, frame, bodyBytes: frame.length, bytes });
     return true;
   }
@@ -163,7 +181,10 @@ export class OutgoingPeer {
     this.#state = 'waiting';
     const groups = this.#dropQueue();
     this.#redialLater(error);
-    if (wasOpen) notify(this.#shared, (handler) => { handler.onDisconnect(this.#peer); });
+    if (wasOpen)
+      notify(this.#shared, (handler) => {
+        handler.onDisconnect(this.#peer);
+      });
     for (const group of groups) this.#tellUnreachable(group);
   }
 
@@ -174,10 +195,14 @@ export class OutgoingPeer {
     this.#channel = undefined;
     this.#state = 'waiting';
     this.#dropQueue();
-    channel?.close(new BalsaError('PEER_UNREACHABLE', `the connection to node ${String(this.#peer)} was given up: ${why}`));
+    channel?.close(
+      new BalsaError('PEER_UNREACHABLE', `the connection to node ${String(this.#peer)} was given up: ${why}`),
+    );
     if (!wasOpen) return;
     this.#shared.env.setTimer(0, () => {
-      notify(this.#shared, (handler) => { handler.onDisconnect(this.#peer); });
+      notify(this.#shared, (handler) => {
+        handler.onDisconnect(this.#peer);
+      });
     });
   }
 
@@ -185,7 +210,12 @@ export class OutgoingPeer {
     const { env, limits } = this.#shared;
     const wait = Math.min(limits.reconnectMaxMs, limits.reconnectMinMs * 2 ** Math.min(this.#failures, 30));
     // Said once per outage: an address that never answers must not fill the log.
-    if (this.#failures === 0) warn(this.#shared, `node ${String(this.#peer)} at ${this.#address} cannot be reached: ${error.message}`, { code: error.code });
+    if (this.#failures === 0)
+      warn(
+        this.#shared,
+        `node ${String(this.#peer)} at ${this.#address} cannot be reached: ${error.message}`,
+        { code: error.code },
+      );
     this.#failures++;
     // Between half and the whole, so that peers of a node that returns do not all dial in one instant.
     this.#redial = env.setTimer(wait * (0.5 + env.random() / 2), () => {
@@ -197,7 +227,9 @@ export class OutgoingPeer {
     if (this.#told.has(group)) return;
     this.#told.add(group);
     this.#shared.env.setTimer(0, () => {
-      notify(this.#shared, (handler) => { handler.onUnreachable(group, this.#peer); });
+      notify(this.#shared, (handler) => {
+        handler.onUnreachable(group, this.#peer);
+      });
     });
   }
 
@@ -243,12 +275,20 @@ export class OutgoingPeer {
     const channel = this.#channel;
     const highWater = this.#shared.limits.socketHighWaterBytes;
     let next = 0;
-    while (channel !== undefined && this.#state === 'open' && next < this.#queue.length && channel.waitingBytes < highWater) {
+    while (
+      channel !== undefined &&
+      this.#state === 'open' &&
+      next < this.#queue.length &&
+      channel.waitingBytes < highWater
+    ) {
       next = this.#writeBatch(channel, next, highWater);
     }
     if (next === 0) return;
     this.#queue = next >= this.#queue.length ? [] : this.#queue.slice(next);
-    if (this.#queue.length * 2 <= this.#shared.limits.maxQueuedMessages && this.#queuedBytes * 2 <= this.#shared.limits.maxQueuedBytes) {
+    if (
+      this.#queue.length * 2 <= this.#shared.limits.maxQueuedMessages &&
+      this.#queuedBytes * 2 <= this.#shared.limits.maxQueuedBytes
+    ) {
       this.#told.clear();
     }
   }

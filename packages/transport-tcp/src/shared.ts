@@ -1,6 +1,12 @@
 /** What the parts of one running transport have in common. */
 import type { Socket } from 'node:net';
-import { LogLevel, type Env, type NodeId, type TransportHandler, type TransportIdentity } from '@balsa/raft-core';
+import {
+  LogLevel,
+  type Env,
+  type NodeId,
+  type TransportHandler,
+  type TransportIdentity,
+} from '@balsa/raft-core';
 import type { Counters } from './counters.ts';
 import type { Authenticator, SocketFactory, TcpLimits } from './options.ts';
 

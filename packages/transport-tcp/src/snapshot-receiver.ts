@@ -1,10 +1,25 @@
 /** The receiving end of one snapshot connection. */
 import { crc32 } from 'node:zlib';
-import { BalsaError, LogLevel, maxChunkBytes, toBalsaError, type NodeId, type SnapshotSink, type Timer } from '@balsa/raft-core';
+import {
+  BalsaError,
+  LogLevel,
+  maxChunkBytes,
+  toBalsaError,
+  type NodeId,
+  type SnapshotSink,
+  type Timer,
+} from '@balsa/raft-core';
 import type { Channel } from './channel.ts';
 import { encodeFrame, FrameKind, malformed, type Frame } from './frame.ts';
 import { describe, type Shared } from './shared.ts';
-import { decodeFailure, decodeOffer, encodeFailure, encodeNumbers, readNumber, type SnapshotAnnouncement } from './snapshot-wire.ts';
+import {
+  decodeFailure,
+  decodeOffer,
+  encodeFailure,
+  encodeNumbers,
+  readNumber,
+  type SnapshotAnnouncement,
+} from './snapshot-wire.ts';
 
 export interface SnapshotReceiverOptions {
   readonly shared: Shared;
@@ -69,7 +84,10 @@ export class SnapshotReceiver {
     else if (frame.kind === FrameKind.SnapshotChunk) this.#chunk(frame.body);
     else if (frame.kind === FrameKind.SnapshotFinish) this.#finish();
     else if (frame.kind === FrameKind.SnapshotFail) this.#channel.close(decodeFailure(frame.body));
-    else throw malformed(`a frame of kind ${String(frame.kind)} has no place at the receiving end of a snapshot`);
+    else
+      throw malformed(
+        `a frame of kind ${String(frame.kind)} has no place at the receiving end of a snapshot`,
+      );
   }
 
   onClose(error: BalsaError): void {
@@ -87,7 +105,8 @@ export class SnapshotReceiver {
   #offer(frame: Frame): void {
     if (this.#announced !== undefined) throw malformed('a second snapshot is offered on one connection');
     const { message, source } = decodeOffer(frame.body);
-    if (message.to !== this.#shared.identity.nodeId) throw malformed(`the snapshot offered is for node ${String(message.to)}`);
+    if (message.to !== this.#shared.identity.nodeId)
+      throw malformed(`the snapshot offered is for node ${String(message.to)}`);
     this.#announced = source;
     this.#group = frame.group;
     this.#then(async () => {
@@ -98,7 +117,10 @@ export class SnapshotReceiver {
       if (this.#cause !== undefined) return;
       const first = sink.nextChunk;
       if (!Number.isSafeInteger(first) || first < 0 || first > source.chunkCount) {
-        throw new BalsaError('OUT_OF_RANGE', `the sink wants to resume at chunk ${String(first)} of ${String(source.chunkCount)}`);
+        throw new BalsaError(
+          'OUT_OF_RANGE',
+          `the sink wants to resume at chunk ${String(first)} of ${String(source.chunkCount)}`,
+        );
       }
       this.#expected = first;
       this.#fromStart = first === 0;
@@ -112,10 +134,16 @@ export class SnapshotReceiver {
     const total = this.#announced?.chunkCount ?? 0;
     if (this.#sink === undefined || this.#finishing) throw malformed('a snapshot chunk comes out of turn');
     if (number !== this.#expected || number >= total) {
-      throw malformed(`snapshot chunk ${String(number)} of ${String(total)} comes where ${String(this.#expected)} is due`);
+      throw malformed(
+        `snapshot chunk ${String(number)} of ${String(total)} comes where ${String(this.#expected)} is due`,
+      );
     }
-    if (chunk.length > maxChunkBytes) throw malformed(`a snapshot chunk of ${String(chunk.length)} bytes is larger than ${String(maxChunkBytes)}`);
-    if (this.#waiting >= this.#shared.limits.snapshotWindow) throw malformed('more snapshot chunks are under way than were allowed');
+    if (chunk.length > maxChunkBytes)
+      throw malformed(
+        `a snapshot chunk of ${String(chunk.length)} bytes is larger than ${String(maxChunkBytes)}`,
+      );
+    if (this.#waiting >= this.#shared.limits.snapshotWindow)
+      throw malformed('more snapshot chunks are under way than were allowed');
     const sink = this.#sink;
     this.#expected++;
     this.#waiting++;
@@ -139,6 +167,8 @@ export class SnapshotReceiver {
       this.#verify();
       this.#stall?.cancel();
       await sink.finish();
+      // Stored is stored: a connection lost meanwhile must not make the sink take it back.
+      this.#sink = undefined;
       if (this.#cause !== undefined) return;
       this.#ended = true;
       const error = new BalsaError('STOPPED', 'the snapshot was received whole');
@@ -201,7 +231,12 @@ export class SnapshotReceiver {
     if (this.#ended || this.#finishing) return;
     const { env, limits } = this.#shared;
     this.#stall = env.setTimer(limits.snapshotStallMs, () => {
-      this.fail(new BalsaError('TIMEOUT', `the snapshot from node ${String(this.#peer)} made no progress for ${String(limits.snapshotStallMs)} ms`));
+      this.fail(
+        new BalsaError(
+          'TIMEOUT',
+          `the snapshot from node ${String(this.#peer)} made no progress for ${String(limits.snapshotStallMs)} ms`,
+        ),
+      );
     });
   }
 }

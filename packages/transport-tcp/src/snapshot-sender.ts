@@ -55,7 +55,11 @@ export class SnapshotSender implements SnapshotTransfer {
     });
     // Who does not look at it has chosen not to; that must not end the process.
     this.done.catch(() => undefined);
-    const offer = encodeFrame(FrameKind.SnapshotOffer, options.group, encodeOffer(options.message, options.source));
+    const offer = encodeFrame(
+      FrameKind.SnapshotOffer,
+      options.group,
+      encodeOffer(options.message, options.source),
+    );
     this.#channel = dial({
       shared: options.shared,
       peer: options.peer,
@@ -89,7 +93,10 @@ export class SnapshotSender implements SnapshotTransfer {
   /** Gives up, and tells the receiver why. Without effect once it is over. */
   fail(error: BalsaError): void {
     if (this.#ended) return;
-    this.#channel.closeWith(encodeFrame(FrameKind.SnapshotFail, this.#options.group, encodeFailure(error)), error);
+    this.#channel.closeWith(
+      encodeFrame(FrameKind.SnapshotFail, this.#options.group, encodeFailure(error)),
+      error,
+    );
     this.#end(error);
   }
 
@@ -98,13 +105,15 @@ export class SnapshotSender implements SnapshotTransfer {
     else if (frame.kind === FrameKind.SnapshotAck) this.#onAck(frame.body);
     else if (frame.kind === FrameKind.SnapshotDone) this.#onDone();
     else if (frame.kind === FrameKind.SnapshotFail) this.#channel.close(decodeFailure(frame.body));
-    else throw malformed(`a frame of kind ${String(frame.kind)} has no place at the sending end of a snapshot`);
+    else
+      throw malformed(`a frame of kind ${String(frame.kind)} has no place at the sending end of a snapshot`);
   }
 
   #onAccept(body: Buffer): void {
     const first = readNumber(body, 0);
     const window = readNumber(body, 1);
-    if (this.#accepted || first > this.#options.source.chunkCount || window < 1) throw malformed('a snapshot is accepted in an impossible way');
+    if (this.#accepted || first > this.#options.source.chunkCount || window < 1)
+      throw malformed('a snapshot is accepted in an impossible way');
     this.#accepted = true;
     this.#sent = this.#acknowledged = first;
     this.#window = Math.min(window, this.#options.shared.limits.snapshotWindow);
@@ -114,7 +123,8 @@ export class SnapshotSender implements SnapshotTransfer {
 
   #onAck(body: Buffer): void {
     const count = readNumber(body, 0);
-    if (count <= this.#acknowledged || count > this.#sent) throw malformed(`chunk ${String(count)} is acknowledged, but ${String(this.#sent)} were sent`);
+    if (count <= this.#acknowledged || count > this.#sent)
+      throw malformed(`chunk ${String(count)} is acknowledged, but ${String(this.#sent)} were sent`);
     this.#acknowledged = count;
     this.#progress();
     this.#wake?.();
@@ -138,7 +148,10 @@ export class SnapshotSender implements SnapshotTransfer {
         const chunk = await source.chunk(this.#sent);
         if (this.#isEnded()) return;
         if (chunk.length > maxChunkBytes) {
-          throw new BalsaError('INVALID_ARGUMENT', `a snapshot chunk has at most ${String(maxChunkBytes)} bytes, not ${String(chunk.length)}`);
+          throw new BalsaError(
+            'INVALID_ARGUMENT',
+            `a snapshot chunk has at most ${String(maxChunkBytes)} bytes, not ${String(chunk.length)}`,
+          );
         }
         const wait = bucket.take(chunk.length);
         if (wait > 0) await this.#sleep(wait);
@@ -152,7 +165,13 @@ export class SnapshotSender implements SnapshotTransfer {
       this.#progress();
       this.#channel.write(encodeFrame(FrameKind.SnapshotFinish, group, Buffer.alloc(0)));
     } catch (cause) {
-      this.fail(new BalsaError('SNAPSHOT_TRANSFER_FAILED', `chunk ${String(this.#sent)} could not be read: ${describe(cause)}`, { cause }));
+      this.fail(
+        new BalsaError(
+          'SNAPSHOT_TRANSFER_FAILED',
+          `chunk ${String(this.#sent)} could not be read: ${describe(cause)}`,
+          { cause },
+        ),
+      );
     }
   }
 
@@ -179,7 +198,12 @@ export class SnapshotSender implements SnapshotTransfer {
     const finishing = this.#finishSent && this.#acknowledged === this.#options.source.chunkCount;
     const allowed = finishing ? limits.snapshotFinishMs : limits.snapshotStallMs;
     this.#stall = env.setTimer(allowed, () => {
-      this.fail(new BalsaError('TIMEOUT', `node ${String(this.peer)} took nothing more of the snapshot for ${String(allowed)} ms`));
+      this.fail(
+        new BalsaError(
+          'TIMEOUT',
+          `node ${String(this.peer)} took nothing more of the snapshot for ${String(allowed)} ms`,
+        ),
+      );
     });
   }
 

@@ -27,7 +27,10 @@ const maxChunks = 0xffff_ffff;
 
 export function encodeOffer(message: Message, source: SnapshotAnnouncement): Buffer {
   if (!Number.isSafeInteger(source.chunkCount) || source.chunkCount < 0 || source.chunkCount > maxChunks) {
-    throw new BalsaError('OUT_OF_RANGE', `a snapshot has 0 to ${String(maxChunks)} chunks, not ${String(source.chunkCount)}`);
+    throw new BalsaError(
+      'OUT_OF_RANGE',
+      `a snapshot has 0 to ${String(maxChunks)} chunks, not ${String(source.chunkCount)}`,
+    );
   }
   const metadata = encodeSnapshotMetadata(source.metadata);
   const body = Buffer.allocUnsafe(offerHeadBytes + metadata.length + messageSize(message));
@@ -41,14 +44,18 @@ export function encodeOffer(message: Message, source: SnapshotAnnouncement): Buf
 }
 
 /** Throws `WIRE_MALFORMED`. */
-export function decodeOffer(body: Buffer): { readonly message: Message; readonly source: SnapshotAnnouncement } {
+export function decodeOffer(body: Buffer): {
+  readonly message: Message;
+  readonly source: SnapshotAnnouncement;
+} {
   if (body.length < offerHeadBytes) throw malformed('a snapshot offer is too short');
   const metadataEnd = offerHeadBytes + body.readUInt32BE(16);
   if (metadataEnd > body.length) throw malformed('a snapshot offer is cut off');
   const bytes = readSafeInteger(new DataView(body.buffer, body.byteOffset), 4);
   if (!Number.isSafeInteger(bytes)) throw malformed('a snapshot offer has an impossible size');
   const message = decodeMessage(body.subarray(metadataEnd));
-  if (message.type !== MessageType.MsgSnap) throw malformed('a snapshot offer holds a message of another type');
+  if (message.type !== MessageType.MsgSnap)
+    throw malformed('a snapshot offer holds a message of another type');
   return {
     message,
     source: {
@@ -81,6 +88,9 @@ export function encodeFailure(error: unknown): Buffer {
 /** The other side's error, as far as its code is one we know. Throws `WIRE_MALFORMED`. */
 export function decodeFailure(body: Buffer): BalsaError {
   const { code, text } = parseObject(body, 'snapshot failure');
-  const known = typeof code === 'string' && Object.hasOwn(errorRegistry, code) ? (code as ErrorCode) : 'SNAPSHOT_TRANSFER_FAILED';
+  const known =
+    typeof code === 'string' && Object.hasOwn(errorRegistry, code)
+      ? (code as ErrorCode)
+      : 'SNAPSHOT_TRANSFER_FAILED';
   return new BalsaError(known, `the other side: ${typeof text === 'string' ? text : 'no reason given'}`);
 }

@@ -48,7 +48,8 @@ export function createTcpTransport(options: TcpTransportOptions): TcpTransport {
   return new NodeTcpTransport(options);
 }
 
-const connectPlain: SocketFactory = ({ host, port }, onConnected) => connect({ host, port, noDelay: true }, onConnected);
+const connectPlain: SocketFactory = ({ host, port }, onConnected) =>
+  connect({ host, port, noDelay: true }, onConnected);
 const servePlain: ServerFactory = (onConnection) => createServer({ noDelay: true }, onConnection);
 
 /** What exists between `start` and `stop`. */
@@ -135,12 +136,17 @@ class NodeTcpTransport implements TcpTransport {
   sendSnapshot(group: string, message: Message, source: SnapshotSource): SnapshotTransfer {
     const running = this.#running;
     const address = this.#addresses.get(message.to);
-    if (running === undefined) return failedTransfer(new BalsaError('STOPPED', 'the transport is not running'));
+    if (running === undefined)
+      return failedTransfer(new BalsaError('STOPPED', 'the transport is not running'));
     if (address === undefined) {
-      return failedTransfer(new BalsaError('PEER_UNREACHABLE', `node ${String(message.to)} has no address: call setPeer first`));
+      return failedTransfer(
+        new BalsaError('PEER_UNREACHABLE', `node ${String(message.to)} has no address: call setPeer first`),
+      );
     }
     if (this.#senders.size >= this.#limits.maxOutgoingSnapshots) {
-      return failedTransfer(new BalsaError('OVERLOADED', `${String(this.#senders.size)} snapshots are being sent already`));
+      return failedTransfer(
+        new BalsaError('OVERLOADED', `${String(this.#senders.size)} snapshots are being sent already`),
+      );
     }
     try {
       const sender: SnapshotSender = new SnapshotSender({
@@ -208,8 +214,14 @@ class NodeTcpTransport implements TcpTransport {
     this.#server = server;
     await this.#listen(server);
     // `stop` may have been called meanwhile; it waits for us, and then closes the server.
-    if (this.#stopping !== undefined) throw new BalsaError('STOPPED', 'the transport was stopped while it started');
-    this.#running = { shared, acceptor, bucket: new TokenBucket(env, this.#limits.snapshotBytesPerSecond), peers };
+    if (this.#stopping !== undefined)
+      throw new BalsaError('STOPPED', 'the transport was stopped while it started');
+    this.#running = {
+      shared,
+      acceptor,
+      bucket: new TokenBucket(env, this.#limits.snapshotBytesPerSecond),
+      peers,
+    };
     for (const [peer, address] of this.#addresses) this.setPeer(peer, address);
   }
 
@@ -222,7 +234,11 @@ class NodeTcpTransport implements TcpTransport {
       server.listen({ host, port }, resolve);
     });
     server.on('error', (error) => {
-      this.#options.env.log.log(LogLevel.Error, `the listener at ${formatAddress(host, port)} reported an error`, { error });
+      this.#options.env.log.log(
+        LogLevel.Error,
+        `the listener at ${formatAddress(host, port)} reported an error`,
+        { error },
+      );
     });
   }
 
@@ -245,7 +261,14 @@ class NodeTcpTransport implements TcpTransport {
       await this.#within(Promise.all(closed), 'closing the sockets');
     }
     if (server?.listening === true) {
-      await this.#within(new Promise<void>((resolve) => server.close(() => { resolve(); })), 'giving back the port');
+      await this.#within(
+        new Promise<void>((resolve) =>
+          server.close(() => {
+            resolve();
+          }),
+        ),
+        'giving back the port',
+      );
     }
   }
 
@@ -254,7 +277,10 @@ class NodeTcpTransport implements TcpTransport {
     const { env } = this.#options;
     await new Promise<void>((resolve) => {
       const timer = env.setTimer(this.#limits.stopTimeoutMs, () => {
-        env.log.log(LogLevel.Warn, `stopping: ${what} took longer than ${String(this.#limits.stopTimeoutMs)} ms and was left alone`);
+        env.log.log(
+          LogLevel.Warn,
+          `stopping: ${what} took longer than ${String(this.#limits.stopTimeoutMs)} ms and was left alone`,
+        );
         resolve();
       });
       void work.then(() => {
@@ -268,10 +294,13 @@ class NodeTcpTransport implements TcpTransport {
     this.#counters.droppedMessages++;
     const running = this.#running;
     const key = `${String(peer)}/${group}`;
-    if (running === undefined || this.#toldUnknown.has(key) || this.#toldUnknown.size >= maxToldUnknown) return;
+    if (running === undefined || this.#toldUnknown.has(key) || this.#toldUnknown.size >= maxToldUnknown)
+      return;
     this.#toldUnknown.add(key);
     this.#options.env.setTimer(0, () => {
-      notify(running.shared, (handler) => { handler.onUnreachable(group, peer); });
+      notify(running.shared, (handler) => {
+        handler.onUnreachable(group, peer);
+      });
     });
   }
 }
@@ -286,7 +315,9 @@ function destroyed(socket: Socket): Promise<void> {
 }
 
 function failedTransfer(cause: unknown): SnapshotTransfer {
-  const done = Promise.reject<void>(new BalsaError('SNAPSHOT_TRANSFER_FAILED', `the snapshot was not sent: ${describe(cause)}`, { cause }));
+  const done = Promise.reject<void>(
+    new BalsaError('SNAPSHOT_TRANSFER_FAILED', `the snapshot was not sent: ${describe(cause)}`, { cause }),
+  );
   done.catch(() => undefined);
   return { done, sentChunks: 0, abort: () => undefined };
 }
@@ -294,10 +325,17 @@ function failedTransfer(cause: unknown): SnapshotTransfer {
 function listenError(cause: Error & { readonly code?: string }, host: string, port: number): BalsaError {
   const at = formatAddress(host, port);
   if (cause.code === 'EADDRINUSE') {
-    return new BalsaError('ADDRESS_IN_USE', `port ${String(port)} is taken (${at}): stop what uses it, or choose another port`, {
-      cause,
-      details: { host, port },
-    });
+    return new BalsaError(
+      'ADDRESS_IN_USE',
+      `port ${String(port)} is taken (${at}): stop what uses it, or choose another port`,
+      {
+        cause,
+        details: { host, port },
+      },
+    );
   }
-  return new BalsaError('INVALID_CONFIG', `cannot listen at ${at}: ${cause.message}`, { cause, details: { host, port } });
+  return new BalsaError('INVALID_CONFIG', `cannot listen at ${at}: ${cause.message}`, {
+    cause,
+    details: { host, port },
+  });
 }

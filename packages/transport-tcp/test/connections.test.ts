@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { encodeFrame, FrameKind } from '../src/frame.ts';
 import { app, connected, node, pair, rawGreeted, until } from './helpers.ts';
 
-const disconnects = (events: readonly string[]): number => events.filter((e) => e.startsWith('disconnect')).length;
+const disconnects = (events: readonly string[]): number =>
+  events.filter((e) => e.startsWith('disconnect')).length;
 
 describe('loss and return of connections', () => {
   test('a peer that restarts on its port is found again; each lost connection is told once', async () => {

@@ -25,12 +25,19 @@ const plain = (frames: readonly { kind: number; group: string; body: Uint8Array 
 describe('frames', () => {
   test('any split of the stream gives the same frames', () => {
     fc.assert(
-      fc.property(fc.array(arbFrame, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 30 }), (frames, cuts) => {
-        const stream = Buffer.concat([preamble, ...frames.map((f) => encodeFrame(f.kind, f.group, f.body))]);
-        const at = [...new Set(cuts.map((c) => c % stream.length))].sort((a, b) => a - b);
-        const pieces = [0, ...at].map((from, i) => stream.subarray(from, at[i] ?? stream.length));
-        expect(plain(parse(pieces).frames)).toEqual(plain(frames));
-      }),
+      fc.property(
+        fc.array(arbFrame, { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 30 }),
+        (frames, cuts) => {
+          const stream = Buffer.concat([
+            preamble,
+            ...frames.map((f) => encodeFrame(f.kind, f.group, f.body)),
+          ]);
+          const at = [...new Set(cuts.map((c) => c % stream.length))].sort((a, b) => a - b);
+          const pieces = [0, ...at].map((from, i) => stream.subarray(from, at[i] ?? stream.length));
+          expect(plain(parse(pieces).frames)).toEqual(plain(frames));
+        },
+      ),
       { seed: 20_261, numRuns: 300 },
     );
   });
@@ -52,15 +59,24 @@ describe('frames', () => {
 
   test('one flipped bit anywhere never gives a frame that was not sent', () => {
     fc.assert(
-      fc.property(fc.array(arbFrame, { minLength: 1, maxLength: 4 }), fc.nat(), fc.nat(7), (frames, where, bit) => {
-        const stream = Buffer.concat([preamble, ...frames.map((f) => encodeFrame(f.kind, f.group, f.body))]);
-        const at = where % stream.length;
-        stream.writeUInt8(stream.readUInt8(at) ^ (1 << bit), at);
-        const { frames: got, error } = parse([stream], 1 << 16);
-        expect(got.length).toBeLessThan(frames.length);
-        expect(plain(got)).toEqual(plain(frames.slice(0, got.length)));
-        if (error !== undefined) expect(error).toMatchObject({ code: expect.stringMatching(/^WIRE_/) as string });
-      }),
+      fc.property(
+        fc.array(arbFrame, { minLength: 1, maxLength: 4 }),
+        fc.nat(),
+        fc.nat(7),
+        (frames, where, bit) => {
+          const stream = Buffer.concat([
+            preamble,
+            ...frames.map((f) => encodeFrame(f.kind, f.group, f.body)),
+          ]);
+          const at = where % stream.length;
+          stream.writeUInt8(stream.readUInt8(at) ^ (1 << bit), at);
+          const { frames: got, error } = parse([stream], 1 << 16);
+          expect(got.length).toBeLessThan(frames.length);
+          expect(plain(got)).toEqual(plain(frames.slice(0, got.length)));
+          if (error !== undefined)
+            expect(error).toMatchObject({ code: expect.stringMatching(/^WIRE_/) as string });
+        },
+      ),
       { seed: 20_262, numRuns: 500 },
     );
   });
@@ -68,8 +84,12 @@ describe('frames', () => {
   test('garbage gives a typed error or nothing', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 500 }), fc.boolean(), (bytes, greeted) => {
-        const { error } = parse(greeted ? [Buffer.from(preamble), Buffer.from(bytes)] : [Buffer.from(bytes)], 1 << 16);
-        if (error !== undefined) expect(error).toMatchObject({ code: expect.stringMatching(/^WIRE_/) as string });
+        const { error } = parse(
+          greeted ? [Buffer.from(preamble), Buffer.from(bytes)] : [Buffer.from(bytes)],
+          1 << 16,
+        );
+        if (error !== undefined)
+          expect(error).toMatchObject({ code: expect.stringMatching(/^WIRE_/) as string });
       }),
       { seed: 20_263, numRuns: 500 },
     );
@@ -89,12 +109,18 @@ describe('frames', () => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(0xffff_ffff);
     const parser = new FrameParser({ maxFrameBytes: 1 << 16, onFrame: () => undefined });
-    expect(() => { parser.push(Buffer.concat([preamble, head])); }).toThrow(expect.objectContaining({ code: 'WIRE_TOO_LARGE' }));
+    expect(() => {
+      parser.push(Buffer.concat([preamble, head]));
+    }).toThrow(expect.objectContaining({ code: 'WIRE_TOO_LARGE' }));
     expect(parser.heldBytes).toBe(0);
   });
 
   test('a body does not keep the receive buffer alive', () => {
-    const input = Buffer.concat([preamble, encodeFrame(FrameKind.Message, 'g', Buffer.alloc(10_000)), Buffer.alloc(0)]);
+    const input = Buffer.concat([
+      preamble,
+      encodeFrame(FrameKind.Message, 'g', Buffer.alloc(10_000)),
+      Buffer.alloc(0),
+    ]);
     const { frames } = parse([input]);
     expect(frames[0]?.body.buffer).not.toBe(input.buffer);
     expect(frames[0]?.body.buffer.byteLength).toBeLessThan(11_000);

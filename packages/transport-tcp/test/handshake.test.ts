@@ -39,7 +39,10 @@ describe('handshake refusals', () => {
     a.transport.setPeer(2, b.address);
     await until(() => a.transport.stats().rejectedFrames['HANDSHAKE_REFUSED'] !== undefined, 'a hears of it');
     expect(b.transport.stats().rejectedFrames['HANDSHAKE_REFUSED']).toBeGreaterThan(0);
-    for (const { env } of [a, b]) expect(env.lines.join('\n')).toMatch(/node 1 belongs to cluster 00000000000000c1, node 2 to cluster another/);
+    for (const { env } of [a, b])
+      expect(env.lines.join('\n')).toMatch(
+        /node 1 belongs to cluster 00000000000000c1, node 2 to cluster another/,
+      );
     expect(a.transport.stats().connectedPeers).toEqual([]);
     expect(a.handler.events).toEqual([]);
   });
@@ -53,7 +56,9 @@ describe('handshake refusals', () => {
   });
 
   test('an authenticator decides on both sides', async () => {
-    const secret = (text: string): { offer: () => Uint8Array; verify: (peer: number, offered: Uint8Array) => boolean } => ({
+    const secret = (
+      text: string,
+    ): { offer: () => Uint8Array; verify: (peer: number, offered: Uint8Array) => boolean } => ({
       offer: () => Buffer.from(text),
       verify: (_peer, offered) => Buffer.from(offered).toString() === text,
     });
@@ -138,11 +143,19 @@ describe('handshake refusals', () => {
   test('the welcome says who answers, and later fields of a hello are skipped', async () => {
     const a = await node(1);
     const peer = await raw(a.address);
-    const known = JSON.parse(hello().subarray(8 + 7, -4).toString()) as object;
+    const known = JSON.parse(
+      hello()
+        .subarray(8 + 7, -4)
+        .toString(),
+    ) as object;
     const body = Buffer.from(JSON.stringify({ ...known, fromTheFuture: [1, 2] }));
     peer.socket.write(Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', body)]));
     await until(() => peer.frames.length === 1, 'the welcome');
-    expect(decodeHello(peer.frames[0]?.body ?? Buffer.alloc(0))).toMatchObject({ nodeId: 1, peer: 9, purpose: 'messages' });
+    expect(decodeHello(peer.frames[0]?.body ?? Buffer.alloc(0))).toMatchObject({
+      nodeId: 1,
+      peer: 9,
+      purpose: 'messages',
+    });
   });
 });
 
@@ -163,16 +176,46 @@ describe('hostile bytes', () => {
 
   const attacks: readonly (readonly [string, Buffer, boolean, string])[] = [
     ['garbage instead of a preamble', Buffer.from('GET / HTTP/1.1\r\n\r\n'), false, 'WIRE_MALFORMED'],
-    ['garbage behind the preamble', Buffer.concat([preamble, Buffer.alloc(64, 0x01)]), false, 'WIRE_TOO_LARGE'],
+    [
+      'garbage behind the preamble',
+      Buffer.concat([preamble, Buffer.alloc(64, 0x01)]),
+      false,
+      'WIRE_TOO_LARGE',
+    ],
     ['a message before the hello', Buffer.concat([preamble, message]), false, 'WIRE_MALFORMED'],
-    ['a hello that is not JSON', Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.from('{'))]), false, 'WIRE_MALFORMED'],
-    ['a hello with fields missing', Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.from('{"minVersion":1}'))]), false, 'WIRE_MALFORMED'],
-    ['a hello larger than any hello', Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.alloc(100_000))]), false, 'WIRE_TOO_LARGE'],
+    [
+      'a hello that is not JSON',
+      Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.from('{'))]),
+      false,
+      'WIRE_MALFORMED',
+    ],
+    [
+      'a hello with fields missing',
+      Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.from('{"minVersion":1}'))]),
+      false,
+      'WIRE_MALFORMED',
+    ],
+    [
+      'a hello larger than any hello',
+      Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', Buffer.alloc(100_000))]),
+      false,
+      'WIRE_TOO_LARGE',
+    ],
     ['a frame with a flipped bit', flipped, true, 'WIRE_MALFORMED'],
     ['a frame beyond the bound', huge, true, 'WIRE_TOO_LARGE'],
     ['a frame shorter than any', Buffer.from([0, 0, 0, 1, 5]), true, 'WIRE_MALFORMED'],
-    ['a message that is no protobuf', encodeFrame(FrameKind.Message, 'g', Buffer.from([0xff, 0xff, 0xff])), true, 'WIRE_MALFORMED'],
-    ['a snapshot frame among messages', encodeFrame(FrameKind.SnapshotAck, 'g', Buffer.alloc(4)), true, 'WIRE_MALFORMED'],
+    [
+      'a message that is no protobuf',
+      encodeFrame(FrameKind.Message, 'g', Buffer.from([0xff, 0xff, 0xff])),
+      true,
+      'WIRE_MALFORMED',
+    ],
+    [
+      'a snapshot frame among messages',
+      encodeFrame(FrameKind.SnapshotAck, 'g', Buffer.alloc(4)),
+      true,
+      'WIRE_MALFORMED',
+    ],
     ['a second hello', hello().subarray(8), true, 'WIRE_MALFORMED'],
   ];
   for (const [what, bytes, greeted, code] of attacks) {
@@ -206,7 +249,11 @@ describe('hostile bytes', () => {
   test('a message meant for another node is dropped and counted; the connection stays', async () => {
     const a = await node(1);
     const peer = await rawGreeted(a.address);
-    const stray = encodeFrame(FrameKind.Message, 'g', encoded(new Message(MessageType.MsgHeartbeat, { from: 9, to: 4 })));
+    const stray = encodeFrame(
+      FrameKind.Message,
+      'g',
+      encoded(new Message(MessageType.MsgHeartbeat, { from: 9, to: 4 })),
+    );
     peer.socket.write(Buffer.concat([stray, message]));
     await until(() => a.handler.messages.length === 1, 'the proper one');
     expect(a.transport.stats().rejectedFrames).toEqual({ STEP_INVALID_MESSAGE: 1 });
@@ -239,7 +286,9 @@ describe('hostile bytes', () => {
         const socket = createConnection({ host, port });
         return new Promise<void>((resolve) => {
           socket.on('error', () => undefined);
-          socket.on('close', () => { resolve(); });
+          socket.on('close', () => {
+            resolve();
+          });
           socket.on('connect', () => socket.destroy());
         });
       });

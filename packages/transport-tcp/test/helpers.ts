@@ -13,7 +13,12 @@ import {
 import { afterEach } from 'vitest';
 import { encodeFrame, FrameKind, FrameParser, preamble, type Frame } from '../src/frame.ts';
 import { encodeHello, makeHello, type Hello } from '../src/handshake.ts';
-import { createTcpTransport, parseAddress, type TcpTransport, type TcpTransportOptions } from '../src/index.ts';
+import {
+  createTcpTransport,
+  parseAddress,
+  type TcpTransport,
+  type TcpTransportOptions,
+} from '../src/index.ts';
 import { nodeEnv, type TestEnv } from './node-env.ts';
 
 export interface Recorder extends TransportHandler {
@@ -85,7 +90,10 @@ export async function node(
   });
   started.push(transport);
   const handler = recorder();
-  await transport.start({ clusterId: cluster, nodeId: id, incarnation: `incarnation-${String(++incarnations)}` }, handler);
+  await transport.start(
+    { clusterId: cluster, nodeId: id, incarnation: `incarnation-${String(++incarnations)}` },
+    handler,
+  );
   return { id, transport, handler, env, address: transport.address() };
 }
 
@@ -122,7 +130,12 @@ export async function until(condition: () => boolean, what: string, maxMs = 15_0
   }
 }
 
-export function app(from: NodeId, to: NodeId, index: number, data: Uint8Array = new Uint8Array([1, 2, 3])): Message {
+export function app(
+  from: NodeId,
+  to: NodeId,
+  index: number,
+  data: Uint8Array = new Uint8Array([1, 2, 3]),
+): Message {
   return new Message(MessageType.MsgApp, {
     from,
     to,
@@ -156,7 +169,13 @@ export async function raw(address: PeerAddress): Promise<RawPeer> {
 
 export function hello(fields: Partial<Hello> = {}): Buffer {
   const identity = { clusterId, nodeId: 9, incarnation: 'raw' };
-  const whole = makeHello({ identity, peer: 1, purpose: 'messages', maxFrameBytes: 1 << 25, auth: new Uint8Array(0) });
+  const whole = makeHello({
+    identity,
+    peer: 1,
+    purpose: 'messages',
+    maxFrameBytes: 1 << 25,
+    auth: new Uint8Array(0),
+  });
   return Buffer.concat([preamble, encodeFrame(FrameKind.Hello, '', encodeHello({ ...whole, ...fields }))]);
 }
 

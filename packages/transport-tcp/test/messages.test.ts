@@ -22,8 +22,14 @@ test('ten thousand messages in many turns keep their order in both directions', 
   const [a, b] = await pair();
   const indexes = Array.from({ length: 10_000 }, (_, i) => i);
   for (let i = 0; i < indexes.length; i += 100) {
-    a.transport.send('g', indexes.slice(i, i + 100).map((n) => app(1, 2, n)));
-    b.transport.send('g', indexes.slice(i, i + 100).map((n) => app(2, 1, n)));
+    a.transport.send(
+      'g',
+      indexes.slice(i, i + 100).map((n) => app(1, 2, n)),
+    );
+    b.transport.send(
+      'g',
+      indexes.slice(i, i + 100).map((n) => app(2, 1, n)),
+    );
     await new Promise((resolve) => setImmediate(resolve));
   }
   await until(() => a.handler.messages.length + b.handler.messages.length === 20_000, 'all messages');
@@ -51,13 +57,19 @@ test('messages sent while the first connection comes about are kept', async () =
 
 test('a full queue drops the newest, counts them and says so once', async () => {
   const [a, b] = await pair({ limits: { maxQueuedMessages: 10 } });
-  a.transport.send('g', Array.from({ length: 25 }, (_, i) => app(1, 2, i)));
+  a.transport.send(
+    'g',
+    Array.from({ length: 25 }, (_, i) => app(1, 2, i)),
+  );
   expect(a.transport.sendControl('g', 2, Uint8Array.of(1))).toBe(false);
   await until(() => b.handler.messages.length === 10, 'those that had room');
   expect(b.handler.messages.map((m) => m.index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   expect(a.handler.events).toEqual(['unreachable g 2']);
   expect(a.transport.stats().droppedMessages).toBe(15);
-  a.transport.send('g', Array.from({ length: 11 }, (_, i) => app(1, 2, i)));
+  a.transport.send(
+    'g',
+    Array.from({ length: 11 }, (_, i) => app(1, 2, i)),
+  );
   await until(() => a.handler.events.length === 2, 'the second overflow');
   expect(a.handler.events).toEqual(['unreachable g 2', 'unreachable g 2']);
 });
@@ -124,10 +136,12 @@ test('a port that is taken is ADDRESS_IN_USE, naming the port', async () => {
   const a = await node(1);
   const port = Number(a.address.split(':')[1]);
   const other = createTcpTransport({ env: nodeEnv(), listen: { port } });
-  await expect(other.start({ clusterId: 'c', nodeId: 2, incarnation: 'x' }, a.handler)).rejects.toMatchObject({
-    code: 'ADDRESS_IN_USE',
-    message: expect.stringContaining(String(port)) as string,
-  });
+  await expect(other.start({ clusterId: 'c', nodeId: 2, incarnation: 'x' }, a.handler)).rejects.toMatchObject(
+    {
+      code: 'ADDRESS_IN_USE',
+      message: expect.stringContaining(String(port)) as string,
+    },
+  );
   await other.stop();
 });
 
@@ -144,7 +158,9 @@ test('options and addresses that cannot work are refused when given', async () =
   expect(() => make({ maxFrameBytes: Number.NaN })).toThrow(/maxFrameBytes/);
   const a = await node(1);
   for (const bad of ['', 'nowhere', 'host:', 'host:0', 'host:99999', '::1:80']) {
-    expect(() => { a.transport.setPeer(2, bad); }).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => {
+      a.transport.setPeer(2, bad);
+    }).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   }
 });
 
@@ -156,11 +172,24 @@ test('stop with everything in flight settles, twice, and leaves no timer and no 
   a.handler.sink = () => new Promise(() => undefined);
   await raw(a.address);
   const snap = new Message(MessageType.MsgSnap, { from: 2, to: 1 });
-  const metadata = { index: 1, term: 1, confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false } };
-  const source = { metadata, chunkCount: 1, bytes: 1, checksum: 0, chunk: () => Promise.resolve(Uint8Array.of(1)) };
+  const metadata = {
+    index: 1,
+    term: 1,
+    confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+  };
+  const source = {
+    metadata,
+    chunkCount: 1,
+    bytes: 1,
+    checksum: 0,
+    chunk: () => Promise.resolve(Uint8Array.of(1)),
+  };
   const transfer = b.transport.sendSnapshot('g', snap, source);
   const outcome = transfer.done.catch((e: unknown) => e);
-  a.transport.send('g', Array.from({ length: 100 }, (_, i) => app(1, 2, i, Buffer.alloc(10_000))));
+  a.transport.send(
+    'g',
+    Array.from({ length: 100 }, (_, i) => app(1, 2, i, Buffer.alloc(10_000))),
+  );
   await Promise.all([b.transport.stop(), b.transport.stop()]);
   expect(await outcome).toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED' });
   await Promise.all([a.transport.stop(), c.transport.stop()]);
@@ -171,7 +200,9 @@ test('stop with everything in flight settles, twice, and leaves no timer and no 
   await again.stop();
   a.transport.send('g', [app(1, 2, 1)]);
   expect(a.transport.sendControl('g', 2, Uint8Array.of(1))).toBe(false);
-  await expect(a.transport.start({ clusterId: 'c', nodeId: 1, incarnation: 'x' }, a.handler)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await expect(
+    a.transport.start({ clusterId: 'c', nodeId: 1, incarnation: 'x' }, a.handler),
+  ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
 
 test('stop before start, and during it, is harmless', async () => {
@@ -179,7 +210,9 @@ test('stop before start, and during it, is harmless', async () => {
   await never.stop();
   const env = nodeEnv();
   const early = createTcpTransport({ env, listen: { port: 0 } });
-  const starting = early.start({ clusterId: 'c', nodeId: 1, incarnation: 'x' }, (await node(5)).handler).catch((e: unknown) => e);
+  const starting = early
+    .start({ clusterId: 'c', nodeId: 1, incarnation: 'x' }, (await node(5)).handler)
+    .catch((e: unknown) => e);
   await early.stop();
   expect(await starting).toMatchObject({ code: 'STOPPED' });
   expect(env.live.size).toBe(0);
