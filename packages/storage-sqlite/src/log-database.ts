@@ -129,16 +129,21 @@ export class LogDatabase {
     this.#tables.delete(logId);
   }
 
-  /** Frames in the write-ahead log that the database file may not have yet. */
-  walBytes(): number {
-    const [row] = this.db.pragma('wal_checkpoint(NOOP)') as { log: number }[];
-    return Math.max(0, row?.log ?? 0) * this.pageBytes;
+  /** Bytes in the write-ahead log, and how many of them the database file does not have yet. */
+  wal(): { readonly bytes: number; readonly pendingBytes: number } {
+    const [row] = this.db.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
+    const frames = Math.max(0, row?.log ?? 0);
+    const done = Math.max(0, row?.checkpointed ?? 0);
+    return { bytes: frames * this.pageBytes, pendingBytes: (frames - done) * this.pageBytes };
   }
 
-  /** Copies the write-ahead log into the database file. */
-  checkpoint(): void {
+  /**
+   * Copies the write-ahead log into the database file. With `truncate` its file shrinks to nothing;
+   * otherwise it is kept, because overwriting is cheaper to sync than growing.
+   */
+  checkpoint(truncate = false): void {
     this.housekeep('the checkpoint of log.db', () => {
-      this.db.pragma('wal_checkpoint(PASSIVE)');
+      this.db.pragma(`wal_checkpoint(${truncate ? 'TRUNCATE' : 'PASSIVE'})`);
     });
   }
 
@@ -322,7 +327,7 @@ export class LogDatabase {
   #boundWal(): void {
     if (this.#unchecked < checkWalEveryBytes) return;
     this.#unchecked = 0;
-    if (this.walBytes() < this.#options.walLimitBytes) return;
+    if (this.wal().pendingBytes < this.#options.walLimitBytes) return;
     try {
       this.checkpoint();
     } catch (error) {

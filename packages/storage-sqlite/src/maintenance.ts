@@ -40,8 +40,8 @@ export class Maintenance {
     this.#log.check();
     if (this.#deleteCompacted(group) || this.#deleteAbandoned()) return true;
     if (this.#vacuum()) return true;
-    if (this.#shrinking || this.#log.walBytes() >= this.#checkpointBytes) {
-      this.#log.checkpoint();
+    if (this.#shrinking || this.#log.wal().pendingBytes >= this.#checkpointBytes) {
+      this.#log.checkpoint(this.#shrinking);
       this.#shrinking = false;
     }
     return false;
@@ -57,7 +57,7 @@ export class Maintenance {
     // Rows that are still to be deleted count as their share of the pages in use.
     const share = rows === 0 ? 0 : dead / rows;
     return {
-      bytes: pages * pageBytes + this.#log.walBytes(),
+      bytes: pages * pageBytes + this.#log.wal().bytes,
       garbageBytes: Math.round((free + (pages - free) * share) * pageBytes),
     };
   }
