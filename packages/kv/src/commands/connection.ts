@@ -1,8 +1,9 @@
 /** PING ECHO HELLO AUTH SELECT QUIT RESET CLIENT: what concerns the connection alone. */
 import { array, bulk, error, integer, map, nil, ok, simple, verbatim, type Reply } from '../resp/reply.ts';
 import type { KvService } from '../server/service.ts';
+import type { Session } from '../server/session.ts';
 import { notAnInteger, syntaxError, unknownSubcommand, wrongArity } from './errors.ts';
-import type { LocalSpec, Session } from './spec.ts';
+import type { LocalSpec } from './spec.ts';
 
 /** What clients take us for: a Redis of this version, as far as the commands go that are there. */
 export const redisVersion = '7.2.0';

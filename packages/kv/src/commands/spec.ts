@@ -1,19 +1,7 @@
 import type { KvCommand } from '../machine/command.ts';
-import type { ErrorReply, Proto, Reply } from '../resp/reply.ts';
+import type { ErrorReply, Reply } from '../resp/reply.ts';
 import type { KvService } from '../server/service.ts';
-
-/** What a connection has chosen for itself. */
-export interface Session {
-  readonly id: number;
-  /** `host:port` of the client. */
-  readonly address: string;
-  proto: Proto;
-  name: string;
-  libName: string;
-  libVersion: string;
-  /** Set by QUIT: the connection ends once this reply is out. */
-  quit: boolean;
-}
+import type { Session } from '../server/session.ts';
 
 /** How a read is carried out, once its arguments are known to be good. */
 export type ReadPlan =

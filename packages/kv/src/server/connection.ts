@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net';
 import { LogLevel, type Timer } from '@balsa/raft-core';
 import { isError } from '../commands/errors.ts';
-import type { CommandSpec, Session } from '../commands/spec.ts';
+import type { CommandSpec } from '../commands/spec.ts';
 import { lookUp } from '../commands/table.ts';
 import { ReplyWriter } from '../resp/reply-writer.ts';
 import { error, type Proto, type Reply } from '../resp/reply.ts';
 import { RequestParser, type Request } from '../resp/request-parser.ts';
 import type { KvService } from './service.ts';
+import type { Session } from './session.ts';
 
 /** How long a client may take to close its side after the server closed its own, in milliseconds. */
 const lingerMs = 1000;

@@ -1,11 +1,4 @@
-import {
-  errorRegistry,
-  isBalsaError,
-  LogLevel,
-  type BalsaError,
-  type ErrorCode,
-  type Logger,
-} from '@balsa/raft-core';
+import { errorRegistry, isBalsaError, LogLevel, type ErrorCode, type Logger } from '@balsa/raft-core';
 import { error, type ErrorReply } from '../resp/reply.ts';
 
 /**
@@ -40,8 +33,4 @@ export function codeOfReply(text: string): ErrorCode | undefined {
 
 function isCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorRegistry, code);
-}
-
-export function httpStatusOf(problem: BalsaError): number {
-  return errorRegistry[problem.code].http;
 }

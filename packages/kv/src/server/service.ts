@@ -1,6 +1,5 @@
 import type { Env, OrderedStore } from '@balsa/raft-core';
 import type { NodeStatus } from '@balsa/raft-node';
-import type { Session } from '../commands/spec.ts';
 import { encodeCommand, type KvCommand } from '../machine/command.ts';
 import type { StateDigest } from '../machine/digest.ts';
 import { maxCommandBytes } from '../machine/limits.ts';
@@ -11,6 +10,7 @@ import { error, type ErrorReply, type Reply } from '../resp/reply.ts';
 import { readErrorReply, writeErrorReply } from './error-reply.ts';
 import type { KvLimits } from './limits.ts';
 import { ReadBatcher } from './read-batcher.ts';
+import type { Session } from './session.ts';
 
 /** What happened on one server since it started. */
 export interface ServiceCounters {

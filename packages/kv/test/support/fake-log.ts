@@ -95,8 +95,9 @@ export class FakeLog implements ReplicatedLog {
       members: [{ id: 1, address: '127.0.0.1:7201', kind: 'voter' }],
       progress: [],
       log: { entries: this.#index, bytes: 0, garbageBytes: 0 },
-      snapshots: { count: 0, bytes: 0, newestIndex: 0 },
+      snapshots: { count: 0, bytes: 0 },
       snapshotProgress: [],
+      connectedPeers: [],
       pending: { proposals: 0, proposalBytes: 0, reads: 0, writes: 0, applies: 0 },
       ready: this.ready,
     };
