@@ -50,8 +50,12 @@ export function orderedStoreConformance(runner: Runner, target: Target): void {
   register(runner, target, 'ordered store', orderedCases);
 }
 
+/** Bound on one case, in milliseconds. Not a measure of speed: a disk shared with others may take long over a sync. */
+const caseTimeoutMs = 300_000;
+
 function register(runner: Runner, target: Target, what: string, cases: readonly ConformanceCase[]): void {
   runner.describe(`${target.name} ${what}`, () => {
-    for (const one of cases) runner.test(`${one.id}: ${one.title}`, () => runCase(one, target));
+    for (const one of cases)
+      runner.test(`${one.id}: ${one.title}`, () => runCase(one, target), caseTimeoutMs);
   });
 }

@@ -19,7 +19,8 @@ export interface Target {
 /** The two functions that vitest, node:test, mocha and jest all have. */
 export interface Runner {
   describe(name: string, body: () => void): unknown;
-  test(name: string, body: () => Promise<void>): unknown;
+  /** `timeoutMs` is for the slowest cases on a slow disk; a runner that takes no such argument ignores it. */
+  test(name: string, body: () => Promise<void>, timeoutMs?: number): unknown;
 }
 
 /**

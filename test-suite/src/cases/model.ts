@@ -55,10 +55,15 @@ class Side {
   readonly #open: () => Promise<Engine>;
   #engine: Engine | undefined;
   readonly #storages = new Map<string, Storage>();
-  readonly snapshotIds: string[] = [];
+  readonly #snapshotIds = new Map<string, string[]>(groupIds.map((id) => [id, []]));
 
   constructor(open: () => Promise<Engine>) {
     this.#open = open;
+  }
+
+  /** Received snapshots of a group, oldest first. Ids are of one group: two groups may use the same. */
+  received(id: string): string[] {
+    return this.#snapshotIds.get(id) ?? [];
   }
 
   storage(id: string): Storage {
@@ -98,7 +103,8 @@ function toBatch(action: WriteStep, state: StorageState, side: Side): WriteBatch
     return new Entry(term, from + i, type, pattern(item.size, from + i), pattern(item.size % 3));
   });
   const commit = hardState.commit + (action.hard?.commit ?? 0);
-  const received = action.install === undefined ? undefined : side.snapshotIds.at(-1 - action.install);
+  const received =
+    action.install === undefined ? undefined : side.received(action.group).at(-1 - action.install);
   return {
     ...(entries.length > 0 && { entries }),
     ...(action.hard && {
@@ -108,7 +114,7 @@ function toBatch(action: WriteStep, state: StorageState, side: Side): WriteBatch
       confState: { index: Math.max(state.confState.index, commit), state: conf(1, commit + 1) },
     }),
     ...(received !== undefined && { install: received }),
-    ...(action.restored && { restored: side.snapshotIds.at(-1) ?? 'none' }),
+    ...(action.restored && { restored: side.received(action.group).at(-1) ?? 'none' }),
   };
 }
 
@@ -205,7 +211,7 @@ class Comparison {
     for (const side of [this.#model, this.#subject]) {
       const make = action.received ? receive : create;
       const { id } = await make(side.storage(action.group), metadata, [pattern(200, index)]);
-      if (action.received) side.snapshotIds.push(id);
+      if (action.received) side.received(action.group).push(id);
     }
   }
 
@@ -225,7 +231,7 @@ class Comparison {
       const expected = await this.#compareReads(id);
       const model = this.#model.storage(id);
       const entries = await model.entries(expected.firstIndex, expected.lastIndex + 1, NoLimit);
-      const pending = this.#model.snapshotIds.indexOf(expected.pendingRestore?.id ?? '');
+      const pending = this.#model.received(id).indexOf(expected.pendingRestore?.id ?? '');
       await sameGroup(
         { storage: this.#subject.storage(id), state: found },
         {
@@ -233,7 +239,7 @@ class Comparison {
           entries,
           hardState: expected.hardState,
           confState: expected.confState,
-          pendingRestore: this.#subject.snapshotIds[pending],
+          pendingRestore: this.#subject.received(id)[pending],
         },
       );
     }
