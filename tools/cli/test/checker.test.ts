@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { HistoryChecker, type WriteOutcome } from '../src/demo/checker.ts';
+import type { WriteOutcome } from '../src/cluster/cluster-client.ts';
+import { HistoryChecker } from '../src/demo/checker.ts';
 
 /** Operations on one key, written as a timeline. */
 class Timeline {

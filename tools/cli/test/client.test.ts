@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { outcomeOfFailure } from '../src/demo/client.ts';
+import { outcomeOfFailure } from '../src/cluster/cluster-client.ts';
 import { parseMetrics } from '../src/cluster/node-http.ts';
 import { formatBytes } from '../src/start/table.ts';
 

@@ -34,15 +34,6 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
   return { path: folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Three founding members on free ports. */
 export async function threeSpecs(folder: string, clusterId = '00000000000000aa'): Promise<NodeSpec[]> {
   const ports = await findFreePorts(host, 9);

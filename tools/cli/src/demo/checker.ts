@@ -16,7 +16,7 @@
  * Memory: one small record for each write of each key; values are kept as checksums.
  */
 
-export type WriteOutcome = 'acknowledged' | 'unknown' | 'refused';
+import type { WriteOutcome } from '../cluster/cluster-client.ts';
 
 export interface Violation {
   readonly key: string;

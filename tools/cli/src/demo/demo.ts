@@ -8,11 +8,11 @@ import path from 'node:path';
 import { CommandFailure, explain } from '../messages.ts';
 import type { StopRequest } from '../signals.ts';
 import { HistoryChecker } from './checker.ts';
-import { ClusterClient } from './client.ts';
-import { DemoCluster } from './demo-cluster.ts';
+import { ClusterClient } from '../cluster/cluster-client.ts';
+import { TestCluster } from '../cluster/test-cluster.ts';
 import { openInput } from './input.ts';
 import { Monitor } from './monitor.ts';
-import { Random } from './random.ts';
+import { Random } from '../cluster/random.ts';
 import { Story } from './story.ts';
 import { Workload } from './workload.ts';
 
@@ -37,6 +37,9 @@ export interface DemoReport {
   readonly digests: readonly string[];
   readonly seconds: number;
 }
+
+/** Entries that the logs keep: few, so that compaction happens within the story. */
+const logKeep = 1_000;
 
 type Tell = (text: string) => void;
 
@@ -69,7 +72,13 @@ async function play(
   signal.addEventListener('abort', () => {
     client.close();
   });
-  const cluster = new DemoCluster({ directory, clusterId, client, signal });
+  const cluster = new TestCluster({
+    directory,
+    clusterId,
+    client,
+    signal,
+    nodeArguments: ['--log-keep', String(logKeep)],
+  });
   const monitor = new Monitor(() => cluster.running());
   const killChildren = (): void => {
     cluster.killAllNow();

@@ -1,13 +1,13 @@
 /** The story, step by step. Each step says what it does, does it, and waits until it has come true. */
 import { CommandFailure } from '../messages.ts';
 import type { HistoryChecker } from './checker.ts';
-import type { DemoCluster } from './demo-cluster.ts';
+import type { TestCluster } from '../cluster/test-cluster.ts';
 import { take, type Input } from './input.ts';
 import type { Monitor } from './monitor.ts';
 import { BackgroundLoad, type Workload } from './workload.ts';
 
 export interface StoryParts {
-  readonly cluster: DemoCluster;
+  readonly cluster: TestCluster;
   readonly workload: Workload;
   readonly checker: HistoryChecker;
   readonly monitor: Monitor;
@@ -136,13 +136,7 @@ export class Story {
     const { cluster, workload, checker, tell } = this.#parts;
     tell(`read all ${checker.keyCount} keys back, and compare the nodes`);
     await workload.readAll();
-    const ids = cluster.running().map((node) => node.spec.id);
-    const digests = await cluster.wait('all nodes to be at the same index', async () => {
-      const found = await Promise.all(ids.map((id) => cluster.digest(id)));
-      const [first] = found;
-      const alike = first !== undefined && found.every((one) => one?.appliedIndex === first.appliedIndex);
-      return alike ? found.flatMap((one) => (one === undefined ? [] : [one])) : undefined;
-    });
+    const digests = await cluster.digestsAtOneIndex();
     for (const { count } of digests) {
       if (count !== checker.keyCount) {
         throw new CommandFailure(`A node holds ${count} keys, and ${checker.keyCount} were written.`);

@@ -1,33 +1,36 @@
-/** The cluster of the story: its processes, where they listen, and what can be done to them. */
+/** A cluster of node processes on free ports of this machine, and what can be done to it. For the demo and for trials. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { NodeStatus } from '@balsa/raft-node';
 import {
   fetchDigest,
+  fetchMetrics,
   fetchStatus,
   isReady,
   postMemberChange,
   type Digest,
   type MemberChange,
-} from '../cluster/node-http.ts';
-import { NodeProcess, type NodeSpec } from '../cluster/node-process.ts';
-import { findFreePorts } from '../cluster/ports.ts';
-import { waitFor } from '../cluster/wait.ts';
+} from './node-http.ts';
+import { NodeProcess, type NodeSpec } from './node-process.ts';
+import { findFreePorts } from './ports.ts';
+import { waitFor } from './wait.ts';
 import { CommandFailure } from '../messages.ts';
 import { formatHostPort, type ClusterMember } from '../options.ts';
-import type { ClusterClient } from './client.ts';
+import type { ClusterClient } from './cluster-client.ts';
 
 const host = '127.0.0.1';
 /** Longest wait for anything that a healthy cluster does in a few seconds, in milliseconds. */
 const patienceMs = 30_000;
-/** Entries that the logs keep: few, so that compaction happens within the story. */
-const logKeep = 1_000;
+/** Reads under way at once. */
+const readsAtOnce = 64;
 
-export interface DemoClusterOptions {
+export interface TestClusterOptions {
   readonly directory: string;
   readonly clusterId: string;
   readonly client: ClusterClient;
   readonly signal: AbortSignal;
+  /** Further arguments of each `balsa serve`. */
+  readonly nodeArguments?: readonly string[];
 }
 
 export interface Leader {
@@ -35,12 +38,12 @@ export interface Leader {
   readonly status: NodeStatus;
 }
 
-export class DemoCluster {
-  readonly #options: DemoClusterOptions;
+export class TestCluster {
+  readonly #options: TestClusterOptions;
   readonly #specs = new Map<number, NodeSpec>();
   readonly #processes = new Map<number, NodeProcess>();
 
-  constructor(options: DemoClusterOptions) {
+  constructor(options: TestClusterOptions) {
     this.#options = options;
   }
 
@@ -98,8 +101,36 @@ export class DemoCluster {
     return fetchStatus(this.#spec(id).http);
   }
 
-  digest(id: number): Promise<Digest | undefined> {
-    return fetchDigest(this.#spec(id).http);
+  /** See {@link fetchMetrics}. */
+  metrics(id: number): Promise<ReadonlyMap<string, number> | undefined> {
+    return fetchMetrics(this.#spec(id).http);
+  }
+
+  /** Digests of all running nodes at one applied index. Resolves once they are at the same; writes must have ended. */
+  digestsAtOneIndex(): Promise<Digest[]> {
+    const nodes = this.running();
+    return this.wait('all nodes to be at the same index', async () => {
+      const found = await Promise.all(nodes.map(({ spec }) => fetchDigest(spec.http)));
+      const present = found.filter((one) => one !== undefined);
+      const alike = present.every((one) => one.appliedIndex === present[0]?.appliedIndex);
+      return alike && present.length === nodes.length ? present : undefined;
+    });
+  }
+
+  /** As {@link digestsAtOneIndex}, the digests alone; they are equal unless nodes differ. */
+  async equalDigests(): Promise<string[]> {
+    return (await this.digestsAtOneIndex()).map(({ digest }) => digest);
+  }
+
+  /** Values as node `id` gives them, in the order of the keys; each is asked for until it is answered. */
+  async readThrough(id: number, keys: readonly string[]): Promise<(string | null)[]> {
+    const values: (string | null)[] = [];
+    for (let i = 0; i < keys.length; i += readsAtOnce) {
+      values.push(
+        ...(await Promise.all(keys.slice(i, i + readsAtOnce).map((key) => this.#readOne(id, key)))),
+      );
+    }
+    return values;
   }
 
   /** Waits until some node leads in a term above `aboveTerm`, and serves. */
@@ -156,6 +187,14 @@ export class DemoCluster {
     for (const node of this.#processes.values()) node.killNow();
   }
 
+  async #readOne(id: number, key: string): Promise<string | null> {
+    const { text } = await this.wait(`node ${id} to read ${key}`, async () => {
+      const result = await this.#options.client.get(key, id);
+      return result.ok ? result : undefined;
+    });
+    return text;
+  }
+
   /** An answer may have been lost on its way although the change was made. */
   async #isMade({ change, id }: MemberChange): Promise<boolean> {
     const { status } = await this.leader();
@@ -189,7 +228,7 @@ export class DemoCluster {
       http: { host, port: http },
       members,
       mode,
-      extra: ['--log-keep', String(logKeep)],
+      extra: this.#options.nodeArguments ?? [],
     });
   }
 }

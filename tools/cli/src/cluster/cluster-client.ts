@@ -6,7 +6,9 @@
  */
 import { Redis } from 'ioredis';
 import type { HostPort } from '../options.ts';
-import type { WriteOutcome } from './checker.ts';
+
+/** What is known of a write: done, known not to be done, or neither. */
+export type WriteOutcome = 'acknowledged' | 'unknown' | 'refused';
 
 export type ReadResult = { readonly ok: true; readonly text: string | null } | { readonly ok: false };
 
@@ -67,9 +69,11 @@ export class ClusterClient {
     }
   }
 
-  async get(key: string): Promise<ReadResult> {
+  /** Through any node, or through node `id`. */
+  async get(key: string, id?: number): Promise<ReadResult> {
     try {
-      const text = await this.#next()?.get(key);
+      const connection = id === undefined ? this.#next() : this.#connections.get(id);
+      const text = await connection?.get(key);
       return text === undefined ? { ok: false } : { ok: true, text };
     } catch {
       // A read that failed says nothing about the data.
