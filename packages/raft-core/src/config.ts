@@ -58,7 +58,11 @@ export interface RaftConfig {
   readonly disableProposalForwarding: boolean;
   /** Do not check membership changes when they are proposed. Default false. */
   readonly disableConfChangeValidation: boolean;
-  /** A leader that is removed or demoted becomes a follower at once. Default true. */
+  /**
+   * A leader that is removed or demoted becomes a follower as soon as it applies the change. Default true.
+   * Its successor must have learned that the change is committed: when two voters become one, and the one that
+   * goes is the leader and fails first, the other waits for its vote. So transfer leadership before removing a leader.
+   */
   readonly stepDownOnRemoval: boolean;
   /** Storage work goes out as MsgStorageAppend and MsgStorageApply. Default true. */
   readonly asyncStorageWrites: boolean;

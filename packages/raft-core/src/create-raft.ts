@@ -1,24 +1,19 @@
 /** Bringing a member to life from what its store holds. */
 import { restoreConf } from './conf-change/restore.ts';
 import { validateConfig, type RaftConfig, type RaftInitialState } from './config.ts';
-import { BalsaError } from './errors.ts';
+import type { ConfChangeOutcome } from './conf-change/changer.ts';
+import { BalsaError, isBalsaError } from './errors.ts';
 import { switchToConfig } from './membership.ts';
 import { hex } from './names.ts';
 import { Raft } from './raft.ts';
 import { sameConfState } from './validate-message.ts';
-import { None } from './types.ts';
+import { None, type ConfState } from './types.ts';
 
 /** A follower in the stored term. Throws `INVALID_CONFIG` for a configuration or a state that cannot be. */
 export function createRaft(config: RaftConfig, initial: RaftInitialState): Raft {
   validateConfig(config);
   const raft = new Raft(config, initial.outline);
-  const outcome = restoreConf(raft.log.lastIndex, raft.tracker, initial.confState);
-  const confState = switchToConfig(raft, outcome);
-  if (!sameConfState(confState, initial.confState)) {
-    throw new BalsaError('INVALID_CONFIG', 'the stored membership must be sorted and free of contradictions', {
-      details: { stored: initial.confState, restored: confState },
-    });
-  }
+  restoreMembership(raft, initial.confState);
   loadHardState(raft, initial);
   loadApplied(raft, config.applied);
   raft.becomeFollower(raft.term, None);
@@ -29,6 +24,21 @@ export function createRaft(config: RaftConfig, initial: RaftInitialState): Raft 
     raft.info(`newRaft ${raft.name} [peers: [${peers}], term: ${String(raft.term)}, ${log}]`);
   }
   return raft;
+}
+
+function restoreMembership(raft: Raft, stored: ConfState): void {
+  let outcome: ConfChangeOutcome;
+  try {
+    outcome = restoreConf(raft.log.lastIndex, raft.tracker, stored);
+  } catch (cause) {
+    if (!isBalsaError(cause)) throw cause;
+    throw new BalsaError('INVALID_CONFIG', `the stored membership is impossible: ${cause.message}`, { cause });
+  }
+  const restored = switchToConfig(raft, outcome);
+  if (sameConfState(restored, stored)) return;
+  throw new BalsaError('INVALID_CONFIG', 'the stored membership must be sorted and free of contradictions', {
+    details: { stored, restored },
+  });
 }
 
 function loadHardState(raft: Raft, initial: RaftInitialState): void {

@@ -15,6 +15,8 @@ export * from './core.ts';
 export * from './raw-node.ts';
 export { messageTypeName, stateTypeName } from './names.ts';
 export { mustSync } from './ready.ts';
+export { maxPendingReads } from './read-only.ts';
+export type { Progress } from './tracker/progress.ts';
 export * from './contracts/env.ts';
 export * from './contracts/storage.ts';
 export * from './contracts/engine.ts';
