@@ -23,10 +23,14 @@ function handleRejection(raft: Raft, message: Message, progress: Progress): void
   const from = hex(message.from);
   if (raft.debugOn) {
     const hint = `(index ${String(message.rejectHint)}, term ${String(message.logTerm)})`;
-    raft.debug(`${raft.name} received MsgAppResp(rejected, hint: ${hint}) from ${from} for index ${String(message.index)}`);
+    raft.debug(
+      `${raft.name} received MsgAppResp(rejected, hint: ${hint}) from ${from} for index ${String(message.index)}`,
+    );
   }
   const probe =
-    message.logTerm > 0 ? raft.log.findConflictByTerm(message.rejectHint, message.logTerm).index : message.rejectHint;
+    message.logTerm > 0
+      ? raft.log.findConflictByTerm(message.rejectHint, message.logTerm).index
+      : message.rejectHint;
   if (!progress.maybeDecrTo(message.index, probe)) return;
   if (raft.debugOn) raft.debug(`${raft.name} decreased progress of ${from} to [${String(progress)}]`);
   if (progress.state === ProgressState.Replicate) progress.becomeProbe();
@@ -52,7 +56,8 @@ function handleAcknowledgement(raft: Raft, message: Message, progress: Progress)
   // The window has room again, possibly for several messages.
   sendAllAppends(raft, message.from);
   if (message.from === raft.leadTransferee && progress.match === raft.log.lastIndex) {
-    if (raft.infoOn) raft.info(`${raft.name} sent MsgTimeoutNow to ${hex(message.from)} after received MsgAppResp`);
+    if (raft.infoOn)
+      raft.info(`${raft.name} sent MsgTimeoutNow to ${hex(message.from)} after received MsgAppResp`);
     sendTimeoutNow(raft, message.from);
   }
 }

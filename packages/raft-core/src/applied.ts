@@ -9,7 +9,8 @@ import { EmptyBytes, Entry, EntryType, StateType, type LogIndex, type Snapshot }
 export function appliedTo(raft: Raft, index: LogIndex, bytes: number): void {
   const applied = Math.max(index, raft.log.applied);
   raft.log.appliedTo(applied, bytes);
-  if (!raft.tracker.config.autoLeave || raft.state !== StateType.Leader || applied < raft.pendingConfIndex) return;
+  if (!raft.tracker.config.autoLeave || raft.state !== StateType.Leader || applied < raft.pendingConfIndex)
+    return;
   leaveJointConfig(raft);
 }
 
@@ -23,7 +24,10 @@ function leaveJointConfig(raft: Raft): void {
     proposeAsLeader(raft, [new Entry(0, 0, EntryType.ConfChangeV2, EmptyBytes)]);
   } catch (error) {
     if (!isBalsaError(error, 'PROPOSAL_DROPPED')) throw error;
-    if (raft.debugOn) raft.debug(`not initiating automatic transition out of joint configuration ${config}: ${error.message}`);
+    if (raft.debugOn)
+      raft.debug(
+        `not initiating automatic transition out of joint configuration ${config}: ${error.message}`,
+      );
     return;
   }
   if (raft.infoOn) raft.info(`initiating automatic transition out of joint configuration ${config}`);

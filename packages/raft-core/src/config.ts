@@ -103,7 +103,11 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
 /** Refuses, with `INVALID_CONFIG` naming the field, what cannot work. */
 export function validateConfig(config: RaftConfig): void {
   const refuse = (field: keyof RaftConfig, must: string): never => {
-    throw new BalsaError('INVALID_CONFIG', `${field} must be ${must}, but is ${String(config[field])}`, { details: { field } });
+    throw new BalsaError(
+      'INVALID_CONFIG',
+      `${field} must be ${must}, but is ${JSON.stringify(config[field])}`,
+      { details: { field } },
+    );
   };
   const integer = (field: keyof RaftConfig, min: number): void => {
     const value = config[field];
@@ -116,7 +120,14 @@ export function validateConfig(config: RaftConfig): void {
   integer('heartbeatTick', 1);
   integer('electionTick', 1);
   if (config.electionTick <= config.heartbeatTick) refuse('electionTick', 'greater than heartbeatTick');
-  for (const field of ['applied', 'maxSizePerMsg', 'maxCommittedSizePerReady', 'maxUncommittedEntriesSize', 'maxInflightBytes', 'entryCacheBytes'] as const) {
+  for (const field of [
+    'applied',
+    'maxSizePerMsg',
+    'maxCommittedSizePerReady',
+    'maxUncommittedEntriesSize',
+    'maxInflightBytes',
+    'entryCacheBytes',
+  ] as const) {
     integer(field, 0);
   }
   integer('maxInflightMsgs', 1);

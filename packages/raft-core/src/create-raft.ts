@@ -32,7 +32,9 @@ function restoreMembership(raft: Raft, stored: ConfState): void {
     outcome = restoreConf(raft.log.lastIndex, raft.tracker, stored);
   } catch (cause) {
     if (!isBalsaError(cause)) throw cause;
-    throw new BalsaError('INVALID_CONFIG', `the stored membership is impossible: ${cause.message}`, { cause });
+    throw new BalsaError('INVALID_CONFIG', `the stored membership is impossible: ${cause.message}`, {
+      cause,
+    });
   }
   const restored = switchToConfig(raft, outcome);
   if (sameConfState(restored, stored)) return;

@@ -1,5 +1,11 @@
 /** A membership change in one line of log, in the text format of protobuf. */
-import { ConfChangeTransition, ConfChangeType, None, type ConfChange, type ConfChangeSingle } from './types.ts';
+import {
+  ConfChangeTransition,
+  ConfChangeType,
+  None,
+  type ConfChange,
+  type ConfChangeSingle,
+} from './types.ts';
 
 const typeNames: Readonly<Record<ConfChangeType, string>> = {
   [ConfChangeType.AddNode]: 'ConfChangeAddNode',
@@ -21,7 +27,8 @@ function describeSingle(change: ConfChangeSingle): string {
 
 /** `transition:ConfChangeTransitionAuto changes:{type:ConfChangeAddNode node_id:3}`. Contexts are left out. */
 export function describeConfChange(change: ConfChange): string {
-  if (change.version === 1) return `${change.id === 0 ? '' : `id:${String(change.id)} `}${describeSingle(change)}`;
+  if (change.version === 1)
+    return `${change.id === 0 ? '' : `id:${String(change.id)} `}${describeSingle(change)}`;
   const changes = change.changes.map((single) => ` changes:{${describeSingle(single)}}`).join('');
   return `transition:${transitionNames[change.transition]}${changes}`;
 }

@@ -46,7 +46,11 @@ export class EntryCache {
 
   /** Forgets entries >= `index`. */
   truncateFrom(index: LogIndex): void {
-    for (let last = this.#entries.at(-1); last !== undefined && last.index >= index; last = this.#entries.at(-1)) {
+    for (
+      let last = this.#entries.at(-1);
+      last !== undefined && last.index >= index;
+      last = this.#entries.at(-1)
+    ) {
       if (this.#entries.length === this.#head) break;
       this.#entries.pop();
       this.#bytes -= entrySize(last);

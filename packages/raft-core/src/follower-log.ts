@@ -68,13 +68,16 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   }
   const listed = [confState.voters, confState.learners, confState.votersOutgoing];
   if (!listed.some((ids) => ids.includes(raft.id))) {
-    raft.warn(`${raft.name} attempted to restore snapshot at ${String(index)} but it is not in its ConfState; should never happen`);
+    raft.warn(
+      `${raft.name} attempted to restore snapshot at ${String(index)} but it is not in its ConfState; should never happen`,
+    );
     return false;
   }
   const position = `[index: ${String(index)}, term: ${String(term)}]`;
   if (log.matchTerm(term, index)) {
     // The log has it all: only the commit index is news.
-    if (raft.infoOn) raft.info(`${raft.name} ${describeLog(raft)} fast-forwarded commit to snapshot ${position}`);
+    if (raft.infoOn)
+      raft.info(`${raft.name} ${describeLog(raft)} fast-forwarded commit to snapshot ${position}`);
     log.commitTo(index);
     return false;
   }

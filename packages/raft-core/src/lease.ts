@@ -38,7 +38,8 @@ export class Lease {
 
   /** A quorum has answered the round `number`, and with it all earlier ones. */
   confirm(number: number): void {
-    for (const round of this.#rounds) if (round.number <= number) this.#heldFrom = Math.max(this.#heldFrom, round.tick);
+    for (const round of this.#rounds)
+      if (round.number <= number) this.#heldFrom = Math.max(this.#heldFrom, round.tick);
   }
 
   /** A member was told to campaign, against any lease, and the message may arrive at any time in this term. */

@@ -11,7 +11,9 @@ export function planConfChange(raft: Raft, change: ConfChangeV2): ConfChangeOutc
   const changer = new Changer({ tracker: raft.tracker, lastIndex: raft.log.lastIndex });
   if (leaveJoint(change)) return changer.leaveJoint();
   const joint = enterJoint(change);
-  return joint === undefined ? changer.simple(change.changes) : changer.enterJoint(joint.autoLeave, change.changes);
+  return joint === undefined
+    ? changer.simple(change.changes)
+    : changer.enterJoint(joint.autoLeave, change.changes);
 }
 
 /** A committed change takes effect. Throws `CONF_CHANGE_INVALID`, with nothing changed. */
@@ -44,6 +46,7 @@ export function switchToConfig(raft: Raft, outcome: ConfChangeOutcome): ConfStat
       if (id !== raft.id) maybeSendAppend(raft, id, false);
     });
   }
-  if (raft.leadTransferee !== None && !tracker.config.voters.has(raft.leadTransferee)) raft.leadTransferee = None;
+  if (raft.leadTransferee !== None && !tracker.config.voters.has(raft.leadTransferee))
+    raft.leadTransferee = None;
   return confState;
 }

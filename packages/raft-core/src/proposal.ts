@@ -32,8 +32,12 @@ export function proposeAsLeader(raft: Raft, proposed: readonly Entry[]): void {
   const entries = hasConfChange(proposed) ? checkConfChanges(raft, proposed) : proposed;
   if (!raft.appendEntries(entries)) {
     raft.pendingConfIndex = pendingBefore;
-    raft.warn(`${raft.name} appending new entries to log would exceed uncommitted entry size limit; dropping proposal`);
-    throw proposalDropped(`uncommitted entries would exceed ${String(raft.config.maxUncommittedEntriesSize)} bytes`);
+    raft.warn(
+      `${raft.name} appending new entries to log would exceed uncommitted entry size limit; dropping proposal`,
+    );
+    throw proposalDropped(
+      `uncommitted entries would exceed ${String(raft.config.maxUncommittedEntriesSize)} bytes`,
+    );
   }
   broadcastAppend(raft);
 }
@@ -57,7 +61,9 @@ function checkConfChanges(raft: Raft, proposed: readonly Entry[]): readonly Entr
     if (refusal !== undefined && !raft.config.disableConfChangeValidation) {
       if (raft.infoOn) {
         const config = formatTrackerConfig(raft.tracker.config);
-        raft.info(`${raft.name} ignoring conf change ${describeConfChange(change)} at config ${config}: ${refusal}`);
+        raft.info(
+          `${raft.name} ignoring conf change ${describeConfChange(change)} at config ${config}: ${refusal}`,
+        );
       }
       return new Entry(0, 0);
     }
@@ -94,6 +100,10 @@ function decode(entry: Entry): ConfChange | undefined {
     return decodeConfChange(entry.type, entry.data);
   } catch (cause) {
     if (!isBalsaError(cause)) throw cause;
-    throw new BalsaError('STEP_INVALID_MESSAGE', `a proposed membership change cannot be decoded: ${cause.message}`, { cause });
+    throw new BalsaError(
+      'STEP_INVALID_MESSAGE',
+      `a proposed membership change cannot be decoded: ${cause.message}`,
+      { cause },
+    );
   }
 }

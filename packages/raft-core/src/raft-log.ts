@@ -118,7 +118,12 @@ export class RaftLog {
    * A follower's side of AppendEntries (paper Figure 2, receiver steps 2 to 5). Returns the index up to
    * which the log now agrees with the leader's, or undefined when (prevTerm, prevIndex) is not in the log.
    */
-  maybeAppend(prevTerm: Term, prevIndex: LogIndex, entries: readonly Entry[], commit: LogIndex): LogIndex | undefined {
+  maybeAppend(
+    prevTerm: Term,
+    prevIndex: LogIndex,
+    entries: readonly Entry[],
+    commit: LogIndex,
+  ): LogIndex | undefined {
     if (!this.matchTerm(prevTerm, prevIndex)) return undefined;
     const last = prevIndex + entries.length;
     const conflict = this.#findConflict(entries);
@@ -195,7 +200,10 @@ export class RaftLog {
   compactTo(index: LogIndex): void {
     if (index <= this.#outline.boundary.index) return;
     if (index > this.applied) {
-      throw new BalsaError('OUT_OF_RANGE', `compaction to ${String(index)} must not pass the applied index ${String(this.applied)}`);
+      throw new BalsaError(
+        'OUT_OF_RANGE',
+        `compaction to ${String(index)} must not pass the applied index ${String(this.applied)}`,
+      );
     }
     this.#outline.compactTo(index);
     this.cache.compactTo(index);

@@ -16,7 +16,17 @@ import { RaftLog } from './raft-log.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
 import { ProgressState } from './core.ts';
 import type { OutlineData } from './outline.ts';
-import { Entry, NoLimit, None, StateType, type HardState, type LogIndex, type NodeId, type SoftState, type Term } from './types.ts';
+import {
+  Entry,
+  NoLimit,
+  None,
+  StateType,
+  type HardState,
+  type LogIndex,
+  type NodeId,
+  type SoftState,
+  type Term,
+} from './types.ts';
 
 /** Bytes of payload: what the uncommitted limit and the in-flight window count. An empty entry is free. */
 export function payloadSize(entries: readonly Entry[]): number {
@@ -70,7 +80,8 @@ export class Raft {
       logger: config.logger,
       peek: config.peek,
       entryCacheBytes: config.entryCacheBytes,
-      maxApplyingBytes: config.maxCommittedSizePerReady === 0 ? config.maxSizePerMsg : config.maxCommittedSizePerReady,
+      maxApplyingBytes:
+        config.maxCommittedSizePerReady === 0 ? config.maxSizePerMsg : config.maxCommittedSizePerReady,
     });
     this.tracker = new ProgressTracker({
       maxInflight: config.maxInflightMsgs,
@@ -79,7 +90,8 @@ export class Raft {
     this.fetches = new FetchBook();
     this.readOnly = new ReadOnly();
     this.lease = new Lease(config.electionTick);
-    this.#maxUncommittedBytes = config.maxUncommittedEntriesSize === 0 ? NoLimit : config.maxUncommittedEntriesSize;
+    this.#maxUncommittedBytes =
+      config.maxUncommittedEntriesSize === 0 ? NoLimit : config.maxUncommittedEntriesSize;
   }
 
   // --- logging: callers ask before they build a text
@@ -156,7 +168,9 @@ export class Raft {
         this.messagesAfterAppend.push(message);
         break;
       default:
-        invariant(message.to !== this.id, 'raft: only acks and votes go to oneself', () => messageTypeName(message.type));
+        invariant(message.to !== this.id, 'raft: only acks and votes go to oneself', () =>
+          messageTypeName(message.type),
+        );
         this.messages.push(message);
     }
   }
@@ -235,7 +249,8 @@ export class Raft {
 
   resetRandomizedElectionTimeout(): void {
     const { electionTick, random } = this.config;
-    this.randomizedElectionTimeout = electionTick + Math.min(electionTick - 1, Math.floor(random() * electionTick));
+    this.randomizedElectionTimeout =
+      electionTick + Math.min(electionTick - 1, Math.floor(random() * electionTick));
   }
 
   // --- the leader's own log
@@ -248,7 +263,8 @@ export class Raft {
     if (!this.#reserveUncommitted(payloadSize(payloads))) return false;
     let index = this.log.lastIndex;
     const entries: Entry[] = [];
-    for (const { type, data, context } of payloads) entries.push(new Entry(this.term, ++index, type, data, context));
+    for (const { type, data, context } of payloads)
+      entries.push(new Entry(this.term, ++index, type, data, context));
     this.log.append(entries);
     // The leader counts itself only once the entries are durable here too: it acknowledges to itself by message.
     this.send(new Message(MessageType.MsgAppResp, { to: this.id, index }));
@@ -257,7 +273,8 @@ export class Raft {
 
   /** One proposal is always let through when nothing is pending, however large; empty ones weigh nothing. */
   #reserveUncommitted(bytes: number): boolean {
-    if (this.uncommittedBytes > 0 && bytes > 0 && this.uncommittedBytes + bytes > this.#maxUncommittedBytes) return false;
+    if (this.uncommittedBytes > 0 && bytes > 0 && this.uncommittedBytes + bytes > this.#maxUncommittedBytes)
+      return false;
     this.uncommittedBytes += bytes;
     return true;
   }

@@ -79,7 +79,9 @@ export class RawNode implements RaftCore {
   }
 
   readIndex(context: Uint8Array): void {
-    this.#local(new Message(MessageType.MsgReadIndex, { entries: [new Entry(0, 0, EntryType.Normal, context)] }));
+    this.#local(
+      new Message(MessageType.MsgReadIndex, { entries: [new Entry(0, 0, EntryType.Normal, context)] }),
+    );
   }
 
   transferLeader(to: NodeId): void {
@@ -111,13 +113,15 @@ export class RawNode implements RaftCore {
 
   /** Synchronous mode: throws `INVALID_ARGUMENT` while an earlier Ready has not been advanced. */
   ready(): Ready {
-    if (this.#assembler.awaitsAdvance) throw misuse('advance the previous Ready before the next one is taken');
+    if (this.#assembler.awaitsAdvance)
+      throw misuse('advance the previous Ready before the next one is taken');
     return this.#assembler.take();
   }
 
   /** Throws `INVALID_ARGUMENT` in asynchronous mode, and for another than the last Ready. */
   advance(ready: Ready): void {
-    if (this.#async) throw misuse('advance is of the synchronous mode; deliver the responses of the storage messages');
+    if (this.#async)
+      throw misuse('advance is of the synchronous mode; deliver the responses of the storage messages');
     if (!this.#assembler.awaitsAdvance || ready.number !== this.#assembler.lastNumber) {
       throw misuse(`Ready ${String(ready.number)} is not the one to advance`);
     }
@@ -169,13 +173,17 @@ export class RawNode implements RaftCore {
   #checkFetched(fetch: Exclude<Fetch, { purpose: 'snapshot' }>, entries: readonly Entry[]): void {
     let index = fetch.low;
     if (entries.length === 0 || fetch.low + entries.length > fetch.high) {
-      throw misuse(`fetch ${String(fetch.id)} needs 1 to ${String(fetch.high - fetch.low)} entries, not ${String(entries.length)}`);
+      throw misuse(
+        `fetch ${String(fetch.id)} needs 1 to ${String(fetch.high - fetch.low)} entries, not ${String(entries.length)}`,
+      );
     }
     for (const entry of entries) {
       const term = this.#raft.log.term(index) ?? entry.term;
       if (entry.index !== index || entry.term !== term) {
         const got = `(term ${String(entry.term)}, index ${String(entry.index)})`;
-        throw misuse(`fetch ${String(fetch.id)} needs the entry of term ${String(term)} at ${String(index)}, not ${got}`);
+        throw misuse(
+          `fetch ${String(fetch.id)} needs the entry of term ${String(term)} at ${String(index)}, not ${got}`,
+        );
       }
       index++;
     }

@@ -15,7 +15,10 @@ export function handleReadIndex(raft: Raft, request: Message): void {
   }
   if (!raft.committedInCurrentTerm()) {
     if (raft.pendingReads.length < maxPendingReads) raft.pendingReads.push(request);
-    else raft.warn(`${raft.name} dropped a read: ${String(maxPendingReads)} wait for the first commit of term ${String(raft.term)}`);
+    else
+      raft.warn(
+        `${raft.name} dropped a read: ${String(maxPendingReads)} wait for the first commit of term ${String(raft.term)}`,
+      );
     return;
   }
   startRead(raft, request);

@@ -68,7 +68,8 @@ export class ReadOnly {
   /** A peer has echoed `context`. False when that says nothing new. */
   acknowledge(from: NodeId, context: Uint8Array): boolean {
     const number = decodeReadNumber(context);
-    if (number === undefined || number > this.#lastNumber || number <= (this.#acks.get(from) ?? 0)) return false;
+    if (number === undefined || number > this.#lastNumber || number <= (this.#acks.get(from) ?? 0))
+      return false;
     this.#acks.set(from, number);
     return true;
   }

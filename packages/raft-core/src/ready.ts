@@ -3,14 +3,28 @@ import type { Fetch, ReadState, Ready } from './core.ts';
 import { LocalAppendThread, LocalApplyThread, Message, MessageType } from './message.ts';
 import { limitSize } from './entry-size.ts';
 import type { Raft } from './raft.ts';
-import { None, type Entry, type HardState, type LogIndex, type NodeId, type Snapshot, type SoftState, type StateType, type Term } from './types.ts';
+import {
+  None,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type NodeId,
+  type Snapshot,
+  type SoftState,
+  type StateType,
+  type Term,
+} from './types.ts';
 
 const noEntries: readonly Entry[] = Object.freeze([]);
 const noReadStates: readonly ReadState[] = Object.freeze([]);
 const noFetches: readonly Fetch[] = Object.freeze([]);
 
 /** Whether term, vote or entries changed: a commit index alone need not be durable before messages leave. */
-export function mustSync(now: Pick<HardState, 'term' | 'vote'>, before: Pick<HardState, 'term' | 'vote'>, entryCount: number): boolean {
+export function mustSync(
+  now: Pick<HardState, 'term' | 'vote'>,
+  before: Pick<HardState, 'term' | 'vote'>,
+  entryCount: number,
+): boolean {
   return entryCount !== 0 || now.vote !== before.vote || now.term !== before.term;
 }
 
@@ -139,7 +153,8 @@ export class ReadyAssembler {
     const budget = log.applyBudget;
     const buffer = fetches.applyBuffer;
     fetches.applyBuffer = undefined;
-    if (buffer?.entries[0]?.index === low) return limitSize(log.extend(buffer.entries, buffer.high, high, budget), budget);
+    if (buffer?.entries[0]?.index === low)
+      return limitSize(log.extend(buffer.entries, buffer.high, high, budget), budget);
     const entries = log.slice(low, high, budget);
     if (entries !== undefined) return entries;
     const missing = log.missing(low, high);
@@ -224,6 +239,10 @@ export class ReadyAssembler {
   }
 
   #storageApplyResponse(entries: readonly Entry[]): Message {
-    return new Message(MessageType.MsgStorageApplyResp, { to: this.#raft.id, from: LocalApplyThread, entries });
+    return new Message(MessageType.MsgStorageApplyResp, {
+      to: this.#raft.id,
+      from: LocalApplyThread,
+      entries,
+    });
   }
 }

@@ -41,7 +41,13 @@ export function maybeSendAppend(raft: Raft, to: NodeId, sendIfEmpty: boolean): b
   return true;
 }
 
-function emitAppend(raft: Raft, to: NodeId, progress: Progress, prevTerm: Term, entries: readonly Entry[]): void {
+function emitAppend(
+  raft: Raft,
+  to: NodeId,
+  progress: Progress,
+  prevTerm: Term,
+  entries: readonly Entry[],
+): void {
   const commit = raft.log.committed;
   raft.send(
     new Message(MessageType.MsgApp, { to, index: progress.next - 1, logTerm: prevTerm, entries, commit }),
@@ -59,7 +65,9 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress, minIndex:
   const snapshot = raft.config.peek?.snapshot(minIndex, to);
   if (snapshot === undefined || snapshot.metadata.index < minIndex) {
     if (raft.debugOn) {
-      raft.debug(`${raft.name} failed to send snapshot to ${hex(to)} because snapshot is temporarily unavailable`);
+      raft.debug(
+        `${raft.name} failed to send snapshot to ${hex(to)} because snapshot is temporarily unavailable`,
+      );
     }
     raft.fetches.askSnapshot(to, raft.term, progress.next, minIndex);
     return false;
@@ -76,7 +84,8 @@ function emitSnapshot(raft: Raft, to: NodeId, progress: Progress, snapshot: Snap
     raft.debug(`${raft.name} ${log} sent snapshot${what} to ${hex(to)} [${String(progress)}]`);
   }
   progress.becomeSnapshot(index);
-  if (raft.debugOn) raft.debug(`${raft.name} paused sending replication messages to ${hex(to)} [${String(progress)}]`);
+  if (raft.debugOn)
+    raft.debug(`${raft.name} paused sending replication messages to ${hex(to)} [${String(progress)}]`);
   raft.send(new Message(MessageType.MsgSnap, { to, snapshot }));
 }
 
@@ -119,7 +128,11 @@ export function maybeCommit(raft: Raft): boolean {
 // --- answers to fetches
 
 /** Entries read for a peer: sends them when nothing has moved on since they were asked for. */
-export function sendFetched(raft: Raft, fetch: Extract<Fetch, { purpose: 'send' }>, entries: readonly Entry[]): void {
+export function sendFetched(
+  raft: Raft,
+  fetch: Extract<Fetch, { purpose: 'send' }>,
+  entries: readonly Entry[],
+): void {
   const asked = raft.fetches.sends.get(fetch.to);
   raft.fetches.sends.delete(fetch.to);
   const progress = raft.tracker.progress.get(fetch.to);
@@ -141,18 +154,27 @@ export function sendAllAppends(raft: Raft, to: NodeId): void {
 }
 
 /** A read for a peer failed. Compacted entries are made up for by a snapshot; else the next occasion tries again. */
-export function sendFetchFailed(raft: Raft, fetch: Extract<Fetch, { purpose: 'send' }>, compacted: boolean): void {
+export function sendFetchFailed(
+  raft: Raft,
+  fetch: Extract<Fetch, { purpose: 'send' }>,
+  compacted: boolean,
+): void {
   const asked = raft.fetches.sends.get(fetch.to);
   raft.fetches.sends.delete(fetch.to);
   const progress = raft.tracker.progress.get(fetch.to);
-  if (!compacted || asked?.term !== raft.term || raft.state !== StateType.Leader || progress === undefined) return;
+  if (!compacted || asked?.term !== raft.term || raft.state !== StateType.Leader || progress === undefined)
+    return;
   if (progress.next !== fetch.low || progress.isPaused()) return;
   // The store is ahead of what the core was told: whatever it still has begins above `low`.
   maybeSendSnapshot(raft, fetch.to, progress, Math.max(fetch.low, raft.log.firstIndex - 1));
 }
 
 /** A snapshot for a peer: sent when it is still needed and reconnects to the log, which may have been compacted further. */
-export function sendFetchedSnapshot(raft: Raft, fetch: Extract<Fetch, { purpose: 'snapshot' }>, snapshot: Snapshot): void {
+export function sendFetchedSnapshot(
+  raft: Raft,
+  fetch: Extract<Fetch, { purpose: 'snapshot' }>,
+  snapshot: Snapshot,
+): void {
   const asked = raft.fetches.snapshots.get(fetch.to);
   raft.fetches.snapshots.delete(fetch.to);
   const progress = raft.tracker.progress.get(fetch.to);
@@ -161,7 +183,9 @@ export function sendFetchedSnapshot(raft: Raft, fetch: Extract<Fetch, { purpose:
   const { index } = snapshot.metadata;
   if (index < Math.max(fetch.minIndex, raft.log.firstIndex - 1)) {
     if (raft.infoOn) {
-      raft.info(`${raft.name} refused snapshot at ${String(index)} for ${hex(fetch.to)}: the log begins at ${String(raft.log.firstIndex)}`);
+      raft.info(
+        `${raft.name} refused snapshot at ${String(index)} for ${hex(fetch.to)}: the log begins at ${String(raft.log.firstIndex)}`,
+      );
     }
     return;
   }

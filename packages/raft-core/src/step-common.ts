@@ -57,19 +57,23 @@ function stepHigherTerm(raft: Raft, message: Message): boolean {
     if (!force && inLease) {
       if (raft.infoOn) {
         const remaining = String(electionTick - raft.electionElapsed);
-        raft.info(`${describeVote(raft, message, 'ignored', 'from')}: lease is not expired (remaining ticks: ${remaining})`);
+        raft.info(
+          `${describeVote(raft, message, 'ignored', 'from')}: lease is not expired (remaining ticks: ${remaining})`,
+        );
       }
       return false;
     }
   }
   // A pre-vote changes no term. A granted one carries the term that was asked about, not one that began.
-  if (type === MessageType.MsgPreVote || (type === MessageType.MsgPreVoteResp && !message.reject)) return true;
+  if (type === MessageType.MsgPreVote || (type === MessageType.MsgPreVoteResp && !message.reject))
+    return true;
   if (raft.infoOn) {
     raft.info(
       `${raft.name} [term: ${String(raft.term)}] received a ${messageTypeName(type)} message with higher term from ${hex(message.from)} [term: ${String(message.term)}]`,
     );
   }
-  const fromLeader = type === MessageType.MsgApp || type === MessageType.MsgHeartbeat || type === MessageType.MsgSnap;
+  const fromLeader =
+    type === MessageType.MsgApp || type === MessageType.MsgHeartbeat || type === MessageType.MsgSnap;
   raft.becomeFollower(message.term, fromLeader ? message.from : None);
   return true;
 }

@@ -82,6 +82,7 @@ function forgetLeader(raft: Raft): void {
     return;
   }
   if (raft.leader === None) return;
-  if (raft.infoOn) raft.info(`${raft.name} forgetting leader ${hex(raft.leader)} at term ${String(raft.term)}`);
+  if (raft.infoOn)
+    raft.info(`${raft.name} forgetting leader ${hex(raft.leader)} at term ${String(raft.term)}`);
   raft.leader = None;
 }

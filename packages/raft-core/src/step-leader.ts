@@ -39,7 +39,8 @@ function ofMember(handler: MemberHandler): (raft: Raft, message: Message) => voi
 /** A leader that hears from no quorum may have been replaced already (thesis §6.2). */
 function checkQuorum(raft: Raft): void {
   if (!raft.tracker.quorumActive()) {
-    if (raft.logger.enabled(LogLevel.Warn)) raft.warn(`${raft.name} stepped down to follower since quorum is not active`);
+    if (raft.logger.enabled(LogLevel.Warn))
+      raft.warn(`${raft.name} stepped down to follower since quorum is not active`);
     raft.becomeFollower(raft.term, None);
   }
   raft.tracker.visit((id, progress) => {
@@ -52,7 +53,8 @@ function handleHeartbeatResponse(raft: Raft, message: Message, progress: Progres
   progress.msgAppFlowPaused = false;
   // A peer that misses entries, or whose match is not known for sure, gets an append, empty if need be: its
   // answer puts things right after losses.
-  if (progress.match < raft.log.lastIndex || progress.state === ProgressState.Probe) sendAppend(raft, message.from);
+  if (progress.match < raft.log.lastIndex || progress.state === ProgressState.Probe)
+    sendAppend(raft, message.from);
   handleReadEcho(raft, message);
 }
 
@@ -75,6 +77,8 @@ function handleUnreachable(raft: Raft, message: Message, progress: Progress): vo
   // What was sent optimistically is probably lost.
   if (progress.state === ProgressState.Replicate) progress.becomeProbe();
   if (raft.debugOn) {
-    raft.debug(`${raft.name} failed to send message to ${hex(message.from)} because it is unreachable [${String(progress)}]`);
+    raft.debug(
+      `${raft.name} failed to send message to ${hex(message.from)} because it is unreachable [${String(progress)}]`,
+    );
   }
 }

@@ -18,7 +18,9 @@ export function handleTransfer(raft: Raft, message: Message): void {
   const at = `${raft.name} [term ${String(raft.term)}]`;
   if (before === target) {
     if (raft.infoOn) {
-      raft.info(`${at} transfer leadership to ${hex(target)} is in progress, ignores request to same node ${hex(target)}`);
+      raft.info(
+        `${at} transfer leadership to ${hex(target)} is in progress, ignores request to same node ${hex(target)}`,
+      );
     }
     return;
   }
@@ -37,7 +39,9 @@ export function handleTransfer(raft: Raft, message: Message): void {
   if (progress.match === raft.log.lastIndex) {
     sendTimeoutNow(raft, target);
     if (raft.infoOn) {
-      raft.info(`${raft.name} sends MsgTimeoutNow to ${hex(target)} immediately as ${hex(target)} already has up-to-date log`);
+      raft.info(
+        `${raft.name} sends MsgTimeoutNow to ${hex(target)} immediately as ${hex(target)} already has up-to-date log`,
+      );
     }
   } else {
     sendAppend(raft, target);

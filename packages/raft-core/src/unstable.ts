@@ -88,14 +88,20 @@ export class Unstable {
   stableTo(term: Term, index: LogIndex): readonly Entry[] {
     if (this.snapshot !== undefined && index === this.snapshot.metadata.index) {
       if (this.#logger.enabled(LogLevel.Info)) {
-        this.#logger.log(LogLevel.Info, `entry at index ${String(index)} matched unstable snapshot; ignoring`);
+        this.#logger.log(
+          LogLevel.Info,
+          `entry at index ${String(index)} matched unstable snapshot; ignoring`,
+        );
       }
       return [];
     }
     const entry = this.at(index);
     if (entry === undefined) {
       if (this.#logger.enabled(LogLevel.Info)) {
-        this.#logger.log(LogLevel.Info, `entry at index ${String(index)} missing from unstable log; ignoring`);
+        this.#logger.log(
+          LogLevel.Info,
+          `entry at index ${String(index)} missing from unstable log; ignoring`,
+        );
       }
       return [];
     }
@@ -103,7 +109,10 @@ export class Unstable {
       if (this.#logger.enabled(LogLevel.Info)) {
         const reported = `(index,term)=(${String(index)},${String(term)})`;
         const present = `(${String(index)},${String(entry.term)})`;
-        this.#logger.log(LogLevel.Info, `entry at ${reported} mismatched with entry at ${present} in unstable log; ignoring`);
+        this.#logger.log(
+          LogLevel.Info,
+          `entry at ${reported} mismatched with entry at ${present} in unstable log; ignoring`,
+        );
       }
       return [];
     }

@@ -57,7 +57,10 @@ export function validateMessage(raft: Raft, message: Message): void {
     throw new BalsaError('STEP_LOCAL_MSG', `${messageTypeName(type)} from ${hex(from)} is a local message`);
   }
   if (responseTypes[type] === true && !raft.tracker.progress.has(from)) {
-    throw new BalsaError('STEP_PEER_NOT_FOUND', `${messageTypeName(type)} from ${hex(from)}, which is not a member`);
+    throw new BalsaError(
+      'STEP_PEER_NOT_FOUND',
+      `${messageTypeName(type)} from ${hex(from)}, which is not a member`,
+    );
   }
   validateNumbers(raft, message);
   switch (type) {
@@ -65,8 +68,16 @@ export function validateMessage(raft: Raft, message: Message): void {
       validateAppend(message);
       break;
     case MessageType.MsgAppResp:
-      if (raft.state === StateType.Leader && message.term === raft.term && !message.reject && message.index > raft.log.lastIndex) {
-        refuse(message, `it acknowledges ${String(message.index)}, but the log ends at ${String(raft.log.lastIndex)}`);
+      if (
+        raft.state === StateType.Leader &&
+        message.term === raft.term &&
+        !message.reject &&
+        message.index > raft.log.lastIndex
+      ) {
+        refuse(
+          message,
+          `it acknowledges ${String(message.index)}, but the log ends at ${String(raft.log.lastIndex)}`,
+        );
       }
       break;
     case MessageType.MsgHeartbeat:
@@ -90,9 +101,13 @@ export function validateMessage(raft: Raft, message: Message): void {
 }
 
 function refuse(message: Message, why: string): never {
-  throw new BalsaError('STEP_INVALID_MESSAGE', `${messageTypeName(message.type)} from ${hex(message.from)}: ${why}`, {
-    details: { type: message.type, from: message.from, term: message.term },
-  });
+  throw new BalsaError(
+    'STEP_INVALID_MESSAGE',
+    `${messageTypeName(message.type)} from ${hex(message.from)}: ${why}`,
+    {
+      details: { type: message.type, from: message.from, term: message.term },
+    },
+  );
 }
 
 function isIndex(value: number): boolean {
@@ -114,7 +129,14 @@ function validateNumbers(raft: Raft, message: Message): void {
     if (from === 0) refuse(message, 'it must have a sender');
   }
   const own = from === raft.id;
-  if (own && (type === MessageType.MsgApp || type === MessageType.MsgHeartbeat || type === MessageType.MsgSnap || type === MessageType.MsgVote || type === MessageType.MsgPreVote)) {
+  if (
+    own &&
+    (type === MessageType.MsgApp ||
+      type === MessageType.MsgHeartbeat ||
+      type === MessageType.MsgSnap ||
+      type === MessageType.MsgVote ||
+      type === MessageType.MsgPreVote)
+  ) {
     refuse(message, 'a node does not send this to itself');
   }
 }
@@ -140,7 +162,10 @@ function validateSnapshot(raft: Raft, message: Message): void {
   if (snapshot === undefined) return refuse(message, 'it holds no snapshot');
   const { index, term } = snapshot.metadata;
   if (!isIndex(index) || index < 1 || !isIndex(term) || term < 1 || term > message.term) {
-    refuse(message, `its snapshot lies at an impossible place, index ${String(index)} of term ${String(term)}`);
+    refuse(
+      message,
+      `its snapshot lies at an impossible place, index ${String(index)} of term ${String(term)}`,
+    );
   }
   const problem = confStateProblem(raft, snapshot);
   if (problem !== undefined) refuse(message, `its membership is impossible: ${problem}`);
@@ -164,7 +189,9 @@ function confStateProblem(raft: Raft, snapshot: Snapshot): string | undefined {
 }
 
 function isIdList(ids: readonly NodeId[]): boolean {
-  return ids.every((id, i) => Number.isSafeInteger(id) && id > (i === 0 ? 0 : (ids[i - 1] ?? 0)) && id < LocalApplyThread);
+  return ids.every(
+    (id, i) => Number.isSafeInteger(id) && id > (i === 0 ? 0 : (ids[i - 1] ?? 0)) && id < LocalApplyThread,
+  );
 }
 
 /** Whether both say the same; lists are sorted. */

@@ -1,7 +1,15 @@
 /** Clusters under every kind of legal misfortune: nothing here may break a promise of the paper's Figure 3. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConfChangeTransition, ConfChangeType, EmptyBytes, StateType, isBalsaError, type ConfChangeV2, type NodeId } from '../src/index.ts';
+import {
+  ConfChangeTransition,
+  ConfChangeType,
+  EmptyBytes,
+  StateType,
+  isBalsaError,
+  type ConfChangeV2,
+  type NodeId,
+} from '../src/index.ts';
 import { bytes, Network, seeded, type Member, type NetworkOptions } from './network/network.ts';
 
 class Chaos {
@@ -79,7 +87,10 @@ class Chaos {
   /** A read must see everything that anybody knew to be committed when it was asked for. */
   #read(member: Member): void {
     const context = `r${String(++this.#counter)}`;
-    this.#readFloors.set(context, Math.max(...[...this.network.members.values()].map((m) => m.node.committed)));
+    this.#readFloors.set(
+      context,
+      Math.max(...[...this.network.members.values()].map((m) => m.node.committed)),
+    );
     member.node.readIndex(bytes(context));
   }
 
@@ -111,7 +122,12 @@ class Chaos {
     const type = this.#pick(types) ?? ConfChangeType.AddNode;
     const changes = Array.from({ length: count }, () => ({ type, nodeId: this.#member().id }));
     const empty = this.#random() < 0.2;
-    return { version: 2, transition: ConfChangeTransition.Auto, changes: empty ? [] : changes, context: EmptyBytes };
+    return {
+      version: 2,
+      transition: ConfChangeTransition.Auto,
+      changes: empty ? [] : changes,
+      context: EmptyBytes,
+    };
   }
 
   check(): void {
@@ -119,13 +135,17 @@ class Chaos {
       const { node, id, disk } = member;
       if (node.state === StateType.Leader) {
         const other = this.#leaders.get(node.term) ?? id;
-        if (other !== id) throw new Error(`Election Safety: ${String(other)} and ${String(id)} lead term ${String(node.term)}`);
+        if (other !== id)
+          throw new Error(
+            `Election Safety: ${String(other)} and ${String(id)} lead term ${String(node.term)}`,
+          );
         this.#leaders.set(node.term, id);
       }
       for (const { index, context } of member.reads.splice(0)) {
         this.#readsServed++;
         const floor = this.#readFloors.get(context) ?? 0;
-        if (index < floor) throw new Error(`stale read ${context}: ${String(index)}, but ${String(floor)} was committed`);
+        if (index < floor)
+          throw new Error(`stale read ${context}: ${String(index)}, but ${String(floor)} was committed`);
       }
       const told = JSON.stringify(disk.state);
       const before = this.#history.get(disk.applied) ?? told;
@@ -156,7 +176,9 @@ class Chaos {
       const quorumOf = [...new Set([...voters, ...votersOutgoing])];
       if (quorumOf.every((id) => network.member(id).disk.state.includes(marker))) return;
     }
-    const all = [...network.members.values()].map((m) => JSON.stringify([m.node.status(), m.disk.outline.toData(), m.disk.applied]));
+    const all = [...network.members.values()].map((m) =>
+      JSON.stringify([m.node.status(), m.disk.outline.toData(), m.disk.applied]),
+    );
     throw new Error(`the cluster does not recover: ${all.join('\n')}`);
   }
 
@@ -176,8 +198,14 @@ const kinds: readonly [string, NetworkOptions][] = [
   ['synchronous', { blank: [4, 5], config: { asyncStorageWrites: false } }],
   ['asynchronous', { blank: [4, 5] }],
   ['pre-vote and check-quorum', { blank: [4], config: { preVote: true, checkQuorum: true } }],
-  ['no cache, small pages', { config: { entryCacheBytes: 0, maxSizePerMsg: 60, maxCommittedSizePerReady: 60, maxInflightMsgs: 2 } }],
-  ['five members and a learner', { voters: [1, 2, 3, 4, 5], learners: [6], config: { maxInflightBytes: 100, maxSizePerMsg: 50 } }],
+  [
+    'no cache, small pages',
+    { config: { entryCacheBytes: 0, maxSizePerMsg: 60, maxCommittedSizePerReady: 60, maxInflightMsgs: 2 } },
+  ],
+  [
+    'five members and a learner',
+    { voters: [1, 2, 3, 4, 5], learners: [6], config: { maxInflightBytes: 100, maxSizePerMsg: 50 } },
+  ],
 ];
 
 describe('legal misfortune', () => {

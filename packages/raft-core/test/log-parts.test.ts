@@ -37,7 +37,11 @@ describe('the unstable tail', () => {
     unstable.acceptInProgress();
     unstable.append(entries(2, 5, 5));
     unstable.append(entries(2, 6, 9));
-    expect(handed.map((e) => [e.term, e.index])).toEqual([[1, 5], [1, 6], [1, 7]]);
+    expect(handed.map((e) => [e.term, e.index])).toEqual([
+      [1, 5],
+      [1, 6],
+      [1, 7],
+    ]);
   });
 
   test('a report under another term than the entry has makes nothing stable', () => {

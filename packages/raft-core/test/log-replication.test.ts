@@ -14,7 +14,10 @@ describe('replication', () => {
     network.tick(2);
     network.stabilize();
     expect(network.states()).toEqual([['kept'], ['kept'], ['kept']]);
-    expect(network.node(1)).toMatchObject({ state: StateType.Follower, lastIndex: network.node(2).lastIndex });
+    expect(network.node(1)).toMatchObject({
+      state: StateType.Follower,
+      lastIndex: network.node(2).lastIndex,
+    });
   });
 
   test('an entry of an earlier term is committed only along with one of the present term (paper Figure 8)', () => {
@@ -86,7 +89,16 @@ describe('replication', () => {
     const network = new Network();
     const member = network.member(1);
     const append = (term: number, from: number): void =>
-      member.step(new Message(MessageType.MsgApp, { from, to: 1, term, index: 1, logTerm: 1, entries: [new Entry(term, 2)] }));
+      member.step(
+        new Message(MessageType.MsgApp, {
+          from,
+          to: 1,
+          term,
+          index: 1,
+          logTerm: 1,
+          entries: [new Entry(term, 2)],
+        }),
+      );
     append(2, 2);
     member.takeReady();
     append(3, 3);
@@ -113,7 +125,7 @@ describe('replication', () => {
     node.propose(bytes('12345678'));
     expect(() => {
       node.propose(bytes('1234'));
-    }).toThrowError(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
+    }).toThrow(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
     network.stabilize();
     node.propose(bytes('1234'));
     network.stabilize();
@@ -152,14 +164,22 @@ describe('replication', () => {
 });
 
 describe('flow control', () => {
-  const window = (network: Network, id: number) => network.node(1).status().progress.find((p) => p.id === id);
+  const window = (network: Network, id: number) =>
+    network
+      .node(1)
+      .status()
+      .progress.find((p) => p.id === id);
 
   test('the leader stops at maxInflightMsgs and goes on when acks come', () => {
     const network = new Network({ config: { maxInflightMsgs: 3 } });
     network.elect(1);
     network.drop = (m) => m.to === 3;
     network.propose(1, 'a', 'b', 'c', 'd', 'e');
-    expect(window(network, 3)).toMatchObject({ state: ProgressState.Replicate, paused: true, inflightMessages: 3 });
+    expect(window(network, 3)).toMatchObject({
+      state: ProgressState.Replicate,
+      paused: true,
+      inflightMessages: 3,
+    });
     network.drop = () => false;
     network.heartbeat(1);
     network.heartbeat(1);
@@ -184,7 +204,9 @@ describe('flow control', () => {
     network.isolate();
     network.heartbeat(1);
     network.heartbeat(1);
-    const sizes = network.sent.filter((m) => m.to === 3 && m.entries.length > 0).map((m) => m.entries.map((e) => e.data.length));
+    const sizes = network.sent
+      .filter((m) => m.to === 3 && m.entries.length > 0)
+      .map((m) => m.entries.map((e) => e.data.length));
     expect(sizes).toContainEqual([100]);
     for (const size of sizes) expect(size.length).toBeLessThanOrEqual(2);
     expect(network.states()[2]).toEqual(network.states()[0]);

@@ -55,7 +55,15 @@ describe('membership', () => {
   test('several changes go through a joint configuration that the leader leaves by itself (thesis §4.3)', () => {
     const network = new Network({ voters: [1, 2, 3], blank: [4, 5] });
     network.elect(1);
-    propose(network, 1, change([[AddNode, 4], [AddNode, 5], [RemoveNode, 3]]));
+    propose(
+      network,
+      1,
+      change([
+        [AddNode, 4],
+        [AddNode, 5],
+        [RemoveNode, 3],
+      ]),
+    );
     network.heartbeat(1);
     expect(conf(network, 1)).toMatchObject({ voters: [1, 2, 4, 5], votersOutgoing: [], autoLeave: false });
     expect(conf(network, 5)).toEqual(conf(network, 1));
@@ -64,7 +72,17 @@ describe('membership', () => {
   test('in a joint configuration both majorities are needed', () => {
     const network = new Network({ voters: [1, 2, 3], blank: [4, 5] });
     network.elect(1);
-    propose(network, 1, change([[AddNode, 4], [AddNode, 5]], ConfChangeTransition.Explicit));
+    propose(
+      network,
+      1,
+      change(
+        [
+          [AddNode, 4],
+          [AddNode, 5],
+        ],
+        ConfChangeTransition.Explicit,
+      ),
+    );
     network.heartbeat(1);
     expect(conf(network, 1)).toMatchObject({ voters: [1, 2, 3, 4, 5], votersOutgoing: [1, 2, 3] });
     // 1, 4 and 5 are a majority of the new half only.
@@ -83,7 +101,14 @@ describe('membership', () => {
     network.elect(1);
     // Nobody gets the proposal to leave.
     network.drop = (m) => m.from === 1 && m.entries.some((e) => e.type === 2 && e.data.length === 0);
-    propose(network, 1, change([[AddNode, 4], [RemoveNode, 3]]));
+    propose(
+      network,
+      1,
+      change([
+        [AddNode, 4],
+        [RemoveNode, 3],
+      ]),
+    );
     network.heartbeat(1);
     expect(conf(network, 2)).toMatchObject({ votersOutgoing: [1, 2, 3], autoLeave: true });
     network.drop = () => false;
@@ -106,14 +131,17 @@ describe('membership', () => {
     ['removing the last voter', [[RemoveNode, 1]]],
     ['demoting the last voter', [[AddLearnerNode, 1]]],
     ['leaving a joint configuration there is not', []],
-  ] as [string, [ConfChangeType, number][]][])('%s is replaced by a no-op when proposed', (_what, changes) => {
-    const network = new Network({ voters: [1] });
-    network.elect(1);
-    const before = conf(network, 1);
-    propose(network, 1, change(changes));
-    expect(conf(network, 1)).toEqual(before);
-    expect(network.member(1).disk.entries.at(-1)).toMatchObject({ type: 0, data: EmptyBytes });
-  });
+  ] as [string, [ConfChangeType, number][]][])(
+    '%s is replaced by a no-op when proposed',
+    (_what, changes) => {
+      const network = new Network({ voters: [1] });
+      network.elect(1);
+      const before = conf(network, 1);
+      propose(network, 1, change(changes));
+      expect(conf(network, 1)).toEqual(before);
+      expect(network.member(1).disk.entries.at(-1)).toMatchObject({ type: 0, data: EmptyBytes });
+    },
+  );
 
   test('a change that was refused by the application, its node ids set to 0, changes nothing', () => {
     const network = new Network();
@@ -123,22 +151,28 @@ describe('membership', () => {
 
   test('a change that cannot be applied throws and changes nothing', () => {
     const network = new Network({ voters: [1] });
-    expect(() => network.node(1).applyConfChange(change([[RemoveNode, 1]]))).toThrowError(
+    expect(() => network.node(1).applyConfChange(change([[RemoveNode, 1]]))).toThrow(
       expect.objectContaining({ code: 'CONF_CHANGE_INVALID' }),
     );
     expect(conf(network, 1).voters).toEqual([1]);
   });
 
-  test.each([true, false])('a leader that is removed steps down in its term if so configured (%s)', (stepDownOnRemoval) => {
-    const network = new Network({ config: { stepDownOnRemoval } });
-    network.elect(1);
-    propose(network, 1, change([[RemoveNode, 1]]));
-    expect(network.node(1)).toMatchObject({ term: 1, state: stepDownOnRemoval ? StateType.Follower : StateType.Leader });
-    expect(conf(network, 2).voters).toEqual([2, 3]);
-    expect(() => {
-      network.node(1).propose(EmptyBytes);
-    }).toThrowError(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
-  });
+  test.each([true, false])(
+    'a leader that is removed steps down in its term if so configured (%s)',
+    (stepDownOnRemoval) => {
+      const network = new Network({ config: { stepDownOnRemoval } });
+      network.elect(1);
+      propose(network, 1, change([[RemoveNode, 1]]));
+      expect(network.node(1)).toMatchObject({
+        term: 1,
+        state: stepDownOnRemoval ? StateType.Follower : StateType.Leader,
+      });
+      expect(conf(network, 2).voters).toEqual([2, 3]);
+      expect(() => {
+        network.node(1).propose(EmptyBytes);
+      }).toThrow(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
+    },
+  );
 
   test('an acknowledgement of a removed member is refused', () => {
     const network = new Network({ voters: [1, 2, 3, 4] });

@@ -49,7 +49,9 @@ describe('linearizable reads', () => {
     network.elect(1);
     network.node(1).readIndex(bytes('same'));
     network.stabilize();
-    const echoes = network.sent.filter((m) => m.type === MessageType.MsgHeartbeatResp && m.context.length > 0);
+    const echoes = network.sent.filter(
+      (m) => m.type === MessageType.MsgHeartbeatResp && m.context.length > 0,
+    );
     expect(echoes.length).toBeGreaterThan(0);
     network.isolate(1);
     network.node(1).readIndex(bytes('same'));

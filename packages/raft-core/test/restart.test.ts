@@ -52,7 +52,11 @@ describe('restart', () => {
     expect(member.node).toMatchObject({ term: 0, state: StateType.Follower });
   });
 
-  const start = (hardState: HardState, applied: number, changes: (disk: Disk) => void = () => undefined): RawNode => {
+  const start = (
+    hardState: HardState,
+    applied: number,
+    changes: (disk: Disk) => void = () => undefined,
+  ): RawNode => {
     const disk = new Disk(confStateOf([1, 2, 3]));
     disk.outline.reset({ index: 5, term: 1 });
     disk.append([new Entry(1, 6), new Entry(2, 7)]);
@@ -68,7 +72,7 @@ describe('restart', () => {
     ['an applied index beyond the commit index', { term: 2, vote: 0, commit: 6 }, 7],
     ['an applied index below the boundary', { term: 2, vote: 0, commit: 6 }, 4],
   ])('%s is refused', (_what, hardState, applied) => {
-    expect(() => start(hardState, applied)).toThrowError(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    expect(() => start(hardState, applied)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
   });
 
   test('a membership that contradicts itself is refused', () => {
@@ -76,10 +80,14 @@ describe('restart', () => {
     const learner = (disk: Disk): void => {
       disk.confState = { ...disk.confState, learners: [3] };
     };
-    expect(() => start(voters, 0, learner)).toThrowError(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    expect(() => start(voters, 0, learner)).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
   });
 
   test('a commit index that trails the boundary is raised to it', () => {
-    expect(start({ term: 2, vote: 0, commit: 0 }, 0)).toMatchObject({ committed: 5, applied: 5, lastIndex: 7 });
+    expect(start({ term: 2, vote: 0, commit: 0 }, 0)).toMatchObject({
+      committed: 5,
+      applied: 5,
+      lastIndex: 7,
+    });
   });
 });

@@ -35,7 +35,7 @@ describe('leadership transfer (thesis §3.10)', () => {
     const propose = (): void => {
       network.node(1).propose(bytes('x'));
     };
-    expect(propose).toThrowError(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
+    expect(propose).toThrow(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
     network.tick(1, 9);
     expect(propose).toThrow();
     network.tick(1);

@@ -7,7 +7,6 @@ import {
   EmptyHardState,
   LocalAppendThread,
   LocalApplyThread,
-  Message,
   MessageType,
   Outline,
   RawNode,
@@ -20,6 +19,7 @@ import {
   type Fetch,
   type HardState,
   type LogIndex,
+  type Message,
   type NodeId,
   type RawNodeConfig,
   type Ready,
@@ -223,7 +223,11 @@ export class Member {
     return out;
   }
 
-  #persist(entries: readonly Entry[], hardState: HardState | undefined, snapshot: Snapshot | undefined): void {
+  #persist(
+    entries: readonly Entry[],
+    hardState: HardState | undefined,
+    snapshot: Snapshot | undefined,
+  ): void {
     if (snapshot !== undefined) this.disk.install(snapshot);
     this.disk.append(entries);
     if (hardState !== undefined) this.disk.hardState = hardState;
@@ -234,7 +238,9 @@ export class Member {
       // A snapshot that was restored meanwhile has overtaken it.
       if (entry.index <= this.disk.applied) continue;
       if (entry.index !== this.disk.applied + 1) {
-        throw new Error(`${String(this.id)} applies ${String(entry.index)} after ${String(this.disk.applied)}`);
+        throw new Error(
+          `${String(this.id)} applies ${String(entry.index)} after ${String(this.disk.applied)}`,
+        );
       }
       if (entry.type !== EntryType.Normal) {
         this.disk.confState = this.node.applyConfChange(decodeConfChange(entry.type, entry.data));
@@ -332,7 +338,8 @@ export class Network {
   }
 
   #report(message: Message, ok: boolean): void {
-    if (message.type === MessageType.MsgSnap) this.members.get(message.from)?.node.reportSnapshot(message.to, ok);
+    if (message.type === MessageType.MsgSnap)
+      this.members.get(message.from)?.node.reportSnapshot(message.to, ok);
   }
 
   /** Works until nothing is left to do. */
