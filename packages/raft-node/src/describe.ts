@@ -3,7 +3,7 @@ import type { PeerProgress } from '@balsa/raft-core';
 import { allIds, membersOf } from './membership.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
-import { roleOf, type NodeStatus, type PeerStatus, type SnapshotProgress } from './status.ts';
+import { roleOf, type NodeStatus, type PeerStatus } from './status.ts';
 
 const progressStates = ['probe', 'replicate', 'snapshot'] as const;
 
@@ -31,7 +31,7 @@ export function statusOf<R>(runtime: Runtime<R>, connectedPeers: readonly number
     progress: status.progress.map((peer) => peerStatus(peer, status.lastIndex)),
     log: { entries: status.lastIndex - compactor.firstIndex + 1, bytes: stats.logBytes, garbageBytes: stats.garbageBytes },
     snapshots: { count: stats.snapshotCount, bytes: stats.snapshotBytes },
-    snapshotProgress: snapshotProgress(runtime),
+    snapshotProgress: runtime.snapshots.progress,
     pending: {
       proposals: proposals.pending,
       proposalBytes: proposals.pendingBytes,
@@ -75,15 +75,10 @@ function peerStatus(peer: PeerProgress, lastIndex: number): PeerStatus {
   };
 }
 
-function snapshotProgress<R>(runtime: Runtime<R>): SnapshotProgress[] {
-  const one = [runtime.maker.progress, runtime.incoming.progress, runtime.restoring];
-  return [...one.filter((progress) => progress !== undefined), ...runtime.out.progress];
-}
-
 function readiness<R>(runtime: Runtime<R>): NodeStatus['ready'] {
   const no = (reason: string): NodeStatus['ready'] => ({ ok: false, reason });
   if (!runtime.running) return no('the node is stopped');
-  if (runtime.restoring !== undefined) return no('a snapshot is being restored');
+  if (runtime.snapshots.installer.restoring !== undefined) return no('a snapshot is being restored');
   const ids = allIds(runtime.core.status().confState);
   if (ids.size === 0) return no('the node waits to be added to the cluster');
   if (!ids.has(runtime.settings.id)) return no('the node was removed from the cluster');

@@ -195,10 +195,10 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
   if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
   for (const member of options.members ?? []) checkMember('members', member);
   const limits = { ...defaultLimits, ...options.limits };
-  for (const [name, value] of Object.entries(limits)) assertSafeInteger(value as number, `limits.${name}`, 1);
+  for (const [name, value] of Object.entries(limits)) assertSafeInteger(value, `limits.${name}`, 1);
   const compaction = { ...defaultCompaction, ...options.compaction };
   for (const [name, value] of Object.entries(compaction)) {
-    assertSafeInteger(value as number, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
+    assertSafeInteger(value, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
   }
   const tickMs = assertSafeInteger(options.tickMs ?? 100, 'tickMs', 1);
   const electionTick = assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2);

@@ -19,20 +19,16 @@ import {
   toBalsaError,
   type ConfChange,
   type ConfState,
-  type Entry,
   type Env,
-  type Fetch,
   type IndexedConfState,
   type LogIndex,
   type Message,
   type NodeId,
   type RaftCore,
   type Ready,
-  type Snapshot,
-  type SnapshotId,
+  type SnapshotMetadata,
   type StoreIdentity,
   type Timer,
-  type TransportHandler,
 } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { AppendQueue } from './append-queue.ts';
@@ -40,26 +36,25 @@ import { ApplyLoop } from './apply-loop.ts';
 import { hexBytes } from './bytes.ts';
 import { Compactor } from './compaction.ts';
 import { decodeConfContext } from './conf-context.ts';
+import { coreConfig } from './core-config.ts';
 import { NodeEmitter } from './events.ts';
-import { decodeFrame, encodeFrame } from './forwarding.ts';
+import { Fetcher } from './fetcher.ts';
+import { encodeFrame, type ControlFrame } from './forwarding.ts';
 import { AppliedHistory } from './history.ts';
+import { Inbox } from './inbox.ts';
 import { Introductions } from './introductions.ts';
+import { Leadership } from './leadership.ts';
 import { checkChange, membersOf, removedBy } from './membership.ts';
 import { MetricsRecorder } from './metrics.ts';
 import type { NodeSettings, RaftNodeOptions } from './options.ts';
 import { Peers } from './peers.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
-import { chunksOf, type Recovered } from './recover.ts';
-import { decodeDescription, encodeDescription } from './snapshot-description.ts';
-import { SnapshotMaker } from './snapshot-maker.ts';
-import { SnapshotsIn } from './snapshots-in.ts';
-import { SnapshotsOut } from './snapshots-out.ts';
-import { roleOf, type NodeRole, type SnapshotProgress } from './status.ts';
+import type { Recovered } from './recover.ts';
+import { closeAll, type ClosingStep } from './shutdown.ts';
+import { Snapshots } from './snapshots.ts';
+import { Ticker } from './ticker.ts';
 import { Waiters } from './waiters.ts';
-
-/** Messages that only this node's own driver may give to its core. MsgSnap comes through `onSnapshot`. */
-const refusedTypes: ReadonlySet<number> = new Set([MessageType.MsgProp, MessageType.MsgSnap, MessageType.MsgForgetLeader]);
 
 export class Runtime<R> {
   readonly settings: NodeSettings;
@@ -74,9 +69,7 @@ export class Runtime<R> {
   readonly apply: ApplyLoop<R>;
   readonly proposals: Proposals<R>;
   readonly reads: Reads;
-  readonly maker: SnapshotMaker;
-  readonly out: SnapshotsOut;
-  readonly incoming: SnapshotsIn;
+  readonly snapshots: Snapshots;
   readonly compactor: Compactor;
   readonly peers: Peers;
   readonly introductions: Introductions;
@@ -91,27 +84,23 @@ export class Runtime<R> {
   readonly #options: RaftNodeOptions<R>;
   readonly #storage: Recovered['storage'];
   readonly #runIncarnation: string;
-  readonly #fetches = new Set<Promise<void>>();
+  readonly #fetcher: Fetcher;
+  readonly #leadership: Leadership;
+  readonly #inbox: Inbox;
+  readonly #ticker: Ticker;
   #resolveStopped: (error: BalsaError | undefined) => void = () => undefined;
-  #restoring: SnapshotProgress | undefined;
-  #role: NodeRole = 'follower';
-  #leader: NodeId = 0;
-  #term = 0;
   #pumping = false;
   #again = false;
   #turn: Timer | undefined;
-  #tick: Timer | undefined;
-  #tickDue = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: RaftNodeOptions<R>, settings: NodeSettings, recovered: Recovered) {
-    const { env, stateMachine, transport } = options;
-    const { storage, book } = recovered;
+    const { env } = options;
     this.#options = options;
-    this.#storage = storage;
+    this.#storage = recovered.storage;
     this.settings = settings;
     this.env = env;
-    this.book = book;
+    this.book = recovered.book;
     this.identity = recovered.identity;
     this.#runIncarnation = randomHex64(env);
     this.incarnation = hexBytes(this.#runIncarnation);
@@ -125,110 +114,35 @@ export class Runtime<R> {
       confState: recovered.confState.state,
       outline: recovered.outline,
     });
-    this.#term = this.core.term;
-    this.peers = new Peers(settings.id, transport, book);
-    const metrics = this.metrics;
-    const onError = (error: unknown): void => this.fail(error);
-    const deliver = (responses: readonly Message[]): void => this.#deliver(responses);
-    this.introductions = new Introductions({
-      group: settings.group,
-      transport,
-      book,
-      env,
-      metrics,
-      incarnation: recovered.identity.incarnation,
-      onReleased: (messages) => this.#hear(messages),
-      onError,
-    });
-    this.queue = new AppendQueue({
-      storage,
-      env,
-      metrics,
-      commitFlushMs: settings.commitFlushMs,
-      hardState: recovered.storedHardState,
-      deliver,
-      storedId: (snapshot) => this.incoming.storedId(snapshot),
-      restore: (id, snapshot) => this.#restore(id, snapshot),
-      onError,
-    });
-    this.apply = new ApplyLoop<R>({
-      stateMachine,
-      env,
-      metrics,
-      history: this.history,
-      applyConfChange: (change) => this.#applyConfChange(change),
-      recordConf: (change, confState) => this.#recordConf(change, confState),
-      onEntry: (entry, result, confState) => this.proposals.onEntry(entry, result, confState),
-      onApplied: (entries, bytes) => this.#onApplied(entries, bytes),
-      deliver,
-      onError,
-    });
-    this.proposals = this.#makeProposals();
-    this.reads = this.#makeReads();
-    const onProgress = (progress: SnapshotProgress): void => this.events.emit('snapshot', progress);
-    this.maker = new SnapshotMaker({
-      id: settings.id,
-      storage,
-      stateMachine,
-      env,
-      metrics,
-      history: this.history,
-      firstIndex: () => this.compactor.firstIndex,
-      onProgress,
-    });
-    this.out = new SnapshotsOut({
-      group: settings.group,
-      storage,
-      transport,
-      env,
-      metrics,
-      maxSending: settings.limits.maxSnapshotsSending,
-      stallMs: settings.limits.snapshotStallMs,
-      report: (peer, ok) => this.input(() => this.core.reportSnapshot(peer, ok)),
-      onProgress,
-    });
-    this.incoming = new SnapshotsIn({
-      storage,
-      metrics,
-      refusal: (message) => this.#refusal(message),
-      onStored: (message) => void this.#onStored(message),
-      onProgress,
-    });
-    this.compactor = new Compactor({
-      settings: settings.compaction,
-      storage,
-      stateMachine,
-      env,
-      metrics,
-      core: this.core,
-      queue: this.queue,
-      history: this.history,
-      maker: this.maker,
-      pinned: () => Math.min(this.out.pinnedIndex, this.maker.makingIndex ?? Infinity),
-      firstIndex: recovered.outline.boundary.index + 1,
-      onCompacted: (index) => this.#onCompacted(index),
-      onError: (error) => this.#onHousekeepingError(error),
-    });
+    this.peers = new Peers(settings.id, options.transport, recovered.book);
     this.transfers = new Waiters<NodeId>(env);
     this.jointWaiters = new Waiters<ConfState>(env);
+    this.queue = this.#makeQueue(recovered);
+    this.apply = this.#makeApply();
+    this.proposals = this.#makeProposals();
+    this.reads = this.#makeReads();
+    this.snapshots = this.#makeSnapshots();
+    this.#leadership = this.#makeLeadership();
+    this.compactor = this.#makeCompactor(recovered);
+    this.#fetcher = this.#makeFetcher();
+    this.introductions = this.#makeIntroductions();
+    this.#inbox = this.#makeInbox();
+    const { tickMs, electionTick } = settings;
+    this.#ticker = new Ticker({ env, metrics: this.metrics, tickMs, lateMs: (tickMs * electionTick) / 2, onTick: () => this.#onTick() });
   }
 
   /** Joins the network and begins to tick. */
   async start(): Promise<void> {
     const { transport } = this.#options;
     const identity = { clusterId: this.identity.clusterId, nodeId: this.settings.id, incarnation: this.#runIncarnation };
-    await transport.start(identity, this.#handler());
+    await transport.start(identity, this.#inbox.handler());
     this.peers.sync(this.core.status().confState);
-    this.#armTick();
+    this.#ticker.start();
     this.schedule();
   }
 
   get running(): boolean {
     return this.#closing === undefined;
-  }
-
-  get restoring(): SnapshotProgress | undefined {
-    return this.#restoring;
   }
 
   /** Gives the core an input and does what follows from it, in this turn. */
@@ -290,7 +204,7 @@ export class Runtime<R> {
   // --- the work of a Ready
 
   #handle(ready: Ready): void {
-    this.#noteState();
+    this.#leadership.note();
     for (const state of ready.readStates) this.reads.onReadState(state);
     const toPeers: Message[] = [];
     const local: Message[] = [];
@@ -303,35 +217,9 @@ export class Runtime<R> {
     for (const message of local) {
       if (message.to === LocalAppendThread) this.queue.push(message);
       else if (message.to === LocalApplyThread) this.apply.push(message);
-      else this.out.send(message);
+      else this.snapshots.out.send(message);
     }
-    for (const fetch of ready.fetches) this.#fetch(fetch);
-  }
-
-  #noteState(): void {
-    const { term, leader, state } = this.core;
-    const role = roleOf(state);
-    const newLeader = leader !== this.#leader;
-    const newTerm = term !== this.#term;
-    const newRole = role !== this.#role;
-    if (!newLeader && !newTerm && !newRole) return;
-    this.#leader = leader;
-    this.#term = term;
-    if (newRole) {
-      if (role === 'candidate' || role === 'preCandidate') this.metrics.add('elections');
-      if (this.#role === 'leader') this.out.abortAll('this node leads no longer');
-      this.#role = role;
-      this.events.emit('role', { role, term });
-    }
-    if (newLeader) {
-      this.metrics.add('leaderChanges');
-      this.events.emit('leader', { leader: leader === 0 ? undefined : leader, term });
-      if (leader !== 0 && leader !== this.settings.id) this.transfers.resolve(leader);
-    }
-    if (newLeader || newTerm) {
-      this.proposals.onLeaderChange();
-      this.reads.onLeaderChange();
-    }
+    for (const fetch of ready.fetches) this.#fetcher.fetch(fetch);
   }
 
   #deliver(responses: readonly Message[]): void {
@@ -350,46 +238,6 @@ export class Runtime<R> {
     } catch (error) {
       if (!isBalsaError(error) || error.code === 'INVARIANT_BROKEN') throw error;
       this.metrics.rejected(error.code);
-    }
-  }
-
-  #fetch(fetch: Fetch): void {
-    const task = (fetch.purpose === 'snapshot' ? this.#fetchSnapshot(fetch) : this.#fetchEntries(fetch)).finally(() => this.#fetches.delete(task));
-    this.#fetches.add(task);
-  }
-
-  async #fetchEntries(fetch: Fetch & { purpose: 'send' | 'apply' }): Promise<void> {
-    try {
-      const entries = await this.#storage.entries(fetch.low, fetch.high, fetch.maxBytes);
-      this.input(() => this.#fetched(fetch.id, entries));
-    } catch (error) {
-      if (isBalsaError(error, 'STORE_COMPACTED')) this.input(() => this.core.fetchFailed(fetch.id, 'compacted'));
-      else this.fail(error);
-    }
-  }
-
-  /** What was read before the log below it was overwritten is of no use; the core asks again if it still wants it. */
-  #fetched(id: number, entries: readonly Entry[]): void {
-    try {
-      this.core.fetched(id, entries);
-    } catch (error) {
-      if (!isBalsaError(error, 'INVALID_ARGUMENT')) throw error;
-      this.env.log.log(LogLevel.Debug, `entries read for the core were overtaken: ${error.message}`);
-      this.core.fetchFailed(id, 'unavailable');
-    }
-  }
-
-  async #fetchSnapshot(fetch: Fetch & { purpose: 'snapshot' }): Promise<void> {
-    try {
-      const stored = await this.maker.findOrMake(fetch.minIndex, fetch.to);
-      const { id, chunkCount, bytes, checksum, metadata } = stored;
-      const { members, removed } = this.book;
-      const data = encodeDescription({ id, chunkCount, bytes, checksum, members, removed });
-      this.input(() => this.core.snapshotReady(fetch.id, { metadata, data }));
-    } catch (error) {
-      // A peer waits a little longer; this node can go on. The next write will tell when the store cannot.
-      this.env.log.log(LogLevel.Warn, `no snapshot for node ${String(fetch.to)} now: ${String(error)}`, { error });
-      this.env.setTimer(this.settings.tickMs, () => this.input(() => this.core.fetchFailed(fetch.id, 'unavailable')));
     }
   }
 
@@ -431,14 +279,6 @@ export class Runtime<R> {
 
   // --- snapshots
 
-  #refusal(message: Message): string | undefined {
-    const index = message.snapshot?.metadata.index ?? 0;
-    if (message.term < this.core.term) return `it is of term ${String(message.term)}, this node is in term ${String(this.core.term)}`;
-    if (index <= this.core.committed) return `it covers index ${String(index)}, this node has ${String(this.core.committed)}`;
-    if (this.#restoring !== undefined) return 'another snapshot is being restored';
-    return undefined;
-  }
-
   /**
    * A change of membership that is still being applied belongs before the snapshot's membership, so the
    * core hears of the snapshot only while nothing is being applied.
@@ -448,27 +288,7 @@ export class Runtime<R> {
     this.input(() => this.#step(message));
   }
 
-  async #restore(id: SnapshotId, snapshot: Snapshot): Promise<void> {
-    const { metadata } = snapshot;
-    const reader = await this.#storage.openSnapshot(id);
-    const total = reader.snapshot.chunkCount;
-    const report = (chunks: number, state: SnapshotProgress['state']): void => {
-      const progress: SnapshotProgress = { phase: 'restoring', peer: this.settings.id, index: metadata.index, chunks, totalChunks: total, state };
-      this.#restoring = state === 'running' ? progress : undefined;
-      this.events.emit('snapshot', progress);
-    };
-    report(0, 'running');
-    try {
-      await this.#options.stateMachine.restore(metadata, chunksOf(reader, (n) => report(n, 'running')));
-      report(total, 'done');
-    } catch (error) {
-      report(0, 'failed');
-      throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the snapshot at index ${String(metadata.index)} could not be restored: ${String(error)}`);
-    } finally {
-      await reader.close();
-    }
-    const description = decodeDescription(snapshot.data);
-    await this.book.record(description.members, description.removed);
+  #onInstalled(metadata: SnapshotMetadata): void {
     this.history.installed(metadata);
     this.metrics.add('snapshotsInstalled');
     this.compactor.onInstalled(metadata.index);
@@ -488,86 +308,32 @@ export class Runtime<R> {
 
   // --- the network
 
-  #handler(): TransportHandler {
-    const ours = (group: string): boolean => {
-      if (!this.running) return false;
-      if (group === this.settings.group) return true;
-      this.metrics.rejected('UNKNOWN_GROUP');
-      return false;
-    };
-    return {
-      onMessages: (group, messages) => {
-        if (ours(group)) this.#hear(this.introductions.filter(messages));
-      },
-      onControl: (group, from, frame) => {
-        if (ours(group)) this.#onControl(from, frame);
-      },
-      onDisconnect: (peer) => {
-        if (!this.running) return;
-        this.introductions.onDisconnect(peer);
-        this.proposals.onDisconnect(peer);
-      },
-      onUnreachable: (group, peer) => {
-        if (group === this.settings.group) this.input(() => this.core.reportUnreachable(peer));
-      },
-      onSnapshot: async (group, from, message, source) => {
-        if (!ours(group)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `group ${group} is not served here`);
-        if (!this.introductions.knows(from)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `node ${String(from)} has not said who it is`);
-        return await this.incoming.onOffer(from, message, source);
-      },
-    };
-  }
-
-  #hear(messages: readonly Message[]): void {
-    if (!this.running || messages.length === 0) return;
+  #onMessages(messages: readonly Message[]): void {
     try {
-      for (const message of messages) {
-        if (message.to !== this.settings.id || refusedTypes.has(message.type)) this.metrics.rejected('STEP_INVALID_MESSAGE');
-        else this.#step(message);
-      }
+      for (const message of messages) this.#step(message);
     } catch (error) {
       this.fail(error);
     }
     this.schedule();
   }
 
-  #onControl(from: NodeId, bytes: Uint8Array): void {
-    try {
-      const frame = decodeFrame(bytes);
-      if (frame.type === 'hello') void this.introductions.onHello(from, frame.incarnation);
-      else if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
-      else this.proposals.onFrame(from, frame);
-    } catch (error) {
-      this.metrics.rejected(isBalsaError(error) ? error.code : 'WIRE_MALFORMED');
-    }
+  #onFrame(from: NodeId, frame: ControlFrame): void {
+    if (frame.type === 'hello') void this.introductions.onHello(from, frame.incarnation);
+    else if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
+    else this.proposals.onFrame(from, frame);
   }
 
   // --- time
 
-  #armTick(): void {
-    this.#tickDue = this.env.now() + this.settings.tickMs;
-    this.#tick = this.env.setTimer(this.settings.tickMs, () => this.#onTick());
-  }
-
   #onTick(): void {
-    if (!this.running) return;
-    const { tickMs, electionTick } = this.settings;
-    const delay = this.env.now() - this.#tickDue;
-    this.metrics.add('ticks');
-    this.metrics.observe('tickDelayMs', delay);
-    if (delay > (tickMs * electionTick) / 2) {
-      this.metrics.add('lateTicks');
-      this.env.log.log(LogLevel.Warn, `a tick came ${String(Math.round(delay))} ms late: something blocked the event loop`, { delayMs: delay });
-    }
-    this.#armTick();
     this.input(() => {
       this.core.tick();
-      this.#noteState();
+      this.#leadership.note();
       this.proposals.tick();
       this.reads.tick();
       this.transfers.tick();
       this.jointWaiters.tick();
-      this.out.tick();
+      this.snapshots.out.tick();
       this.compactor.tick();
       this.peers.tick();
       this.introductions.tick();
@@ -588,48 +354,37 @@ export class Runtime<R> {
   async #close(cause: BalsaError | undefined): Promise<void> {
     // Whoever called is in the middle of something: its turn ends first, with `running` already false.
     await Promise.resolve();
-    this.#tick?.cancel();
+    this.#ticker.stop();
     this.#turn?.cancel();
     this.proposals.close(cause);
     const stopped = new BalsaError('STOPPED', 'the node is stopped', cause === undefined ? {} : { cause });
     this.reads.close(stopped);
     this.transfers.reject(stopped);
     this.jointWaiters.reject(stopped);
-    let timer: Timer | undefined;
-    const bound = new Promise<void>((resolve) => {
-      timer = this.env.setTimer(this.settings.stopTimeoutMs, () => {
-        this.env.log.log(LogLevel.Error, `node ${String(this.settings.id)} did not stop within ${String(this.settings.stopTimeoutMs)} ms`);
-        resolve();
-      });
-    });
-    await Promise.race([this.#closeParts(cause), bound]);
-    timer?.cancel();
+    await closeAll(`node ${String(this.settings.id)}`, this.env, this.settings.stopTimeoutMs, this.#closingSteps(cause));
     this.events.emit('stopped', cause === undefined ? {} : { error: cause });
     this.#resolveStopped(cause);
   }
 
-  async #closeParts(cause: BalsaError | undefined): Promise<void> {
+  /** In this order: nothing new comes in, what is under way ends, then what it stood on is closed. */
+  #closingSteps(cause: BalsaError | undefined): ClosingStep[] {
     const { transport, stateMachine, engine, ownEngine } = this.#options;
-    await this.#quietly('transport', () => transport.stop());
-    await Promise.all([this.incoming.close(), this.out.close(), this.maker.close()]);
-    await this.apply.close();
-    if (cause === undefined) await this.#quietly('last write', () => this.queue.flush());
-    await this.queue.close();
-    await this.compactor.close();
-    await Promise.all(this.#fetches);
-    await this.#quietly('state machine', () => stateMachine.close());
-    await this.#quietly('address book', () => this.book.close());
-    await this.#quietly('storage group', () => this.#storage.close());
-    if (ownEngine === true) await this.#quietly('engine', () => engine.close());
-  }
-
-  /** One part that fails to close must not keep the others open. */
-  async #quietly(what: string, close: () => Promise<void>): Promise<void> {
-    try {
-      await close();
-    } catch (error) {
-      this.env.log.log(LogLevel.Warn, `closing the ${what} of node ${String(this.settings.id)} failed: ${String(error)}`, { error });
-    }
+    const steps: ClosingStep[] = [
+      ['transport', () => transport.stop()],
+      ['snapshots', () => this.snapshots.close()],
+      ['apply loop', () => this.apply.close()],
+    ];
+    if (cause === undefined) steps.push(['last write', () => this.queue.flush()]);
+    steps.push(
+      ['append queue', () => this.queue.close()],
+      ['compactor', () => this.compactor.close()],
+      ['fetches', () => this.#fetcher.close()],
+      ['state machine', () => stateMachine.close()],
+      ['address book', () => this.book.close()],
+      ['storage group', () => this.#storage.close()],
+    );
+    if (ownEngine === true) steps.push(['engine', () => engine.close()]);
+    return steps;
   }
 
   // --- making
@@ -667,31 +422,134 @@ export class Runtime<R> {
       schedule: () => this.schedule(),
     });
   }
-}
 
-function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex): ConstructorParameters<typeof RawNode>[0] {
-  const { limits } = settings;
-  return {
-    id: settings.id,
-    electionTick: settings.electionTick,
-    heartbeatTick: settings.heartbeatTick,
-    applied,
-    maxSizePerMsg: limits.maxMessageBytes,
-    maxCommittedSizePerReady: limits.maxApplyBytes,
-    maxUncommittedEntriesSize: limits.maxUncommittedBytes,
-    maxInflightMsgs: limits.maxInflightMessages,
-    maxInflightBytes: Math.max(limits.maxInflightBytes, limits.maxMessageBytes),
-    entryCacheBytes: limits.entryCacheBytes,
-    checkQuorum: settings.checkQuorum,
-    preVote: settings.preVote,
-    readOnlyOption: settings.readOnlyOption,
-    // Forwarding is done beside the core, where its outcome can be told.
-    disableProposalForwarding: true,
-    disableConfChangeValidation: false,
-    stepDownOnRemoval: true,
-    asyncStorageWrites: true,
-    random: () => env.random(),
-    logger: env.log,
-    peek: undefined,
-  };
+  #makeQueue(recovered: Recovered): AppendQueue {
+    const { env, metrics, settings } = this;
+    return new AppendQueue({
+      storage: this.#storage,
+      env,
+      metrics,
+      commitFlushMs: settings.commitFlushMs,
+      hardState: recovered.storedHardState,
+      deliver: (responses) => this.#deliver(responses),
+      storedId: (snapshot) => this.snapshots.incoming.storedId(snapshot),
+      restore: (id, snapshot) => this.snapshots.installer.restore(id, snapshot),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  #makeApply(): ApplyLoop<R> {
+    const { env, metrics, history } = this;
+    return new ApplyLoop<R>({
+      stateMachine: this.#options.stateMachine,
+      env,
+      metrics,
+      history,
+      applyConfChange: (change) => this.#applyConfChange(change),
+      recordConf: (change, confState) => this.#recordConf(change, confState),
+      onEntry: (entry, result, confState) => this.proposals.onEntry(entry, result, confState),
+      onApplied: (entries, bytes) => this.#onApplied(entries, bytes),
+      deliver: (responses) => this.#deliver(responses),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  #makeSnapshots(): Snapshots {
+    const { settings, core, env, metrics, history, book } = this;
+    const { stateMachine, transport } = this.#options;
+    return new Snapshots({
+      settings,
+      core,
+      storage: this.#storage,
+      stateMachine,
+      transport,
+      env,
+      metrics,
+      history,
+      book,
+      firstIndex: () => this.compactor.firstIndex,
+      onProgress: (progress) => this.events.emit('snapshot', progress),
+      report: (peer, ok) => this.input(() => core.reportSnapshot(peer, ok)),
+      onStored: (message) => void this.#onStored(message),
+      onInstalled: (metadata) => this.#onInstalled(metadata),
+    });
+  }
+
+  #makeLeadership(): Leadership {
+    const { core, events, metrics } = this;
+    return new Leadership({
+      core,
+      events,
+      metrics,
+      onDeposed: () => this.snapshots.out.abortAll('this node leads no longer'),
+      onChange: (leader) => {
+        if (leader !== 0 && leader !== this.settings.id) this.transfers.resolve(leader);
+        this.proposals.onLeaderChange();
+        this.reads.onLeaderChange();
+      },
+    });
+  }
+
+  #makeCompactor(recovered: Recovered): Compactor {
+    const { env, metrics, core, queue, history, snapshots, settings } = this;
+    return new Compactor({
+      settings: settings.compaction,
+      storage: this.#storage,
+      stateMachine: this.#options.stateMachine,
+      env,
+      metrics,
+      core,
+      queue,
+      history,
+      maker: snapshots.maker,
+      pinned: () => snapshots.pinnedIndex,
+      firstIndex: recovered.outline.boundary.index + 1,
+      onCompacted: (index) => this.#onCompacted(index),
+      onError: (error) => this.#onHousekeepingError(error),
+    });
+  }
+
+  #makeFetcher(): Fetcher {
+    const { core, snapshots, book, env, settings } = this;
+    return new Fetcher({
+      core,
+      storage: this.#storage,
+      maker: snapshots.maker,
+      book,
+      env,
+      retryMs: settings.tickMs,
+      input: (give) => this.input(give),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  #makeIntroductions(): Introductions {
+    const { env, metrics, book, settings } = this;
+    return new Introductions({
+      group: settings.group,
+      transport: this.#options.transport,
+      book,
+      env,
+      metrics,
+      incarnation: this.identity.incarnation,
+      onReleased: (messages) => this.#inbox.hear(messages),
+      onError: (error) => this.fail(error),
+    });
+  }
+
+  #makeInbox(): Inbox {
+    const { metrics, introductions, snapshots, settings } = this;
+    return new Inbox({
+      id: settings.id,
+      group: settings.group,
+      metrics,
+      introductions,
+      incoming: snapshots.incoming,
+      running: () => this.running,
+      onMessages: (messages) => this.#onMessages(messages),
+      onFrame: (from, frame) => this.#onFrame(from, frame),
+      onDisconnect: (peer) => this.proposals.onDisconnect(peer),
+      onUnreachable: (peer) => this.input(() => this.core.reportUnreachable(peer)),
+    });
+  }
 }

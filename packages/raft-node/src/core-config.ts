@@ -1,0 +1,30 @@
+/** The options of a node in the words of the core. */
+import type { Env, LogIndex, RaftConfig } from '@balsa/raft-core';
+import type { NodeSettings } from './options.ts';
+
+export function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex): RaftConfig {
+  const { limits } = settings;
+  return {
+    id: settings.id,
+    electionTick: settings.electionTick,
+    heartbeatTick: settings.heartbeatTick,
+    applied,
+    maxSizePerMsg: limits.maxMessageBytes,
+    maxCommittedSizePerReady: limits.maxApplyBytes,
+    maxUncommittedEntriesSize: limits.maxUncommittedBytes,
+    maxInflightMsgs: limits.maxInflightMessages,
+    maxInflightBytes: Math.max(limits.maxInflightBytes, limits.maxMessageBytes),
+    entryCacheBytes: limits.entryCacheBytes,
+    checkQuorum: settings.checkQuorum,
+    preVote: settings.preVote,
+    readOnlyOption: settings.readOnlyOption,
+    // Forwarding is done beside the core, where its outcome can be told.
+    disableProposalForwarding: true,
+    disableConfChangeValidation: false,
+    stepDownOnRemoval: true,
+    asyncStorageWrites: true,
+    random: () => env.random(),
+    logger: env.log,
+    peek: undefined,
+  };
+}

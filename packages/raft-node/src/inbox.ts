@@ -1,0 +1,84 @@
+/** What comes from the network. Nothing that a peer sends is thrown further: it is refused and counted. */
+import { BalsaError, isBalsaError, MessageType, type Message, type NodeId, type TransportHandler } from '@balsa/raft-core';
+import { decodeFrame, type ControlFrame } from './forwarding.ts';
+import type { Introductions } from './introductions.ts';
+import type { MetricsRecorder } from './metrics.ts';
+import type { SnapshotsIn } from './snapshots-in.ts';
+
+export interface InboxOptions {
+  readonly id: NodeId;
+  readonly group: string;
+  readonly metrics: MetricsRecorder;
+  readonly introductions: Introductions;
+  readonly incoming: SnapshotsIn;
+  readonly running: () => boolean;
+  /** Messages that the core may be given, in order. */
+  readonly onMessages: (messages: readonly Message[]) => void;
+  readonly onFrame: (from: NodeId, frame: ControlFrame) => void;
+  readonly onDisconnect: (peer: NodeId) => void;
+  readonly onUnreachable: (peer: NodeId) => void;
+}
+
+/** Messages that only this node's own driver may give to its core. MsgSnap comes through `onSnapshot`. */
+const refusedTypes: ReadonlySet<number> = new Set([MessageType.MsgProp, MessageType.MsgSnap, MessageType.MsgForgetLeader]);
+
+export class Inbox {
+  readonly #options: InboxOptions;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  handler(): TransportHandler {
+    const { group: ours, introductions, incoming, running, onDisconnect, onUnreachable } = this.#options;
+    return {
+      onMessages: (group, messages) => {
+        if (this.#accepts(group)) this.hear(introductions.filter(messages));
+      },
+      onControl: (group, from, frame) => {
+        if (this.#accepts(group)) this.#onControl(from, frame);
+      },
+      onDisconnect: (peer) => {
+        if (!running()) return;
+        introductions.onDisconnect(peer);
+        onDisconnect(peer);
+      },
+      onUnreachable: (group, peer) => {
+        if (running() && group === ours) onUnreachable(peer);
+      },
+      onSnapshot: async (group, from, message, source) => {
+        if (!this.#accepts(group)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `group ${group} is not served here`);
+        if (!introductions.knows(from)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `node ${String(from)} has not said who it is`);
+        return await incoming.onOffer(from, message, source);
+      },
+    };
+  }
+
+  /** Messages of peers that are known to be who they say they are. */
+  hear(messages: readonly Message[]): void {
+    const { id, metrics, running, onMessages } = this.#options;
+    if (!running() || messages.length === 0) return;
+    onMessages(
+      messages.filter((message) => {
+        if (message.to === id && !refusedTypes.has(message.type)) return true;
+        metrics.rejected('STEP_INVALID_MESSAGE');
+        return false;
+      }),
+    );
+  }
+
+  #accepts(group: string): boolean {
+    if (!this.#options.running()) return false;
+    if (group === this.#options.group) return true;
+    this.#options.metrics.rejected('UNKNOWN_GROUP');
+    return false;
+  }
+
+  #onControl(from: NodeId, bytes: Uint8Array): void {
+    try {
+      this.#options.onFrame(from, decodeFrame(bytes));
+    } catch (error) {
+      this.#options.metrics.rejected(isBalsaError(error) ? error.code : 'WIRE_MALFORMED');
+    }
+  }
+}
