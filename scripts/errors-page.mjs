@@ -1,5 +1,5 @@
 /** docs/errors.md, generated from the registry in raft-core. Alone on the command line it checks that the page is up to date. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import * as prettier from 'prettier';
 import { repositoryRoot } from './process.mjs';
@@ -40,7 +40,8 @@ export async function errorsPage() {
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   process.chdir(repositoryRoot);
-  if (readFileSync(errorsPageFile, 'utf8') !== (await errorsPage())) {
+  const page = existsSync(errorsPageFile) ? readFileSync(errorsPageFile, 'utf8') : '';
+  if (page !== (await errorsPage())) {
     process.stdout.write(`${errorsPageFile} is not what the registry gives; npm run fix writes it\n`);
     process.exitCode = 1;
   }

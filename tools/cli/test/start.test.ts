@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -38,7 +38,11 @@ async function start(data: string, base: number): Promise<ChildProcess> {
   });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-  await waitFor(async () => (text.includes('Ctrl-C') ? true : undefined), {
+  const look = async (): Promise<true | undefined> => {
+    if (child.exitCode !== null) throw new Error(`balsa start ended with exit code ${child.exitCode}`);
+    return text.includes('Ctrl-C') ? true : undefined;
+  };
+  await waitFor(look, {
     timeoutMs: 25_000,
     what: 'the greeting',
   });
