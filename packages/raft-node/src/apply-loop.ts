@@ -81,6 +81,11 @@ export class ApplyLoop<R> {
     await this.#running;
   }
 
+  /** Asked again after each await. */
+  #isClosed(): boolean {
+    return this.#closed;
+  }
+
   async #run(): Promise<void> {
     await Promise.resolve();
     try {
@@ -89,7 +94,7 @@ export class ApplyLoop<R> {
         this.#messages = [];
         await this.#apply(messages.flatMap((message) => message.entries));
         // A node that is closing must not tell the core that it applied what it did not.
-        if (!this.#closed) this.#options.deliver(messages.flatMap((message) => message.responses));
+        if (!this.#isClosed()) this.#options.deliver(messages.flatMap((message) => message.responses));
       }
     } catch (error) {
       this.#closed = true;
@@ -107,7 +112,7 @@ export class ApplyLoop<R> {
       while (end < entries.length && entries[end]?.type === EntryType.Normal) end++;
       if (end > start) await this.#applyCommands(entries.slice(start, end));
       const change = entries[end];
-      if (change !== undefined && !this.#closed) await this.#applyChange(change, end + 1 === entries.length);
+      if (change !== undefined && !this.#isClosed()) await this.#applyChange(change, end + 1 === entries.length);
       start = end + 1;
     }
   }

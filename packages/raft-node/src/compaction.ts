@@ -6,6 +6,8 @@
  * followers hold the log back within a byte budget; a dead follower never does.
  */
 import {
+  isBalsaError,
+  LogLevel,
   StateType,
   type Env,
   type LogIndex,
@@ -113,10 +115,25 @@ export class Compactor {
       await Promise.resolve();
       await work();
     } catch (error) {
-      if (!this.#closed) this.#options.onError(error);
+      if (!this.#isClosed()) this.#onFailure(error);
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** What could not be done now is tried again later, unless the store itself is lost. */
+  #onFailure(error: unknown): void {
+    const { env, onError } = this.#options;
+    if (isBalsaError(error, 'STORE_SNAPSHOT_ABORTED') || isBalsaError(error, 'STOPPED')) {
+      env.log.log(LogLevel.Warn, `compaction is put off: ${error.message}`, { error });
+      return;
+    }
+    onError(error);
+  }
+
+  /** Asked again after an await. */
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   async #compact(): Promise<void> {

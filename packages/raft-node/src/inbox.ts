@@ -1,15 +1,11 @@
 /** What comes from the network. Nothing that a peer sends is thrown further: it is refused and counted. */
 import { BalsaError, isBalsaError, MessageType, type Message, type NodeId, type TransportHandler } from '@balsa/raft-core';
 import { decodeFrame, type ControlFrame } from './forwarding.ts';
-import type { Introductions } from './introductions.ts';
-import type { MetricsRecorder } from './metrics.ts';
+import { Introductions, type IntroductionsOptions } from './introductions.ts';
 import type { SnapshotsIn } from './snapshots-in.ts';
 
-export interface InboxOptions {
+export interface InboxOptions extends Omit<IntroductionsOptions, 'onReleased'> {
   readonly id: NodeId;
-  readonly group: string;
-  readonly metrics: MetricsRecorder;
-  readonly introductions: Introductions;
   readonly incoming: SnapshotsIn;
   readonly running: () => boolean;
   /** Messages that the core may be given, in order. */
@@ -23,14 +19,17 @@ export interface InboxOptions {
 const refusedTypes: ReadonlySet<number> = new Set([MessageType.MsgProp, MessageType.MsgSnap, MessageType.MsgForgetLeader]);
 
 export class Inbox {
+  readonly introductions: Introductions;
   readonly #options: InboxOptions;
 
   constructor(options: InboxOptions) {
     this.#options = options;
+    this.introductions = new Introductions({ ...options, onReleased: (messages) => this.hear(messages) });
   }
 
   handler(): TransportHandler {
-    const { group: ours, introductions, incoming, running, onDisconnect, onUnreachable } = this.#options;
+    const { group: ours, incoming, running, onDisconnect, onUnreachable } = this.#options;
+    const { introductions } = this;
     return {
       onMessages: (group, messages) => {
         if (this.#accepts(group)) this.hear(introductions.filter(messages));

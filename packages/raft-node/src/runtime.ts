@@ -8,7 +8,6 @@ import {
   assertSafeInteger,
   BalsaError,
   entryOverheadBytes,
-  isBalsaError,
   LocalAppendThread,
   LocalApplyThread,
   LogLevel,
@@ -28,7 +27,6 @@ import {
   type Ready,
   type SnapshotMetadata,
   type StoreIdentity,
-  type Timer,
 } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { AppendQueue } from './append-queue.ts';
@@ -37,12 +35,12 @@ import { hexBytes } from './bytes.ts';
 import { Compactor } from './compaction.ts';
 import { decodeConfContext } from './conf-context.ts';
 import { coreConfig } from './core-config.ts';
+import { Driver } from './driver.ts';
 import { NodeEmitter } from './events.ts';
 import { Fetcher } from './fetcher.ts';
 import { encodeFrame, type ControlFrame } from './forwarding.ts';
 import { AppliedHistory } from './history.ts';
 import { Inbox } from './inbox.ts';
-import { Introductions } from './introductions.ts';
 import { Leadership } from './leadership.ts';
 import { checkChange, membersOf, removedBy } from './membership.ts';
 import { MetricsRecorder } from './metrics.ts';
@@ -72,7 +70,6 @@ export class Runtime<R> {
   readonly snapshots: Snapshots;
   readonly compactor: Compactor;
   readonly peers: Peers;
-  readonly introductions: Introductions;
   /** Callers that wait for another leader. */
   readonly transfers: Waiters<NodeId>;
   /** Callers that wait for a joint configuration to be left. */
@@ -89,9 +86,7 @@ export class Runtime<R> {
   readonly #inbox: Inbox;
   readonly #ticker: Ticker;
   #resolveStopped: (error: BalsaError | undefined) => void = () => undefined;
-  #pumping = false;
-  #again = false;
-  #turn: Timer | undefined;
+  readonly #driver: Driver;
   #closing: Promise<void> | undefined;
 
   constructor(options: RaftNodeOptions<R>, settings: NodeSettings, recovered: Recovered) {
@@ -114,6 +109,7 @@ export class Runtime<R> {
       confState: recovered.confState.state,
       outline: recovered.outline,
     });
+    this.#driver = this.#makeDriver();
     this.peers = new Peers(settings.id, options.transport, recovered.book);
     this.transfers = new Waiters<NodeId>(env);
     this.jointWaiters = new Waiters<ConfState>(env);
@@ -125,7 +121,6 @@ export class Runtime<R> {
     this.#leadership = this.#makeLeadership();
     this.compactor = this.#makeCompactor(recovered);
     this.#fetcher = this.#makeFetcher();
-    this.introductions = this.#makeIntroductions();
     this.#inbox = this.#makeInbox();
     const { tickMs, electionTick } = settings;
     this.#ticker = new Ticker({ env, metrics: this.metrics, tickMs, lateMs: (tickMs * electionTick) / 2, onTick: () => this.#onTick() });
@@ -138,7 +133,7 @@ export class Runtime<R> {
     await transport.start(identity, this.#inbox.handler());
     this.peers.sync(this.core.status().confState);
     this.#ticker.start();
-    this.schedule();
+    this.#driver.schedule();
   }
 
   get running(): boolean {
@@ -147,44 +142,7 @@ export class Runtime<R> {
 
   /** Gives the core an input and does what follows from it, in this turn. */
   input(give: () => void): void {
-    if (!this.running) return;
-    try {
-      give();
-    } catch (error) {
-      this.fail(error);
-      return;
-    }
-    this.pump();
-  }
-
-  /** Does what has gathered once the present turn is over, so that what arrives together goes together. */
-  schedule(): void {
-    if (!this.running || this.#turn !== undefined) return;
-    this.#turn = this.env.setTimer(0, () => {
-      this.#turn = undefined;
-      this.pump();
-    });
-  }
-
-  pump(): void {
-    if (!this.running) return;
-    if (this.#pumping) {
-      this.#again = true;
-      return;
-    }
-    this.#pumping = true;
-    try {
-      do {
-        this.#again = false;
-        this.proposals.flush();
-        this.reads.flush();
-        while (this.running && this.core.hasReady()) this.#handle(this.core.ready());
-      } while (this.#again && this.running);
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.#pumping = false;
-    }
+    this.#driver.input(give);
   }
 
   /** Stops for good because of `error`: votes for nothing, acknowledges nothing. */
@@ -227,25 +185,15 @@ export class Runtime<R> {
     const toPeers = responses.filter((message) => message.to !== this.settings.id);
     if (toPeers.length > 0) this.#options.transport.send(this.settings.group, toPeers);
     this.input(() => {
-      for (const message of responses) if (message.to === this.settings.id) this.#step(message);
+      for (const message of responses) if (message.to === this.settings.id) this.#driver.step(message);
     });
-  }
-
-  /** What a peer sends can be refused, never thrown further. */
-  #step(message: Message): void {
-    try {
-      this.core.step(message);
-    } catch (error) {
-      if (!isBalsaError(error) || error.code === 'INVARIANT_BROKEN') throw error;
-      this.metrics.rejected(error.code);
-    }
   }
 
   // --- applying
 
   #applyConfChange(change: ConfChange): ConfState {
     const confState = this.core.applyConfChange(change);
-    this.schedule();
+    this.#driver.schedule();
     return confState;
   }
 
@@ -285,7 +233,7 @@ export class Runtime<R> {
    */
   async #onStored(message: Message): Promise<void> {
     while (!this.apply.idle) await this.apply.whenIdle();
-    this.input(() => this.#step(message));
+    this.input(() => this.#driver.step(message));
   }
 
   #onInstalled(metadata: SnapshotMetadata): void {
@@ -297,28 +245,19 @@ export class Runtime<R> {
     this.#membershipChanged({ index: metadata.index, state: metadata.confState });
   }
 
-  /** Housekeeping that could not be done now is tried again later, unless the store itself is lost. */
-  #onHousekeepingError(error: unknown): void {
-    if (isBalsaError(error, 'STORE_SNAPSHOT_ABORTED') || isBalsaError(error, 'STOPPED')) {
-      this.env.log.log(LogLevel.Warn, `compaction is put off: ${error.message}`, { error });
-      return;
-    }
-    this.fail(error);
-  }
-
   // --- the network
 
   #onMessages(messages: readonly Message[]): void {
     try {
-      for (const message of messages) this.#step(message);
+      for (const message of messages) this.#driver.step(message);
     } catch (error) {
       this.fail(error);
     }
-    this.schedule();
+    this.#driver.schedule();
   }
 
   #onFrame(from: NodeId, frame: ControlFrame): void {
-    if (frame.type === 'hello') void this.introductions.onHello(from, frame.incarnation);
+    if (frame.type === 'hello') void this.#inbox.introductions.onHello(from, frame.incarnation);
     else if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
     else this.proposals.onFrame(from, frame);
   }
@@ -336,7 +275,7 @@ export class Runtime<R> {
       this.snapshots.out.tick();
       this.compactor.tick();
       this.peers.tick();
-      this.introductions.tick();
+      this.#inbox.introductions.tick();
       if (this.core.state === StateType.Leader) this.#introduce();
     });
   }
@@ -355,7 +294,7 @@ export class Runtime<R> {
     // Whoever called is in the middle of something: its turn ends first, with `running` already false.
     await Promise.resolve();
     this.#ticker.stop();
-    this.#turn?.cancel();
+    this.#driver.stop();
     this.proposals.close(cause);
     const stopped = new BalsaError('STOPPED', 'the node is stopped', cause === undefined ? {} : { cause });
     this.reads.close(stopped);
@@ -403,7 +342,7 @@ export class Runtime<R> {
       applied: () => this.history.applied,
       sendControl: (peer, frame) => this.#options.transport.sendControl(settings.group, peer, frame),
       checkChange: (body) => checkChange(body, core.status(), book, settings.limits.maxPromoteLag),
-      schedule: () => this.schedule(),
+      schedule: () => this.#driver.schedule(),
     });
   }
 
@@ -419,7 +358,23 @@ export class Runtime<R> {
       readIndex: (context) => core.readIndex(context),
       applied: () => this.history.applied,
       hasLeader: () => core.leader !== 0,
-      schedule: () => this.schedule(),
+      schedule: () => this.#driver.schedule(),
+    });
+  }
+
+  #makeDriver(): Driver {
+    const { core, env, metrics } = this;
+    return new Driver({
+      core,
+      env,
+      metrics,
+      running: () => this.running,
+      flush: () => {
+        this.proposals.flush();
+        this.reads.flush();
+      },
+      onReady: (ready) => this.#handle(ready),
+      onError: (error) => this.fail(error),
     });
   }
 
@@ -505,7 +460,7 @@ export class Runtime<R> {
       pinned: () => snapshots.pinnedIndex,
       firstIndex: recovered.outline.boundary.index + 1,
       onCompacted: (index) => this.#onCompacted(index),
-      onError: (error) => this.#onHousekeepingError(error),
+      onError: (error) => this.fail(error),
     });
   }
 
@@ -523,33 +478,23 @@ export class Runtime<R> {
     });
   }
 
-  #makeIntroductions(): Introductions {
-    const { env, metrics, book, settings } = this;
-    return new Introductions({
+  #makeInbox(): Inbox {
+    const { env, metrics, book, snapshots, settings } = this;
+    return new Inbox({
+      id: settings.id,
       group: settings.group,
       transport: this.#options.transport,
       book,
       env,
       metrics,
       incarnation: this.identity.incarnation,
-      onReleased: (messages) => this.#inbox.hear(messages),
-      onError: (error) => this.fail(error),
-    });
-  }
-
-  #makeInbox(): Inbox {
-    const { metrics, introductions, snapshots, settings } = this;
-    return new Inbox({
-      id: settings.id,
-      group: settings.group,
-      metrics,
-      introductions,
       incoming: snapshots.incoming,
       running: () => this.running,
       onMessages: (messages) => this.#onMessages(messages),
       onFrame: (from, frame) => this.#onFrame(from, frame),
       onDisconnect: (peer) => this.proposals.onDisconnect(peer),
       onUnreachable: (peer) => this.input(() => this.core.reportUnreachable(peer)),
+      onError: (error) => this.fail(error),
     });
   }
 }

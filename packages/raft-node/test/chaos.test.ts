@@ -1,3 +1,4 @@
+import { isBalsaError } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
 import { Cluster } from './cluster.ts';
 import { bytesOf } from './machine.ts';
@@ -24,8 +25,8 @@ function propose(cluster: Cluster, id: number, text: string, tally: Tally): void
     .propose(bytesOf(text), { timeoutMs: 4000 })
     .then(
       () => tally.acknowledged.push(text),
-      (error: { outcome?: string }) => {
-        if (error.outcome === 'refused') tally.refused.push(text);
+      (error: unknown) => {
+        if (isBalsaError(error) && error.outcome === 'refused') tally.refused.push(text);
       },
     );
 }

@@ -1,5 +1,5 @@
 /** A whole cluster in one process, in virtual time: memory disks, a memory network, one seed. */
-import { LogLevel, type Env, type Logger, type NodeId, type Storage, type WriteBatch } from '@balsa/raft-core';
+import { LogLevel, type Logger, type NodeId, type Storage, type WriteBatch } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine, type MemoryDisk, type MemorySchedule } from '@balsa/raft-core/memory';
 import { createMemoryNetwork, createVirtualEnv, memoryAddress, type MemoryNetwork, type VirtualEnv } from '@balsa/transport-memory';
 import { RaftNode, type Member, type NodeStatus, type RaftNodeOptions } from '../src/index.ts';
@@ -83,7 +83,7 @@ export class Cluster {
       ownEngine: true,
       stateMachine: machine,
       transport: this.network.transport(id),
-      env: this.env as Env,
+      env: this.env,
       ...founding,
       ...this.#options.node,
       ...extra,
