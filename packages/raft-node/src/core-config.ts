@@ -1,10 +1,11 @@
 /** The options of a node in the words of the core. */
-import type { Env, LogIndex, RaftConfig } from '@balsa/raft-core';
+import { defaultConfig, type Env, type LogIndex, type RaftConfig } from '@balsa/raft-core';
 import type { NodeSettings } from './options.ts';
 
 export function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex): RaftConfig {
   const { limits } = settings;
   return {
+    ...defaultConfig,
     id: settings.id,
     electionTick: settings.electionTick,
     heartbeatTick: settings.heartbeatTick,
@@ -20,11 +21,8 @@ export function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex):
     readOnlyOption: settings.readOnlyOption,
     // Forwarding is done beside the core, where its outcome can be told.
     disableProposalForwarding: true,
-    disableConfChangeValidation: false,
-    stepDownOnRemoval: true,
     asyncStorageWrites: true,
     random: () => env.random(),
     logger: env.log,
-    peek: undefined,
   };
 }
