@@ -47,8 +47,8 @@ function handleAcknowledgement(raft: Raft, message: Message, progress: Progress)
   const other = message.from !== raft.id;
   if (maybeCommit(raft)) {
     releasePendingReads(raft);
-    broadcastAppend(raft);
-  } else if (other && progress.canBumpCommit(raft.log.committed)) {
+    if (tellsCommit(raft)) broadcastAppend(raft);
+  } else if (other && tellsCommit(raft) && progress.canBumpCommit(raft.log.committed)) {
     // The commit index moved while this peer could not be told.
     sendAppend(raft, message.from);
   }
@@ -60,6 +60,11 @@ function handleAcknowledgement(raft: Raft, message: Message, progress: Progress)
       raft.info(`${raft.name} sent MsgTimeoutNow to ${hex(message.from)} after received MsgAppResp`);
     sendTimeoutNow(raft, message.from);
   }
+}
+
+/** A pending membership change must reach all soon: until then they disagree on who the members are. */
+function tellsCommit(raft: Raft): boolean {
+  return !raft.skipBcastCommit || raft.pendingConfIndex > raft.log.applied;
 }
 
 function moveProgress(raft: Raft, message: Message, progress: Progress): void {

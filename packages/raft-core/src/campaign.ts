@@ -57,7 +57,16 @@ export function campaign(raft: Raft, type: CampaignType): void {
         `${raft.name} [logterm: ${String(lastTerm)}, index: ${String(lastIndex)}] sent ${messageTypeName(request)} request to ${hex(id)} at term ${String(raft.term)}`,
       );
     }
-    raft.send(new Message(request, { to: id, term, index: lastIndex, logTerm: lastTerm, context }));
+    raft.send(
+      new Message(request, {
+        to: id,
+        term,
+        index: lastIndex,
+        logTerm: lastTerm,
+        context,
+        priority: raft.priority,
+      }),
+    );
   }
 }
 

@@ -64,6 +64,19 @@ export interface RaftConfig {
    * goes is the leader and fails first, the other waits for its vote. So transfer leadership before removing a leader.
    */
   readonly stepDownOnRemoval: boolean;
+  /** The least election timeout in ticks, at least `electionTick`; 0 means `electionTick`. Default 0. */
+  readonly minElectionTick: number;
+  /** Above every election timeout in ticks, greater than the least; 0 means twice `electionTick`. Default 0. */
+  readonly maxElectionTick: number;
+  /** A voter refuses candidates of lower priority than its own, unless their log is longer. Default 0. */
+  readonly priority: number;
+  /** Entries for a peer join an append to it that has not left yet, within `maxSizePerMsg`. Default false. */
+  readonly batchAppend: boolean;
+  /**
+   * Followers learn the commit index with the next entries or heartbeat, not by messages of its own: fewer
+   * messages, later reads on followers. While a membership change is pending they are told as usual. Default false.
+   */
+  readonly skipBcastCommit: boolean;
   /** Storage work goes out as MsgStorageAppend and MsgStorageApply. Default true. */
   readonly asyncStorageWrites: boolean;
   /** Uniform in [0, 1); draws the election timeouts. */
@@ -96,6 +109,11 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
   disableProposalForwarding: false,
   disableConfChangeValidation: false,
   stepDownOnRemoval: true,
+  minElectionTick: 0,
+  maxElectionTick: 0,
+  priority: 0,
+  batchAppend: false,
+  skipBcastCommit: false,
   asyncStorageWrites: true,
   peek: undefined,
 });
@@ -130,6 +148,12 @@ export function validateConfig(config: RaftConfig): void {
   ] as const) {
     integer(field, 0);
   }
+  integer('priority', 0);
+  integer('minElectionTick', 0);
+  integer('maxElectionTick', 0);
+  const { least, bound } = electionTickRange(config);
+  if (least < config.electionTick) refuse('minElectionTick', 'at least electionTick, or 0');
+  if (bound <= least) refuse('maxElectionTick', 'greater than the least election timeout, or 0');
   integer('maxInflightMsgs', 1);
   if (config.maxInflightBytes !== 0 && config.maxInflightBytes < config.maxSizePerMsg) {
     refuse('maxInflightBytes', 'at least maxSizePerMsg, or 0');
@@ -137,4 +161,15 @@ export function validateConfig(config: RaftConfig): void {
   if (config.readOnlyOption === ReadOnlyOption.LeaseBased && !config.checkQuorum) {
     refuse('readOnlyOption', 'Safe unless checkQuorum is on');
   }
+}
+
+/** Election timeouts are drawn from `[least, bound)`, in ticks. */
+export function electionTickRange(
+  config: Pick<RaftConfig, 'electionTick' | 'minElectionTick' | 'maxElectionTick'>,
+): {
+  readonly least: number;
+  readonly bound: number;
+} {
+  const { electionTick, minElectionTick, maxElectionTick } = config;
+  return { least: minElectionTick || electionTick, bound: maxElectionTick || 2 * electionTick };
 }

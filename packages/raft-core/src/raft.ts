@@ -3,7 +3,7 @@
  *
  * What a member does on a message is in the step-*.ts files; this one holds what they act on.
  */
-import type { RaftConfig } from './config.ts';
+import { electionTickRange, type RaftConfig } from './config.ts';
 import { LogLevel, type Logger } from './contracts/env.ts';
 import type { ReadState } from './core.ts';
 import { FetchBook } from './fetch-book.ts';
@@ -35,6 +35,14 @@ export function payloadSize(entries: readonly Entry[]): number {
   return total;
 }
 
+/** An append that more entries may join. */
+export interface OpenAppend {
+  readonly message: Message;
+  /** `message.entries`, as an array of its own. */
+  readonly entries: Entry[];
+  bytes: number;
+}
+
 export class Raft {
   readonly id: NodeId;
   readonly config: RaftConfig;
@@ -53,6 +61,8 @@ export class Raft {
   messages: Message[] = [];
   /** To send once everything handed out so far is durable: acks and votes promise what is on disk (paper §5.1). */
   messagesAfterAppend: Message[] = [];
+  /** With `batchAppend`: the last append to each peer that has not left yet. */
+  readonly openAppends: Map<NodeId, OpenAppend> = new Map();
   readStates: ReadState[] = [];
   readOnly: ReadOnly;
   lease: Lease;
@@ -69,11 +79,18 @@ export class Raft {
   pendingConfIndex: LogIndex = 0;
   /** Leader: bytes of payload appended and not yet applied. */
   uncommittedBytes = 0;
+  /** See `RaftConfig`; these may be changed while running. */
+  priority: number;
+  batchAppend: boolean;
+  skipBcastCommit: boolean;
   readonly #maxUncommittedBytes: number;
 
   constructor(config: RaftConfig, outline: OutlineData) {
     this.id = config.id;
     this.config = config;
+    this.priority = config.priority;
+    this.batchAppend = config.batchAppend;
+    this.skipBcastCommit = config.skipBcastCommit;
     this.logger = config.logger;
     this.log = new RaftLog({
       outline,
@@ -248,9 +265,9 @@ export class Raft {
   }
 
   resetRandomizedElectionTimeout(): void {
-    const { electionTick, random } = this.config;
-    this.randomizedElectionTimeout =
-      electionTick + Math.min(electionTick - 1, Math.floor(random() * electionTick));
+    const { least, bound } = electionTickRange(this.config);
+    const draw = Math.floor(this.config.random() * (bound - least));
+    this.randomizedElectionTimeout = least + Math.min(bound - least - 1, draw);
   }
 
   // --- the leader's own log

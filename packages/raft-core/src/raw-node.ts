@@ -6,6 +6,7 @@ import { defaultConfig, type RaftConfig, type RaftInitialState } from './config.
 import { silentLogger } from './contracts/env.ts';
 import { createRaft } from './create-raft.ts';
 import { BalsaError } from './errors.ts';
+import { assertSafeInteger } from './invariants.ts';
 import { Message, MessageType } from './message.ts';
 import { ReadyAssembler } from './ready.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
@@ -20,12 +21,12 @@ import {
   EmptyBytes,
   Entry,
   EntryType,
+  StateType,
   type ConfChange,
   type ConfState,
   type LogIndex,
   type NodeId,
   type Snapshot,
-  type StateType,
   type Term,
 } from './types.ts';
 
@@ -98,6 +99,26 @@ export class RawNode implements RaftCore {
 
   reportSnapshot(id: NodeId, ok: boolean): void {
     this.#local(new Message(MessageType.MsgSnapStatus, { from: id, reject: !ok }));
+  }
+
+  /** Leader: sends heartbeats now. */
+  ping(): void {
+    if (this.#raft.state === StateType.Leader) this.#local(new Message(MessageType.MsgBeat));
+  }
+
+  /** See `RaftConfig.priority`. */
+  setPriority(priority: number): void {
+    this.#raft.priority = assertSafeInteger(priority, 'priority');
+  }
+
+  /** See `RaftConfig.batchAppend`. */
+  setBatchAppend(on: boolean): void {
+    this.#raft.batchAppend = on;
+  }
+
+  /** See `RaftConfig.skipBcastCommit`. */
+  setSkipBcastCommit(on: boolean): void {
+    this.#raft.skipBcastCommit = on;
   }
 
   /** Throws `OUT_OF_RANGE` beyond the applied index: nothing else may have been dropped. */

@@ -172,6 +172,7 @@ export class ReadyAssembler {
     const messages = raft.messages;
     const after = raft.messagesAfterAppend;
     raft.messages = [];
+    raft.openAppends.clear();
     raft.messagesAfterAppend = [];
     if (this.#async) {
       if (entries.length > 0 || hardState !== undefined || snapshot !== undefined || after.length > 0) {

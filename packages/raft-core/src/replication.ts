@@ -3,6 +3,7 @@ import { ReadOnlyOption } from './config.ts';
 import { encodeReadNumber } from './read-only.ts';
 import { Message, MessageType } from './message.ts';
 import { hex } from './names.ts';
+import { sizeOf } from './raft-log.ts';
 import { payloadSize, type Raft } from './raft.ts';
 import { ProgressState, type Fetch } from './core.ts';
 import type { Progress } from './tracker/progress.ts';
@@ -49,11 +50,39 @@ function emitAppend(
   entries: readonly Entry[],
 ): void {
   const commit = raft.log.committed;
-  raft.send(
-    new Message(MessageType.MsgApp, { to, index: progress.next - 1, logTerm: prevTerm, entries, commit }),
-  );
+  if (!raft.batchAppend || !joinOpenAppend(raft, to, progress, entries)) {
+    const message = new Message(MessageType.MsgApp, {
+      to,
+      index: progress.next - 1,
+      logTerm: prevTerm,
+      entries,
+      commit,
+    });
+    raft.send(message);
+    if (raft.batchAppend) openAppend(raft, message);
+  }
   progress.sentEntries(entries.length, payloadSize(entries));
   progress.sentCommitUpTo(commit);
+}
+
+/** Lets `message`, just sent, be joined by later entries. Its entries become its own: slices may be shared. */
+function openAppend(raft: Raft, message: Message): void {
+  const entries = message.entries.slice();
+  message.entries = entries;
+  raft.openAppends.set(message.to, { message, entries, bytes: sizeOf(entries) });
+}
+
+/** Adds entries to an append that has not left, when they follow it and fit. */
+function joinOpenAppend(raft: Raft, to: NodeId, progress: Progress, entries: readonly Entry[]): boolean {
+  const open = raft.openAppends.get(to);
+  if (open === undefined || open.message.term !== raft.term) return false;
+  const bytes = open.bytes + sizeOf(entries);
+  if (open.message.index + open.entries.length !== progress.next - 1 || bytes > raft.config.maxSizePerMsg)
+    return false;
+  for (const entry of entries) open.entries.push(entry);
+  open.bytes = bytes;
+  open.message.commit = raft.log.committed;
+  return true;
 }
 
 /** Sends the newest snapshot at or above `minIndex`, or asks the driver for one. Returns whether it was sent. */

@@ -114,7 +114,7 @@ function handleVoteRequest(raft: Raft, message: Message): void {
     (preVote && message.term > raft.term);
   // Learners vote too when asked: this member may be a voter whose promotion it has not applied yet.
   const type = preVote ? MessageType.MsgPreVoteResp : MessageType.MsgVoteResp;
-  if (mayVote && raft.log.isUpToDate(message.logTerm, message.index)) {
+  if (mayVote && raft.log.isUpToDate(message.logTerm, message.index) && yieldsPriority(raft, message)) {
     if (raft.infoOn) raft.info(describeVote(raft, message, 'cast', 'for'));
     // To a pre-vote the answer names the term asked about: the candidate would ignore one of a lower term.
     raft.send(new Message(type, { to: message.from, term: message.term }));
@@ -126,6 +126,11 @@ function handleVoteRequest(raft: Raft, message: Message): void {
   }
   if (raft.infoOn) raft.info(describeVote(raft, message, 'rejected', 'from'));
   raft.send(new Message(type, { to: message.from, term: raft.term, reject: true }));
+}
+
+/** raft-rs's priorities: a lower one still wins by a longer log, so that they never cost progress. */
+function yieldsPriority(raft: Raft, message: Message): boolean {
+  return raft.priority <= message.priority || message.index > raft.log.lastIndex;
 }
 
 function handleApplied(raft: Raft, message: Message): void {

@@ -172,6 +172,8 @@ class Chaos {
         continue;
       }
       network.stabilize();
+      // Followers may be told of the commit only by a heartbeat.
+      network.heartbeat(leader.id);
       this.check();
       const quorumOf = [...new Set([...voters, ...votersOutgoing])];
       if (quorumOf.every((id) => network.member(id).disk.state.includes(marker))) return;
@@ -201,6 +203,13 @@ const kinds: readonly [string, NetworkOptions][] = [
   [
     'no cache, small pages',
     { config: { entryCacheBytes: 0, maxSizePerMsg: 60, maxCommittedSizePerReady: 60, maxInflightMsgs: 2 } },
+  ],
+  [
+    'batched appends, no messages for commits alone',
+    {
+      blank: [4],
+      config: { batchAppend: true, skipBcastCommit: true, maxSizePerMsg: 200, maxInflightMsgs: 4 },
+    },
   ],
   [
     'five members and a learner',
