@@ -12,7 +12,10 @@ export async function mapIo<T>(what: string, path: string, run: () => Promise<T>
   } catch (error) {
     if (isBalsaError(error)) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new BalsaError('STORE_IO', `cannot ${what} ${path}: ${reason}`, { cause: error, details: { path } });
+    throw new BalsaError('STORE_IO', `cannot ${what} ${path}: ${reason}`, {
+      cause: error,
+      details: { path },
+    });
   }
 }
 
@@ -40,7 +43,11 @@ export async function writeFileDurably(
 }
 
 /** Removes files and makes their absence durable. Nothing is synced when there is nothing to remove. */
-export async function removeDurably(fs: FileSystem, directory: string, names: readonly string[]): Promise<void> {
+export async function removeDurably(
+  fs: FileSystem,
+  directory: string,
+  names: readonly string[],
+): Promise<void> {
   if (names.length === 0) return;
   await mapIo('remove files in', directory, async () => {
     for (const name of names) await fs.remove(fs.join(directory, name));

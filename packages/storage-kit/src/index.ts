@@ -8,6 +8,12 @@ export * from './crc.ts';
 export * from './durable.ts';
 export * from './watermark.ts';
 export * from './log-state.ts';
-export { SnapshotDirectory, SnapshotFiles, groupHash, type DamagedSnapshot, type SnapshotDirectoryOptions } from './snapshot-files.ts';
+export {
+  SnapshotDirectory,
+  SnapshotFiles,
+  groupHash,
+  type DamagedSnapshot,
+  type SnapshotDirectoryOptions,
+} from './snapshot-files.ts';
 export { FileSnapshotReader } from './snapshot-reader.ts';
 export { FileSnapshotWriter } from './snapshot-writer.ts';

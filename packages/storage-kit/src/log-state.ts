@@ -117,9 +117,16 @@ export class LogState {
     const entries = batch.entries ?? [];
     const truncateFrom = checkEntries(base, entries, maxEntryBytes);
     const lastIndex = entries.at(-1)?.index ?? base.lastIndex;
-    const hardState = this.#decideHardState(batch.hardState, install?.snapshot, base.boundary.index, lastIndex, truncateFrom);
+    const hardState = this.#decideHardState(
+      batch.hardState,
+      install?.snapshot,
+      base.boundary.index,
+      lastIndex,
+      truncateFrom,
+    );
     const { metadata } = install?.snapshot ?? {};
-    const fromInstall = metadata === undefined ? undefined : { index: metadata.index, state: metadata.confState };
+    const fromInstall =
+      metadata === undefined ? undefined : { index: metadata.index, state: metadata.confState };
     const pending = install?.snapshot.id ?? this.#pendingRestore;
     return {
       entries,
@@ -201,7 +208,9 @@ export class LogState {
   ): { readonly snapshot: StoredSnapshot; readonly keepsSuffix: boolean } {
     const snapshot = find(id);
     if (snapshot?.origin !== 'received') {
-      throw new BalsaError('STORE_SNAPSHOT_NOT_FOUND', `no received snapshot has the id ${id}`, { details: { id } });
+      throw new BalsaError('STORE_SNAPSHOT_NOT_FOUND', `no received snapshot has the id ${id}`, {
+        details: { id },
+      });
     }
     const { index, term } = snapshot.metadata;
     const { commit } = this.#hardState;
@@ -219,7 +228,11 @@ export class LogState {
   #base(install: WritePlan['install']): Base {
     const outline = this.#outline;
     if (install === undefined) {
-      return { boundary: outline.boundary, lastIndex: outline.lastIndex, term: (index) => outline.term(index) };
+      return {
+        boundary: outline.boundary,
+        lastIndex: outline.lastIndex,
+        term: (index) => outline.term(index),
+      };
     }
     const { index, term } = install.snapshot.metadata;
     const boundary = { index, term };
@@ -272,9 +285,13 @@ function checkEntries(base: Base, entries: readonly Entry[], maxEntryBytes: numb
   let term = base.term(expected - 1) ?? 0;
   for (const entry of entries) {
     if (entry.index !== expected) {
-      throw new BalsaError('STORE_GAP', `entry ${String(entry.index)} stands where ${String(expected)} belongs; ${log}`, {
-        details: { index: entry.index, expected },
-      });
+      throw new BalsaError(
+        'STORE_GAP',
+        `entry ${String(entry.index)} stands where ${String(expected)} belongs; ${log}`,
+        {
+          details: { index: entry.index, expected },
+        },
+      );
     }
     if (entry.term < term) {
       throw new BalsaError(

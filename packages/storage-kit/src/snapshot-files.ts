@@ -83,7 +83,10 @@ export class SnapshotDirectory {
   }
 
   /** The snapshots of one group. `beforeCommit` runs before a finished snapshot gets its name. */
-  async group(group: string, beforeCommit: () => Promise<void> = () => Promise.resolve()): Promise<SnapshotFiles> {
+  async group(
+    group: string,
+    beforeCommit: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<SnapshotFiles> {
     const hash = groupHash(group);
     return SnapshotFiles.open({ ...this.#options, group, hash, beforeCommit }, this.#names.get(hash) ?? []);
   }
@@ -93,7 +96,11 @@ export class SnapshotDirectory {
     const { fs, path } = this.#options;
     const prefix = `${groupHash(group)}.`;
     const all = await mapIo('list', path, () => fs.list(path));
-    await removeDurably(fs, path, all.filter((name) => name.startsWith(prefix) && namePattern.test(name)));
+    await removeDurably(
+      fs,
+      path,
+      all.filter((name) => name.startsWith(prefix) && namePattern.test(name)),
+    );
     this.#names.delete(groupHash(group));
   }
 
@@ -158,7 +165,10 @@ export class SnapshotFiles {
   }
 
   names(): string[] {
-    return [...[...this.#kept.values()].map((kept) => kept.name), ...this.#damaged.map((damaged) => damaged.name)];
+    return [
+      ...[...this.#kept.values()].map((kept) => kept.name),
+      ...this.#damaged.map((damaged) => damaged.name),
+    ];
   }
 
   /** Bytes of the chunks of all stored snapshots. */
@@ -205,7 +215,11 @@ export class SnapshotFiles {
       .slice(keep)
       .filter((kept) => !pinned.has(kept.stored.id));
     for (const kept of doomed) this.#kept.delete(kept.stored.id);
-    await removeDurably(this.#options.fs, this.#options.path, doomed.map((kept) => kept.name));
+    await removeDurably(
+      this.#options.fs,
+      this.#options.path,
+      doomed.map((kept) => kept.name),
+    );
   }
 
   /** Aborts what is being written, closes what is being read. */
@@ -267,8 +281,12 @@ export class SnapshotFiles {
   }
 
   #notFound(id: SnapshotId, what: string): BalsaError {
-    return new BalsaError('STORE_SNAPSHOT_NOT_FOUND', `group ${JSON.stringify(this.group)} has no ${what} ${id}`, {
-      details: { id },
-    });
+    return new BalsaError(
+      'STORE_SNAPSHOT_NOT_FOUND',
+      `group ${JSON.stringify(this.group)} has no ${what} ${id}`,
+      {
+        details: { id },
+      },
+    );
   }
 }

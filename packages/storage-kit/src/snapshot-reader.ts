@@ -27,10 +27,16 @@ export interface SnapshotEnds {
   readonly bodyOffset: number;
 }
 
-async function readExactly(handle: FileHandle, length: number, position: number, path: string): Promise<Uint8Array> {
+async function readExactly(
+  handle: FileHandle,
+  length: number,
+  position: number,
+  path: string,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   const got = await mapIo('read', path, () => handle.read(bytes, position));
-  if (got !== length) throw snapshotCorrupt(path, `ends at byte ${String(position + got)}, in the middle of its data`);
+  if (got !== length)
+    throw snapshotCorrupt(path, `ends at byte ${String(position + got)}, in the middle of its data`);
   return bytes;
 }
 
@@ -43,8 +49,10 @@ export async function readEnds(handle: FileHandle, path: string): Promise<Snapsh
   const trailer = decodeTrailer(await readExactly(handle, trailerBytes, size - trailerBytes, path), path);
   const frames = trailer.bytes + trailer.chunkCount * frameHeadBytes;
   const indexBytes = Math.ceil(trailer.chunkCount / indexStride) * 8;
-  const fits = trailer.indexOffset === length + frames && trailer.indexOffset + indexBytes + trailerBytes === size;
-  if (trailer.headerCrc !== crc || !fits) throw snapshotCorrupt(path, 'header and trailer are not of one snapshot');
+  const fits =
+    trailer.indexOffset === length + frames && trailer.indexOffset + indexBytes + trailerBytes === size;
+  if (trailer.headerCrc !== crc || !fits)
+    throw snapshotCorrupt(path, 'header and trailer are not of one snapshot');
   const stored: StoredSnapshot = {
     id: header.id,
     metadata: header.metadata,
@@ -100,7 +108,8 @@ export class FileSnapshotReader implements SnapshotReader {
   }
 
   async chunk(n: number): Promise<Uint8Array> {
-    if (this.#closed) throw new BalsaError('STORE_CLOSED', `the reader of snapshot ${this.snapshot.id} is closed`);
+    if (this.#closed)
+      throw new BalsaError('STORE_CLOSED', `the reader of snapshot ${this.snapshot.id} is closed`);
     if (!Number.isSafeInteger(n) || n < 0 || n >= this.snapshot.chunkCount) {
       throw new BalsaError(
         'OUT_OF_RANGE',
@@ -118,7 +127,7 @@ export class FileSnapshotReader implements SnapshotReader {
       return chunk;
     } finally {
       this.#inUse--;
-      if (this.#closed && this.#inUse === 0) await this.#handle.close();
+      await this.#closeWhenUnused();
     }
   }
 
@@ -126,7 +135,11 @@ export class FileSnapshotReader implements SnapshotReader {
     if (this.#closed) return;
     this.#closed = true;
     this.#ended();
-    if (this.#inUse === 0) await this.#handle.close();
+    await this.#closeWhenUnused();
+  }
+
+  async #closeWhenUnused(): Promise<void> {
+    if (this.#closed && this.#inUse === 0) await this.#handle.close();
   }
 
   async #offset(n: number): Promise<number> {
@@ -147,8 +160,12 @@ export class FileSnapshotReader implements SnapshotReader {
   }
 
   #damaged(n: number): BalsaError {
-    return new BalsaError('STORE_CORRUPT', `chunk ${String(n)} of snapshot file ${this.#path} does not match its checksum`, {
-      details: { path: this.#path, chunk: n, snapshot: this.snapshot.id },
-    });
+    return new BalsaError(
+      'STORE_CORRUPT',
+      `chunk ${String(n)} of snapshot file ${this.#path} does not match its checksum`,
+      {
+        details: { path: this.#path, chunk: n, snapshot: this.snapshot.id },
+      },
+    );
   }
 }

@@ -1,6 +1,13 @@
 /** Writes one snapshot into a temporary file, and gives it its name once it is whole and durable. */
 import { crc32 } from './crc.ts';
-import { BalsaError, maxChunkBytes, toBalsaError, type SnapshotId, type SnapshotWriter, type StoredSnapshot } from '@balsa/raft-core';
+import {
+  BalsaError,
+  maxChunkBytes,
+  toBalsaError,
+  type SnapshotId,
+  type SnapshotWriter,
+  type StoredSnapshot,
+} from '@balsa/raft-core';
 import { mapIo, temporarySuffix } from './durable.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 import {
@@ -177,7 +184,9 @@ export class FileSnapshotWriter implements SnapshotWriter {
 
   #mustBeWriting(): void {
     if (this.#state === 'aborted') {
-      throw new BalsaError('STORE_SNAPSHOT_ABORTED', `snapshot ${this.id} was aborted`, { details: { id: this.id } });
+      throw new BalsaError('STORE_SNAPSHOT_ABORTED', `snapshot ${this.id} was aborted`, {
+        details: { id: this.id },
+      });
     }
     if (this.#state === 'committed') {
       throw new BalsaError('INVALID_ARGUMENT', `snapshot ${this.id} is committed already`);

@@ -86,7 +86,8 @@ export class Watermark {
     bytes.set(encodeSlot({ identity, sequence: 0 }), 0);
     await writeFileDurably(options.fs, options.directory, options.name, bytes);
     const opened = await Watermark.open(options);
-    if (opened === undefined) throw new BalsaError('STORE_IO', `${options.name} vanished while it was created`);
+    if (opened === undefined)
+      throw new BalsaError('STORE_IO', `${options.name} vanished while it was created`);
     return opened;
   }
 
@@ -106,7 +107,9 @@ export class Watermark {
       const best = (slots[1]?.sequence ?? -1) > (slots[0]?.sequence ?? -1) ? 1 : 0;
       const found = slots[best];
       if (found === undefined) {
-        throw new BalsaError('STORE_CORRUPT', `both slots of the watermark ${path} are damaged`, { details: { path } });
+        throw new BalsaError('STORE_CORRUPT', `both slots of the watermark ${path} are damaged`, {
+          details: { path },
+        });
       }
       // What is found may never have been synced; it is about to become the slot that is relied on.
       await mapIo('sync', path, () => handle.dataSync());

@@ -10,7 +10,12 @@ describe('a file written durably', () => {
     const directory = temporaryDirectory();
     const fs = watch();
     await writeFileDurably(fs, directory, 'f', new Uint8Array([1, 2, 3]));
-    expect(fs.done.slice(1)).toEqual(['write f.tmp', 'sync f.tmp', 'rename f', `syncDirectory ${basename(directory)}`]);
+    expect(fs.done.slice(1)).toEqual([
+      'write f.tmp',
+      'sync f.tmp',
+      'rename f',
+      `syncDirectory ${basename(directory)}`,
+    ]);
     expect([...readFileSync(join(directory, 'f'))]).toEqual([1, 2, 3]);
   });
 

@@ -1,13 +1,28 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { EmptyConfState, maxChunkBytes, type SnapshotMetadata, type StoredSnapshot } from '@balsa/raft-core';
-import { SnapshotDirectory, crc32, groupHash, nodeFileSystem, type FileSystem, type SnapshotFiles } from '@balsa/storage-kit';
+import {
+  SnapshotDirectory,
+  crc32,
+  groupHash,
+  nodeFileSystem,
+  type FileSystem,
+  type SnapshotFiles,
+} from '@balsa/storage-kit';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory, watch } from './support/index.ts';
 
-const metadata = (index: number): SnapshotMetadata => ({ index, term: 2, confState: { ...EmptyConfState, voters: [1, 2] } });
+const metadata = (index: number): SnapshotMetadata => ({
+  index,
+  term: 2,
+  confState: { ...EmptyConfState, voters: [1, 2] },
+});
 
-function openAll(path: string, fs: FileSystem = nodeFileSystem, isKnown?: (hash: string) => boolean): Promise<SnapshotDirectory> {
+function openAll(
+  path: string,
+  fs: FileSystem = nodeFileSystem,
+  isKnown?: (hash: string) => boolean,
+): Promise<SnapshotDirectory> {
   return SnapshotDirectory.open({ fs, path, random: Math.random }, isKnown);
 }
 
@@ -17,7 +32,11 @@ async function openGroup(path: string, group = 'g', fs?: FileSystem): Promise<Sn
 
 const chunk = (n: number, length = 10 + ((n * 31) % 500)): Uint8Array => new Uint8Array(length).fill(n);
 
-async function store(files: SnapshotFiles, index: number, chunks: readonly Uint8Array[]): Promise<StoredSnapshot> {
+async function store(
+  files: SnapshotFiles,
+  index: number,
+  chunks: readonly Uint8Array[],
+): Promise<StoredSnapshot> {
   const writer = await files.create(metadata(index));
   for (const one of chunks) await writer.write(one);
   return writer.commit();
@@ -26,9 +45,17 @@ async function store(files: SnapshotFiles, index: number, chunks: readonly Uint8
 describe('snapshot files', () => {
   test('give every chunk back, in order and at random, after a reopening', async () => {
     const path = temporaryDirectory();
-    const chunks = [...Array.from({ length: 300 }, (_, n) => chunk(n)), new Uint8Array(0), chunk(7, maxChunkBytes)];
+    const chunks = [
+      ...Array.from({ length: 300 }, (_, n) => chunk(n)),
+      new Uint8Array(0),
+      chunk(7, maxChunkBytes),
+    ];
     const stored = await store(await openGroup(path), 5, chunks);
-    expect(stored).toMatchObject({ chunkCount: 302, checksum: crc32(Buffer.concat(chunks)), origin: 'created' });
+    expect(stored).toMatchObject({
+      chunkCount: 302,
+      checksum: crc32(Buffer.concat(chunks)),
+      origin: 'created',
+    });
     const files = await openGroup(path);
     expect(files.list()).toEqual([stored]);
     const reader = await files.openSnapshot(stored.id);
@@ -56,7 +83,13 @@ describe('snapshot files', () => {
       const files = await openGroup(path, 'g', fs);
       const writer = await files.create(metadata(5));
       const name = `${groupHash('g')}.${writer.id}.snap`;
-      fs.failing.add({ sync: `sync ${name}.tmp`, rename: `rename ${name}`, syncDirectory: `syncDirectory ${basename(path)}` }[operation]);
+      fs.failing.add(
+        {
+          sync: `sync ${name}.tmp`,
+          rename: `rename ${name}`,
+          syncDirectory: `syncDirectory ${basename(path)}`,
+        }[operation],
+      );
       await expect(writer.commit(), operation).rejects.toMatchObject({ code: 'STORE_IO' });
       await expect(writer.write(chunk(1))).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_ABORTED' });
       expect(files.list()).toEqual([]);
@@ -69,7 +102,9 @@ describe('snapshot files', () => {
     const files = await openGroup(path);
     const writer = await files.receive(metadata(5));
     await writer.write(chunk(1));
-    await expect(writer.commit({ chunkCount: 2, bytes: 41, checksum: 0 })).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_INVALID' });
+    await expect(writer.commit({ chunkCount: 2, bytes: 41, checksum: 0 })).rejects.toMatchObject({
+      code: 'STORE_SNAPSHOT_INVALID',
+    });
     expect(readdirSync(path)).toEqual([]);
   });
 
@@ -79,9 +114,13 @@ describe('snapshot files', () => {
     await writer.write(chunk(1));
     const resumed = await files.receive(metadata(5), writer.id);
     expect(resumed.chunkCount).toBe(1);
-    await expect(files.receive(metadata(6), writer.id)).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_INVALID' });
+    await expect(files.receive(metadata(6), writer.id)).rejects.toMatchObject({
+      code: 'STORE_SNAPSHOT_INVALID',
+    });
     await resumed.commit();
-    await expect(files.receive(metadata(5), writer.id)).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_NOT_FOUND' });
+    await expect(files.receive(metadata(5), writer.id)).rejects.toMatchObject({
+      code: 'STORE_SNAPSHOT_NOT_FOUND',
+    });
   });
 
   test('opening removes temporaries and files of unknown groups, and nothing else', async () => {
@@ -94,7 +133,11 @@ describe('snapshot files', () => {
     for (const name of ['README', 'x.snap', 'x.snap.tmp']) writeFileSync(join(path, name), 'not ours');
     expect(readdirSync(path)).toHaveLength(6);
     const directory = await openAll(path, nodeFileSystem, (hash) => hash === groupHash('mine'));
-    expect(readdirSync(path).filter((name) => !name.startsWith(groupHash('mine'))).sort()).toEqual(['README', 'x.snap', 'x.snap.tmp']);
+    expect(
+      readdirSync(path)
+        .filter((name) => !name.startsWith(groupHash('mine')))
+        .sort(),
+    ).toEqual(['README', 'x.snap', 'x.snap.tmp']);
     expect((await directory.group('mine')).list()).toHaveLength(1);
     expect((await directory.group('other')).list()).toEqual([]);
     await unfinished.abort();
@@ -122,7 +165,9 @@ describe('snapshot files', () => {
     expect(readdirSync(path)).toHaveLength(2);
     expect(await reader.chunk(0)).toEqual(chunk(5));
     await reader.close();
-    await expect(files.openSnapshot(stored[2]?.id ?? '')).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_NOT_FOUND' });
+    await expect(files.openSnapshot(stored[2]?.id ?? '')).rejects.toMatchObject({
+      code: 'STORE_SNAPSHOT_NOT_FOUND',
+    });
   });
 
   test('one flipped bit anywhere is an error, never other bytes', async () => {

@@ -6,7 +6,11 @@ import { temporaryDirectory, watch } from './support/index.ts';
 
 const identity = '0123456789abcdef';
 
-function options(fs: FileSystem = nodeFileSystem, lag = 10, directory = temporaryDirectory()): WatermarkOptions {
+function options(
+  fs: FileSystem = nodeFileSystem,
+  lag = 10,
+  directory = temporaryDirectory(),
+): WatermarkOptions {
   return { fs, directory, name: 'watermark', lag };
 }
 

@@ -1,5 +1,5 @@
 /** Opening log.db: look without touching, refuse what is not whole, then make what was found durable anew. */
-import { BalsaError, randomHex64, type Durability, type Env } from '@balsa/raft-core';
+import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
 import { Watermark, mapIo, type FileSystem } from '@balsa/storage-kit';
 import { corrupt, refused } from './errors.ts';
 import { LogDatabase } from './log-database.ts';
@@ -52,7 +52,7 @@ export async function openLog(options: BootstrapOptions): Promise<OpenedLog> {
   try {
     const size = await mapIo('look at', path, () => fs.size(path));
     const found = size === undefined || size === 0 ? undefined : inspect(path);
-    checkAgainst(path, found, watermark);
+    checkAgainst(path, found, watermark, options);
     // The watermark comes first: a database without one would look like one whose watermark was lost.
     watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
     return await openWriter(path, watermark, options);
@@ -70,7 +70,9 @@ function inspect(path: string): Found | undefined {
     if (!hasTables(db)) {
       const others = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get();
       if (others === 0) return undefined;
-      throw new BalsaError('STORE_FORMAT_VERSION', `${path} is a database of something else`, { details: { path } });
+      throw new BalsaError('STORE_FORMAT_VERSION', `${path} is a database of something else`, {
+        details: { path },
+      });
     }
     const meta = new Meta(db);
     const version = meta.need('format');
@@ -89,21 +91,30 @@ function inspect(path: string): Found | undefined {
   }
 }
 
-function checkAgainst(path: string, found: Found | undefined, watermark: Watermark | undefined): void {
+function checkAgainst(
+  path: string,
+  found: Found | undefined,
+  watermark: Watermark | undefined,
+  { durability, env }: BootstrapOptions,
+): void {
   if (watermark === undefined) {
     if (found === undefined) return;
-    throw corrupt(`${path} had a watermark beside it, which is missing: whether acknowledged writes are lost cannot be told`, {
-      path,
-    });
+    throw corrupt(
+      `${path} had a watermark beside it, which is missing: whether acknowledged writes are lost cannot be told`,
+      {
+        path,
+      },
+    );
   }
   const sequence = found?.sequence ?? 0;
   if (sequence < watermark.sequence) {
-    throw new BalsaError(
-      'STORE_ACKNOWLEDGED_WRITE_LOST',
+    const text =
       `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
-        `${String(watermark.sequence - sequence)} writes are lost`,
-      { details: { path, found: sequence, acknowledged: watermark.sequence } },
-    );
+      `${String(watermark.sequence - sequence)} writes are lost`;
+    const details = { path, found: sequence, acknowledged: watermark.sequence };
+    if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
+    // The user accepted the loss beforehand; it is still said aloud.
+    env.log.log(LogLevel.Error, text, details);
   }
   if (found !== undefined && found.watermark !== watermark.identity) {
     throw corrupt(`the watermark beside ${path} belongs to another database`, {
@@ -123,7 +134,7 @@ async function openWriter(path: string, watermark: Watermark, options: Bootstrap
     configure(db, synchronous, walLimitBytes);
     // A recovered tail may never have been synced. The checkpoint syncs the log, then the database.
     db.pragma('wal_checkpoint(TRUNCATE)');
-    const epoch = takeOwnership(db, watermark.identity);
+    const epoch = takeOwnership(db, watermark);
     verifySettings(db, durability);
     await fs.syncDirectory(directory);
     const rows = new Map<string, GroupRow>();
@@ -140,8 +151,11 @@ async function openWriter(path: string, watermark: Watermark, options: Bootstrap
   }
 }
 
-/** One synced transaction: creates what is missing, and raises the owner epoch, which fences any writer before. */
-function takeOwnership(db: Connection, watermark: string): string {
+/**
+ * One synced transaction: creates what is missing, and raises the owner epoch, which fences any writer
+ * before. Sequences go on above the watermark, also where a relaxed store lost some.
+ */
+function takeOwnership(db: Connection, watermark: Watermark): string {
   db.exec('BEGIN IMMEDIATE');
   try {
     const fresh = !hasTables(db);
@@ -150,8 +164,9 @@ function takeOwnership(db: Connection, watermark: string): string {
     if (fresh) {
       meta.set('format', String(formatVersion));
       meta.set('sequence', '0');
-      meta.set('watermark', watermark);
+      meta.set('watermark', watermark.identity);
     }
+    if (Number(meta.need('sequence')) < watermark.sequence) meta.set('sequence', String(watermark.sequence));
     const epoch = String(Number(meta.get('owner_epoch') ?? '0') + 1);
     meta.set('owner_epoch', epoch);
     db.exec('COMMIT');

@@ -12,7 +12,14 @@ import {
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
-import { SnapshotDirectory, groupHash, makeDirectoryDurably, mapIo, nodeFileSystem, removeDurably } from '@balsa/storage-kit';
+import {
+  SnapshotDirectory,
+  groupHash,
+  makeDirectoryDurably,
+  mapIo,
+  nodeFileSystem,
+  removeDurably,
+} from '@balsa/storage-kit';
 import { openLog, type OpenedLog } from './bootstrap.ts';
 import { logTables } from './log-table.ts';
 import type { PreparedJob } from './log-database.ts';
@@ -67,14 +74,18 @@ function settle(options: SqliteEngineOptions): Settings {
     maxViews: options.maxViews ?? 64,
   };
   if (!['OFF', 'NORMAL', 'FULL', 'EXTRA'].includes(settings.synchronous)) {
-    throw new BalsaError('INVALID_ARGUMENT', `synchronous must be OFF, NORMAL, FULL or EXTRA, but is ${String(options.synchronous)}`);
+    throw new BalsaError(
+      'INVALID_ARGUMENT',
+      `synchronous must be OFF, NORMAL, FULL or EXTRA, but is ${String(options.synchronous)}`,
+    );
   }
   assertSafeInteger(settings.maxEntryBytes, 'maxEntryBytes', entryOverheadBytes);
   if (settings.maxEntryBytes > 512 * megabyte) {
     throw new BalsaError('OUT_OF_RANGE', `maxEntryBytes is at most ${String(512 * megabyte)} with SQLite`);
   }
   assertSafeInteger(settings.watermarkLag, 'watermarkLag', 1);
-  for (const field of ['walLimitBytes', 'checkpointBytes', 'maxPinnedBytes'] as const) assertSafeInteger(settings[field], field, 4096);
+  for (const field of ['walLimitBytes', 'checkpointBytes', 'maxPinnedBytes'] as const)
+    assertSafeInteger(settings[field], field, 4096);
   assertSafeInteger(settings.maxViews, 'maxViews', 1);
   return settings;
 }
@@ -95,7 +106,9 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
     try {
       const known = new Set([...opened.rows.keys()].map(groupHash));
       const path = fs.join(directory, snapshotFolder);
-      const snapshots = await SnapshotDirectory.open({ fs, path, random: () => env.random() }, (hash) => known.has(hash));
+      const snapshots = await SnapshotDirectory.open({ fs, path, random: () => env.random() }, (hash) =>
+        known.has(hash),
+      );
       const lastGeneration = await removeOldGenerations(opened, directory);
       const engine = new SqliteEngine(settings, owner, opened, snapshots, lastGeneration);
       engine.checkIdentity();
@@ -139,7 +152,13 @@ class SqliteEngine implements Engine {
   #generation: number;
   #closing: Promise<void> | undefined;
 
-  constructor(settings: Settings, owner: OwnerLock, opened: OpenedLog, snapshots: SnapshotDirectory, generation: number) {
+  constructor(
+    settings: Settings,
+    owner: OwnerLock,
+    opened: OpenedLog,
+    snapshots: SnapshotDirectory,
+    generation: number,
+  ) {
     this.#settings = settings;
     this.#owner = owner;
     this.#opened = opened;
@@ -150,7 +169,8 @@ class SqliteEngine implements Engine {
       engineVersion: opened.sqliteVersion,
       persistent: true,
       durability: settings.durability,
-      watermarkLag: settings.watermarkLag,
+      // A relaxed store that lost writes opens all the same.
+      watermarkLag: settings.durability === 'relaxed' ? Infinity : settings.watermarkLag,
       maxEntryBytes: settings.maxEntryBytes,
     });
     const rows = [...opened.rows.values()];
@@ -209,7 +229,10 @@ class SqliteEngine implements Engine {
     this.#check();
     checkName(id, 'a group id');
     if (this.#groups.has(id)) {
-      throw new BalsaError('INVALID_ARGUMENT', `group ${JSON.stringify(id)} is open; close it before destroying it`);
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        `group ${JSON.stringify(id)} is open; close it before destroying it`,
+      );
     }
     const { log, rows } = this.#opened;
     const row = rows.get(id);
@@ -342,6 +365,8 @@ class SqliteEngine implements Engine {
 
 function checkName(name: string, what: string): void {
   if (name.length >= 1 && name.length <= 256) return;
-  throw new BalsaError('INVALID_ARGUMENT', `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`);
+  throw new BalsaError(
+    'INVALID_ARGUMENT',
+    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
+  );
 }
-

@@ -31,10 +31,14 @@ export function refused(error: unknown, what: string): BalsaError {
 export function unknownOutcome(error: unknown, what: string): BalsaError {
   if (isBalsaError(error, 'STORE_UNKNOWN_OUTCOME')) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  return new BalsaError('STORE_UNKNOWN_OUTCOME', `${what} failed and may or may not have taken effect: ${reason}`, {
-    cause: error,
-    details: { sqlite: sqliteCode(error) },
-  });
+  return new BalsaError(
+    'STORE_UNKNOWN_OUTCOME',
+    `${what} failed and may or may not have taken effect: ${reason}`,
+    {
+      cause: error,
+      details: { sqlite: sqliteCode(error) },
+    },
+  );
 }
 
 export function poisoned(cause: unknown): BalsaError {

@@ -1,6 +1,6 @@
 /** One group's rows: what a plan means in SQL, and the state that is kept between writes. */
 import { entryChecksum, entrySize, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
-import { LogState, crc32, type WritePlan } from '@balsa/storage-kit';
+import { crc32, type LogState, type WritePlan } from '@balsa/storage-kit';
 import { chain } from './log-table.ts';
 import type { LogDatabase } from './log-database.ts';
 import { encodeConf, encodeName, type GroupRow } from './schema.ts';

@@ -66,7 +66,13 @@ export class LogDatabase {
   #unchecked = 0;
   lastSyncMs = 0;
 
-  constructor(db: Connection, watermark: Watermark, epoch: string, sequence: number, options: LogDatabaseOptions) {
+  constructor(
+    db: Connection,
+    watermark: Watermark,
+    epoch: string,
+    sequence: number,
+    options: LogDatabaseOptions,
+  ) {
     this.db = db;
     this.meta = new Meta(db);
     this.groups = new Groups(db);
@@ -215,14 +221,21 @@ export class LogDatabase {
     if (prepared.length === 0) return;
     const sequence = this.#sequence + 1;
     try {
-      this.#write(prepared.map(({ work }) => work), sequence);
+      this.#write(
+        prepared.map(({ work }) => work),
+        sequence,
+      );
     } catch (error) {
       for (const { one } of prepared) this.#settle(one, error);
       return;
     }
     this.#sequence = sequence;
     for (const { work } of prepared) work.done();
-    this.#acknowledge(prepared.map(({ one }) => one), sequence, prepared.some(({ work }) => work.syncWatermark));
+    this.#acknowledge(
+      prepared.map(({ one }) => one),
+      sequence,
+      prepared.some(({ work }) => work.syncWatermark),
+    );
     this.#boundWal();
   }
 

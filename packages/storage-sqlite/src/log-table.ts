@@ -115,11 +115,17 @@ export class LogTable {
 
   /** Heads of at most `limit` rows above `after`. */
   heads(after: LogIndex, limit: number): EntryRowHead[] {
-    const rows = this.#sql('SELECT idx, term, type, crc, chain FROM $ WHERE idx > ? ORDER BY idx LIMIT ?', 'raw').all(
-      after,
-      limit,
-    ) as [number, number, EntryType, number, number][];
-    return rows.map(([index, term, type, crc, chainValue]) => ({ index, term, type, crc, chain: chainValue }));
+    const rows = this.#sql(
+      'SELECT idx, term, type, crc, chain FROM $ WHERE idx > ? ORDER BY idx LIMIT ?',
+      'raw',
+    ).all(after, limit) as [number, number, EntryType, number, number][];
+    return rows.map(([index, term, type, crc, chainValue]) => ({
+      index,
+      term,
+      type,
+      crc,
+      chain: chainValue,
+    }));
   }
 
   /**
@@ -129,7 +135,12 @@ export class LogTable {
   read(
     low: LogIndex,
     high: LogIndex,
-    bounds: { readonly maxBytes: number; readonly sliceRows: number; readonly sliceBytes: number; readonly first: boolean },
+    bounds: {
+      readonly maxBytes: number;
+      readonly sliceRows: number;
+      readonly sliceBytes: number;
+      readonly first: boolean;
+    },
     checksum: (entry: Entry) => number,
   ): ReadPage {
     const entries: Entry[] = [];

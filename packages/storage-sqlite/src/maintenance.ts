@@ -4,7 +4,10 @@ import type { GroupLog } from './group-log.ts';
 import type { LogDatabase } from './log-database.ts';
 
 /** Rows and payload bytes deleted in one transaction. */
-export const deletesPerSlice: { readonly rows: number; readonly bytes: number } = { rows: 2000, bytes: 8 * 1024 * 1024 };
+export const deletesPerSlice: { readonly rows: number; readonly bytes: number } = {
+  rows: 2000,
+  bytes: 8 * 1024 * 1024,
+};
 /** Pages given back to the file system in one transaction. */
 const vacuumPages = 256;
 /** Free pages kept for the next entries: giving them back and asking again would cost more than they do. */
@@ -99,7 +102,10 @@ export class Maintenance {
     });
     const after = Number(db.pragma('freelist_count', { simple: true }));
     if (after >= before) {
-      throw new BalsaError('STORE_IO', 'incremental vacuum of log.db freed nothing: was it created with auto_vacuum?');
+      throw new BalsaError(
+        'STORE_IO',
+        'incremental vacuum of log.db freed nothing: was it created with auto_vacuum?',
+      );
     }
     this.#shrinking = true;
     return true;

@@ -184,7 +184,8 @@ export class SqliteOrderedStore implements OrderedStore {
     const file = this.#read(() => StateFile.open(path, generation, walLimitBytes));
     try {
       // A first commit, so that there is a write-ahead log to open, whose name is then made durable.
-      file.apply({ changes: [], appliedIndex: file.summary.appliedIndex }, () => undefined);
+      file.stage({ changes: [], appliedIndex: file.summary.appliedIndex });
+      file.commit();
       const wal = await fs.open(`${path}-wal`, 'update');
       await fs.syncDirectory(directory);
       const views = new Views(file, maxViews, () => {
@@ -255,13 +256,14 @@ export class SqliteOrderedStore implements OrderedStore {
 
   #apply(batch: OrderedBatch, { file, views }: Generation): void {
     this.#options.log.assertOwner();
-    let committing = false;
     try {
-      this.#unchecked += file.apply(batch, () => {
-        committing = true;
-      });
+      this.#unchecked += file.stage(batch);
     } catch (error) {
-      if (!committing) throw refused(error, `write to ${this.#what()}`);
+      throw refused(error, `write to ${this.#what()}`);
+    }
+    try {
+      file.commit();
+    } catch (error) {
       this.#poison ??= error;
       throw unknownOutcome(error, `a commit to ${this.#what()}`);
     }
@@ -276,7 +278,11 @@ export class SqliteOrderedStore implements OrderedStore {
     const bytes = file.walBytes();
     if (bytes < walLimitBytes) return;
     if (bytes >= maxPinnedBytes && views.revokeOldest(bytes)) {
-      env.log.log(LogLevel.Warn, `ended the oldest view of ${this.#what()}: it pinned too much write-ahead log`, { bytes });
+      env.log.log(
+        LogLevel.Warn,
+        `ended the oldest view of ${this.#what()}: it pinned too much write-ahead log`,
+        { bytes },
+      );
     }
     try {
       this.#housekeep(() => {

@@ -1,5 +1,11 @@
 /** Points in time of an ordered store: read transactions on connections of their own. */
-import { BalsaError, type KeyValue, type LogIndex, type OrderedView, type RangeOptions } from '@balsa/raft-core';
+import {
+  BalsaError,
+  type KeyValue,
+  type LogIndex,
+  type OrderedView,
+  type RangeOptions,
+} from '@balsa/raft-core';
 import { refused } from './errors.ts';
 import { openConnection } from './schema.ts';
 import { StateTables, type StateFile, type StateSummary } from './state-file.ts';
@@ -15,7 +21,12 @@ class SqliteView implements OrderedView {
   readonly #ended: (view: SqliteView) => void;
   #over: BalsaError | undefined;
 
-  constructor(tables: StateTables, summary: StateSummary, check: () => void, ended: (view: SqliteView) => void) {
+  constructor(
+    tables: StateTables,
+    summary: StateSummary,
+    check: () => void,
+    ended: (view: SqliteView) => void,
+  ) {
     this.appliedIndex = summary.appliedIndex;
     this.count = summary.count;
     this.#tables = tables;
@@ -102,9 +113,13 @@ export class Views {
   revokeOldest(pinned: number): boolean {
     const [oldest] = this.#live;
     oldest?.end(
-      new BalsaError('STORE_SNAPSHOT_ABORTED', `this view was ended: it kept ${String(pinned)} bytes of write-ahead log from reuse`, {
-        details: { pinned },
-      }),
+      new BalsaError(
+        'STORE_SNAPSHOT_ABORTED',
+        `this view was ended: it kept ${String(pinned)} bytes of write-ahead log from reuse`,
+        {
+          details: { pinned },
+        },
+      ),
     );
     return oldest !== undefined;
   }

@@ -22,10 +22,18 @@ export interface RecoveredGroup {
 }
 
 /** `STORE_CORRUPT` when entries are missing, out of place, of another time, or more than were acknowledged. */
-export async function recoverGroup(log: LogDatabase, groupId: string, row: GroupRow, env: Env): Promise<RecoveredGroup> {
+export async function recoverGroup(
+  log: LogDatabase,
+  groupId: string,
+  row: GroupRow,
+  env: Env,
+): Promise<RecoveredGroup> {
   const outline = await scanHeads(log, groupId, row, env);
   if (row.commit > outline.lastIndex) {
-    throw corrupt(`group ${JSON.stringify(groupId)}: commit ${String(row.commit)} lies beyond the last entry`, { groupId });
+    throw corrupt(
+      `group ${JSON.stringify(groupId)}: commit ${String(row.commit)} lies beyond the last entry`,
+      { groupId },
+    );
   }
   const state = new LogState({
     hardState: { term: row.term, vote: row.vote, commit: row.commit },
@@ -51,7 +59,8 @@ async function scanHeads(log: LogDatabase, groupId: string, row: GroupRow, env: 
     for (const head of heads) {
       if (head.index !== last + 1) fail(last + 1, 'is missing');
       if (head.index > row.lastIndex) fail(head.index, `lies beyond the last one, ${String(row.lastIndex)}`);
-      if (!Number.isSafeInteger(head.term) || head.term < lastTerm) fail(head.index, 'has a term below the one before it');
+      if (!Number.isSafeInteger(head.term) || head.term < lastTerm)
+        fail(head.index, 'has a term below the one before it');
       lastChain = chain(lastChain, head.crc);
       if (head.chain !== lastChain) fail(head.index, 'does not follow from the entry before it');
       last = head.index;

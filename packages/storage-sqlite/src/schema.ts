@@ -5,7 +5,7 @@ import { BalsaError, type ConfState, type Durability } from '@balsa/raft-core';
 import { corrupt } from './errors.ts';
 
 export type Connection = Database.Database;
-export type Statement = Database.Statement<unknown[], unknown>;
+export type Statement = Database.Statement;
 
 /** How often SQLite syncs: what `PRAGMA synchronous` takes. */
 export type Synchronous = 'OFF' | 'NORMAL' | 'FULL' | 'EXTRA';
@@ -67,7 +67,9 @@ export function unsafeSettings(db: Connection): string[] {
   }
   const mode = String(db.pragma('journal_mode', { simple: true }));
   if (mode !== 'wal') {
-    wrong.push(`journal_mode is ${mode}, not wal: put the directory on a local file system with shared memory`);
+    wrong.push(
+      `journal_mode is ${mode}, not wal: put the directory on a local file system with shared memory`,
+    );
   }
   return wrong;
 }
@@ -107,7 +109,9 @@ export function createTables(db: Connection): void {
 }
 
 export function hasTables(db: Connection): boolean {
-  return db.prepare(`SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'groups')`).pluck().get() === 2;
+  return (
+    db.prepare(`SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'groups')`).pluck().get() === 2
+  );
 }
 
 /** Small named facts, each with its own checksum. */
@@ -127,7 +131,8 @@ export class Meta {
   get(key: string): string | undefined {
     const row = this.#get.get(key) as [string, number] | undefined;
     if (row === undefined) return undefined;
-    if (row[1] !== metaCrc(key, row[0])) throw corrupt(`log.db: the record ${key} does not match its checksum`, { key });
+    if (row[1] !== metaCrc(key, row[0]))
+      throw corrupt(`log.db: the record ${key} does not match its checksum`, { key });
     return row[0];
   }
 
@@ -183,13 +188,39 @@ const columns =
   'id, name, log_id, sequence, term, vote, commit_index, conf_index, conf, boundary_index, boundary_term, boundary_chain, last_index, last_chain, pending, crc';
 
 type RawRow = [
-  number, Buffer, number, number, number, number, number, number, string, number, number, number, number, number, string, number,
+  number,
+  Buffer,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  string,
+  number,
+  number,
+  number,
+  number,
+  number,
+  string,
+  number,
 ];
 
 function values(row: GroupRow): (number | string)[] {
   return [
-    row.logId, row.sequence, row.term, row.vote, row.commit, row.confIndex, row.conf, row.boundaryIndex,
-    row.boundaryTerm, row.boundaryChain, row.lastIndex, row.lastChain, row.pending,
+    row.logId,
+    row.sequence,
+    row.term,
+    row.vote,
+    row.commit,
+    row.confIndex,
+    row.conf,
+    row.boundaryIndex,
+    row.boundaryTerm,
+    row.boundaryChain,
+    row.lastIndex,
+    row.lastChain,
+    row.pending,
   ];
 }
 
@@ -237,7 +268,9 @@ export class Groups {
         pending: raw[14],
       };
       if (!Buffer.isBuffer(row.name) || rowCrc(row) !== raw[15]) {
-        throw corrupt(`log.db: the state of group number ${String(row.id)} does not match its checksum`, { id: row.id });
+        throw corrupt(`log.db: the state of group number ${String(row.id)} does not match its checksum`, {
+          id: row.id,
+        });
       }
       yield row;
     }
@@ -267,7 +300,11 @@ export function encodeConf(state: ConfState): string {
 
 export function decodeConf(text: string): ConfState {
   const [voters, votersOutgoing, learners, learnersNext, autoLeave] = JSON.parse(text) as [
-    number[], number[], number[], number[], boolean,
+    number[],
+    number[],
+    number[],
+    number[],
+    boolean,
   ];
   return { voters, votersOutgoing, learners, learnersNext, autoLeave };
 }

@@ -110,7 +110,11 @@ export class StateTables {
     assertSafeInteger(limit, 'limit');
     const conditions: string[] = [];
     const bounds: unknown[] = [];
-    for (const [operator, bound] of [['>=', gte], ['>', gt], ['<', lt]] as const) {
+    for (const [operator, bound] of [
+      ['>=', gte],
+      ['>', gt],
+      ['<', lt],
+    ] as const) {
       if (bound === undefined) continue;
       conditions.push(`key ${operator} ?`);
       bounds.push(bound);
@@ -118,7 +122,9 @@ export class StateTables {
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
     const pairs: KeyValue[] = [];
     let bytes = 0;
-    const rows = this.#range(where).iterate(...bounds, limit) as IterableIterator<[Buffer, Buffer | null, number]>;
+    const rows = this.#range(where).iterate(...bounds, limit) as IterableIterator<
+      [Buffer, Buffer | null, number]
+    >;
     for (const [rawKey, rawValue, crc] of rows) {
       const key = plainBytes(rawKey);
       const value = plainBytes(rawValue);
@@ -157,7 +163,10 @@ export class StateTables {
 
   #damaged(key: Uint8Array): Error {
     const hex = Buffer.from(key.subarray(0, 64)).toString('hex');
-    return corrupt(`${this.#path}: the value of key ${hex} does not match its checksum`, { path: this.#path, key: hex });
+    return corrupt(`${this.#path}: the value of key ${hex} does not match its checksum`, {
+      path: this.#path,
+      key: hex,
+    });
   }
 }
 
@@ -167,6 +176,7 @@ export class StateFile {
   readonly generation: number;
   readonly tables: StateTables;
   #summary: StateSummary;
+  #staged: StateSummary;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #pageBytes: number;
@@ -176,6 +186,7 @@ export class StateFile {
     this.generation = generation;
     this.tables = new StateTables(db, path, generation);
     this.#summary = this.tables.summary();
+    this.#staged = this.#summary;
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#pageBytes = Number(db.pragma('page_size', { simple: true }));
@@ -196,26 +207,29 @@ export class StateFile {
     return this.#summary;
   }
 
-  /** One transaction. `committing` is called right before the commit: what throws after it has an unknown outcome. */
-  apply(batch: OrderedBatch, committing: () => void): number {
+  /** Writes a batch into an open transaction. What throws here has had no effect. Returns the bytes written. */
+  stage(batch: OrderedBatch): number {
     let { count } = this.#summary;
-    let bytes = 0;
-    const { appliedIndex } = batch;
+    let bytes = this.#pageBytes;
     this.#begin.run();
     try {
       for (const [key, value] of batch.changes) {
         count += value === undefined ? this.tables.delete(key) : this.tables.put(key, value);
         bytes += key.length + (value?.length ?? 0);
       }
-      this.tables.setSummary({ appliedIndex, count });
+      this.tables.setSummary({ appliedIndex: batch.appliedIndex, count });
     } catch (error) {
       if (this.tables.db.inTransaction) this.tables.db.exec('ROLLBACK');
       throw error;
     }
-    committing();
+    this.#staged = { appliedIndex: batch.appliedIndex, count };
+    return bytes;
+  }
+
+  /** Commits what was staged. What throws here has an unknown outcome. */
+  commit(): void {
     this.#commit.run();
-    this.#summary = { appliedIndex, count };
-    return bytes + this.#pageBytes;
+    this.#summary = this.#staged;
   }
 
   walBytes(): number {

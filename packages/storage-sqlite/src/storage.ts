@@ -16,7 +16,13 @@ import {
   type StoredSnapshot,
   type WriteBatch,
 } from '@balsa/raft-core';
-import { LogState, assertBatchNumbers, isEmptyBatch, type SnapshotDirectory, type SnapshotFiles } from '@balsa/storage-kit';
+import {
+  LogState,
+  assertBatchNumbers,
+  isEmptyBatch,
+  type SnapshotDirectory,
+  type SnapshotFiles,
+} from '@balsa/storage-kit';
 import { corrupt, refused } from './errors.ts';
 import { GroupLog, type GroupLogOptions } from './group-log.ts';
 import type { PreparedJob } from './log-database.ts';
@@ -206,14 +212,19 @@ export class SqliteStorage implements Storage {
             throw refused(error, `open group ${JSON.stringify(this.groupId)}`);
           });
     const group = new GroupLog(this.#options, row, recovered.state, recovered.lowestRow);
-    const snapshots = await openGroupSnapshots(this.#options.snapshots, group, env, () => this.#ensureRow(group));
+    const snapshots = await openGroupSnapshots(this.#options.snapshots, group, env, () =>
+      this.#ensureRow(group),
+    );
     const { hardState, confState, outline, pendingRestore } = group.state;
     const pending = pendingRestore === undefined ? undefined : snapshots.get(pendingRestore);
     if (pendingRestore !== undefined && pending === undefined) {
-      throw corrupt(`group ${JSON.stringify(this.groupId)}: snapshot ${pendingRestore}, whose restore is pending, is missing`, {
-        groupId: this.groupId,
-        snapshot: pendingRestore,
-      });
+      throw corrupt(
+        `group ${JSON.stringify(this.groupId)}: snapshot ${pendingRestore}, whose restore is pending, is missing`,
+        {
+          groupId: this.groupId,
+          snapshot: pendingRestore,
+        },
+      );
     }
     this.#opened = { group, snapshots };
     return {
@@ -254,7 +265,8 @@ export class SqliteStorage implements Storage {
     while (next < high) {
       const { row } = group;
       // A compaction or a rewrite since the last slice: what was read is a clean prefix.
-      if (entries.length > 0 && (group.rewrites !== rewrites || next <= group.state.outline.boundary.index)) break;
+      if (entries.length > 0 && (group.rewrites !== rewrites || next <= group.state.outline.boundary.index))
+        break;
       if (row === undefined) break;
       let page;
       try {

@@ -18,9 +18,22 @@ async function look(directory: string): Promise<string> {
       const store = engine.orderedStore('kv');
       const applied = await store.open();
       const pairs = await store.range({ limit: 10_000 });
-      const texts = pairs.map((pair) => [Buffer.from(pair.key).toString(), Buffer.from(pair.value).toString()]);
+      const texts = pairs.map((pair) => [
+        Buffer.from(pair.key).toString(),
+        Buffer.from(pair.value).toString(),
+      ]);
       const identity = await engine.identity();
-      const seen = { hardState, confState, outline, log, applied, count: await store.count(), texts, identity, groups: await engine.listGroups() };
+      const seen = {
+        hardState,
+        confState,
+        outline,
+        log,
+        applied,
+        count: await store.count(),
+        texts,
+        identity,
+        groups: await engine.listGroups(),
+      };
       return JSON.stringify(seen);
     } finally {
       await engine.close();
@@ -34,14 +47,28 @@ async function look(directory: string): Promise<string> {
 async function prepare(): Promise<string> {
   const directory = temporaryDirectory();
   const engine = await openEngine(directory);
-  await engine.stamp({ clusterId: '0123456789abcdef', nodeId: 1, incarnation: 'fedcba9876543210', maxEntryBytes: 1_000_000 });
+  await engine.stamp({
+    clusterId: '0123456789abcdef',
+    nodeId: 1,
+    incarnation: 'fedcba9876543210',
+    maxEntryBytes: 1_000_000,
+  });
   const storage = await openGroup(engine);
-  await storage.write({ entries: entries(1, 150, 1, new Uint8Array(200).fill(7)), hardState: { term: 1, vote: 1, commit: 100 } });
-  await storage.write({ entries: entries(120, 20, 2, new Uint8Array(6000).fill(8)), hardState: { term: 2, vote: 1, commit: 110 } });
+  await storage.write({
+    entries: entries(1, 150, 1, new Uint8Array(200).fill(7)),
+    hardState: { term: 1, vote: 1, commit: 100 },
+  });
+  await storage.write({
+    entries: entries(120, 20, 2, new Uint8Array(6000).fill(8)),
+    hardState: { term: 2, vote: 1, commit: 110 },
+  });
   await storage.compactTo(10);
   const store = engine.orderedStore('kv');
   await store.open();
-  const changes = Array.from({ length: 500 }, (_, i) => [key(`key-${String(i)}`), key(`value-${String(i)}`.repeat(1 + (i % 40)))] as const);
+  const changes = Array.from(
+    { length: 500 },
+    (_, i) => [key(`key-${String(i)}`), key(`value-${String(i)}`.repeat(1 + (i % 40)))] as const,
+  );
   await store.write({ changes, appliedIndex: 100 });
   await store.sync();
   await engine.close();
@@ -58,7 +85,9 @@ describe('a flipped bit', () => {
       const path = join(directory, name);
       let refused = 0;
       const names = ['log.db', 'state-1.db', 'watermark'];
-      const saved = names.map((file) => [join(directory, file), readFileSync(join(directory, file))] as const);
+      const saved = names.map(
+        (file) => [join(directory, file), readFileSync(join(directory, file))] as const,
+      );
       for (let i = 0; i < 60; i++) {
         for (const [file, bytes] of saved) writeFileSync(file, bytes);
         const bytes = readFileSync(path);
@@ -89,7 +118,10 @@ describe('a flipped bit', () => {
     writeFileSync(path, bytes);
     const again = await openEngine(directory);
     const damaged = await openGroup(again);
-    await expect(damaged.entries(1, 21, 1e9)).rejects.toMatchObject({ code: 'STORE_CORRUPT', details: { index: 13 } });
+    await expect(damaged.entries(1, 21, 1e9)).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      details: { index: 13 },
+    });
     expect(await damaged.entries(1, 13, 1e9)).toHaveLength(12);
   });
 
@@ -98,7 +130,13 @@ describe('a flipped bit', () => {
     const engine = await openEngine(directory);
     const store = engine.orderedStore('kv');
     await store.open();
-    await store.write({ changes: [[key('a'), key('fine')], [key('b'), key('precious value')]], appliedIndex: 1 });
+    await store.write({
+      changes: [
+        [key('a'), key('fine')],
+        [key('b'), key('precious value')],
+      ],
+      appliedIndex: 1,
+    });
     await engine.close();
     const path = join(directory, 'state-1.db');
     const bytes = readFileSync(path);
@@ -126,6 +164,8 @@ describe('an older log.db put back', () => {
     await (await openGroup(second)).write({ entries: entries(6, 5) });
     await second.close();
     writeFileSync(join(directory, 'log.db'), old);
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_ACKNOWLEDGED_WRITE_LOST' });
+    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
+    });
   });
 });

@@ -1,4 +1,12 @@
-import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync, copyFileSync, mkdirSync } from 'node:fs';
+import {
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  copyFileSync,
+  mkdirSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { describe, expect, test } from 'vitest';
@@ -15,7 +23,10 @@ function lastNumber(lines: readonly string[], word: string): number {
 }
 
 /** Every acknowledged write is there, batches are whole, and the applied index fits. */
-async function verify(directory: string, acknowledged: Readonly<Record<'ack' | 'term' | 'synced' | 'compacted', number>>): Promise<void> {
+async function verify(
+  directory: string,
+  acknowledged: Readonly<Record<'ack' | 'term' | 'synced' | 'compacted', number>>,
+): Promise<void> {
   const engine = await openSqliteEngine({ directory, env });
   try {
     const storage = engine.group('g');
@@ -77,7 +88,12 @@ describe('the death of the process', () => {
   test('a disk that refuses a commit makes the outcome unknown, poisons, and loses nothing acknowledged', async () => {
     const directory = temporaryDirectory();
     // A file size limit fails writes as a full disk does; the signal that comes with it is ignored.
-    const child = new Child('exhaust', directory, ['bash', '-c', `trap '' XFSZ; ulimit -f 400; exec "$@"`, 'limited']);
+    const child = new Child('exhaust', directory, [
+      'bash',
+      '-c',
+      `trap '' XFSZ; ulimit -f 400; exec "$@"`,
+      'limited',
+    ]);
     await child.until((lines) => lines.some((line) => line.startsWith('read ')));
     await child.kill();
     expect(child.lines.filter((line) => !line.startsWith('ack '))).toEqual([
@@ -115,12 +131,28 @@ describe('a write-ahead log that lost what was acknowledged', () => {
     expect(readFileSync(wal).equals(before)).toBe(true);
   });
 
+  test('is told, not refused, in a store that was opened relaxed', async () => {
+    const directory = await filled();
+    truncateSync(join(directory, 'log.db-wal'), 60_000);
+    const told: string[] = [];
+    const log = { enabled: () => true, log: (_level: number, text: string): void => void told.push(text) };
+    const engine = await openEngine(directory, { durability: 'relaxed', env: { ...env, log } });
+    expect(told).toEqual([expect.stringMatching(/write 100 was acknowledged: [0-9]+ writes are lost/)]);
+    expect(engine.capabilities.watermarkLag).toBe(Infinity);
+    await engine.close();
+    await openEngine(directory);
+  });
+
   test('gone, with or without log.db: opening is refused', async () => {
     const directory = await filled();
     rmSync(join(directory, 'log.db-wal'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_ACKNOWLEDGED_WRITE_LOST' });
+    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
+    });
     rmSync(join(directory, 'log.db'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_ACKNOWLEDGED_WRITE_LOST' });
+    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
+    });
   });
 
   test(`with one bit flipped: refused, or every entry is there (seed ${String(seed)})`, async () => {
@@ -139,7 +171,11 @@ describe('a write-ahead log that lost what was acknowledged', () => {
       const outcome = await readAll(directory);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
-    expect([...outcomes.keys()].filter((outcome) => !['whole', 'STORE_ACKNOWLEDGED_WRITE_LOST', 'STORE_CORRUPT'].includes(outcome))).toEqual([]);
+    expect(
+      [...outcomes.keys()].filter(
+        (outcome) => !['whole', 'STORE_ACKNOWLEDGED_WRITE_LOST', 'STORE_CORRUPT'].includes(outcome),
+      ),
+    ).toEqual([]);
     expect(outcomes.get('STORE_ACKNOWLEDGED_WRITE_LOST')).toBeGreaterThan(20);
   });
 
@@ -166,6 +202,8 @@ async function readAll(directory: string): Promise<string> {
       await engine.close();
     }
   } catch (error) {
-    return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
+    return typeof error === 'object' && error !== null && 'code' in error
+      ? String(error.code)
+      : String(error);
   }
 }

@@ -4,7 +4,10 @@ import { entries, entry, env, key, openEngine, openGroup, temporaryDirectory } f
 describe('a store on SQLite', () => {
   test('keeps entries, hard state and conf state over a reopening', async () => {
     const directory = temporaryDirectory();
-    const confState = { index: 2, state: { voters: [1, 2], votersOutgoing: [], learners: [3], learnersNext: [], autoLeave: false } };
+    const confState = {
+      index: 2,
+      state: { voters: [1, 2], votersOutgoing: [], learners: [3], learnersNext: [], autoLeave: false },
+    };
     const engine = await openEngine(directory);
     const storage = await openGroup(engine);
     await storage.write({ entries: entries(1, 5), hardState: { term: 1, vote: 2, commit: 3 }, confState });
@@ -14,7 +17,12 @@ describe('a store on SQLite', () => {
 
     const again = await openEngine(directory);
     const state = await again.group('g').open();
-    expect(state).toMatchObject({ hardState: { term: 2, vote: 1, commit: 3 }, confState, firstIndex: 3, lastIndex: 4 });
+    expect(state).toMatchObject({
+      hardState: { term: 2, vote: 1, commit: 3 },
+      confState,
+      firstIndex: 3,
+      lastIndex: 4,
+    });
     expect(state.outline.boundary).toEqual({ index: 2, term: 1 });
     expect(await again.group('g').entries(3, 5, 1e9)).toEqual([entry(3, 1), entry(4, 2)]);
   });
@@ -44,7 +52,11 @@ describe('a store on SQLite', () => {
     const engine = await openEngine(directory);
     const storage = await openGroup(engine);
     await storage.write({ entries: entries(1, 5), hardState: { term: 1, vote: 0, commit: 2 } });
-    const metadata = { index: 10, term: 3, confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false } };
+    const metadata = {
+      index: 10,
+      term: 3,
+      confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+    };
     const writer = await storage.receiveSnapshot(metadata);
     await writer.write(key('chunk'));
     const stored = await writer.commit();
@@ -54,7 +66,12 @@ describe('a store on SQLite', () => {
 
     const again = await openEngine(directory);
     const state = await again.group('g').open();
-    expect(state).toMatchObject({ firstIndex: 11, lastIndex: 10, pendingRestore: { id: stored.id }, confState: { index: 10 } });
+    expect(state).toMatchObject({
+      firstIndex: 11,
+      lastIndex: 10,
+      pendingRestore: { id: stored.id },
+      confState: { index: 10 },
+    });
     const reader = await again.group('g').openSnapshot(stored.id);
     expect(await reader.chunk(0)).toEqual(key('chunk'));
     await reader.close();
@@ -68,9 +85,21 @@ describe('a store on SQLite', () => {
     const engine = await openEngine(directory);
     const store = engine.orderedStore('kv');
     expect(await store.open()).toEqual({ appliedIndex: 0 });
-    await store.write({ changes: [[key('a'), key('1')], [key('b'), key('2')]], appliedIndex: 4 });
+    await store.write({
+      changes: [
+        [key('a'), key('1')],
+        [key('b'), key('2')],
+      ],
+      appliedIndex: 4,
+    });
     const view = await store.view();
-    await store.write({ changes: [[key('a'), undefined], [key('c'), key('')]], appliedIndex: 5 });
+    await store.write({
+      changes: [
+        [key('a'), undefined],
+        [key('c'), key('')],
+      ],
+      appliedIndex: 5,
+    });
     expect(await store.sync()).toBe(5);
     expect(await view.range({ limit: 10 })).toHaveLength(2);
     expect(view.appliedIndex).toBe(4);

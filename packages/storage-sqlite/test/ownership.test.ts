@@ -36,7 +36,9 @@ describe('one owner', () => {
     rival.prepare(`UPDATE meta SET value = '99', crc = ? WHERE key = 'owner_epoch'`).run(crc);
     rival.close();
     await expect(storage.write({ entries: entries(2, 1) })).rejects.toMatchObject({ code: 'STORE_FENCED' });
-    await expect(store.write({ changes: [[key('a'), key('b')]], appliedIndex: 1 })).rejects.toMatchObject({ code: 'STORE_FENCED' });
+    await expect(store.write({ changes: [[key('a'), key('b')]], appliedIndex: 1 })).rejects.toMatchObject({
+      code: 'STORE_FENCED',
+    });
     await engine.close();
     const again = await openEngine(directory);
     expect((await again.group('g').open()).lastIndex).toBe(1);
@@ -44,13 +46,16 @@ describe('one owner', () => {
 });
 
 describe('unsafe settings', () => {
-  test.each(['OFF', 'NORMAL'] as const)('synchronous %s is refused with the fix in the message', async (synchronous) => {
-    const directory = temporaryDirectory();
-    const opening = openSqliteEngine({ directory, env, synchronous });
-    await expect(opening).rejects.toMatchObject({ code: 'STORE_UNSAFE_SETTING' });
-    await expect(opening).rejects.toThrow(/set synchronous to FULL.*durability: 'relaxed'/);
-    await openEngine(directory);
-  });
+  test.each(['OFF', 'NORMAL'] as const)(
+    'synchronous %s is refused with the fix in the message',
+    async (synchronous) => {
+      const directory = temporaryDirectory();
+      const opening = openSqliteEngine({ directory, env, synchronous });
+      await expect(opening).rejects.toMatchObject({ code: 'STORE_UNSAFE_SETTING' });
+      await expect(opening).rejects.toThrow(/set synchronous to FULL.*durability: 'relaxed'/);
+      await openEngine(directory);
+    },
+  );
 
   test('relaxed has to be said, and is then said by the capabilities', async () => {
     const engine = await openEngine(temporaryDirectory(), { durability: 'relaxed' });
@@ -59,35 +64,47 @@ describe('unsafe settings', () => {
     expect((await openEngine(temporaryDirectory())).capabilities.durability).toBe('strict');
   });
 
-  test.each([['3.40.1', false], ['3.51.2', false], ['3.51.3', true], ['3.53.2', true], ['4.0.0', true]] as const)(
-    'SQLite %s is taken: %s',
-    (version, taken) => {
-      const check = (): void => {
-        assertSqliteVersion(version);
-      };
-      if (taken) expect(check).not.toThrow();
-      else expect(check).toThrow(/3\.51\.3/);
-    },
-  );
+  test.each([
+    ['3.40.1', false],
+    ['3.51.2', false],
+    ['3.51.3', true],
+    ['3.53.2', true],
+    ['4.0.0', true],
+  ] as const)('SQLite %s is taken: %s', (version, taken) => {
+    const check = (): void => {
+      assertSqliteVersion(version);
+    };
+    if (taken) expect(check).not.toThrow();
+    else expect(check).toThrow(/3\.51\.3/);
+  });
 
   test('a database of something else is left alone', async () => {
     const directory = temporaryDirectory();
     const other = new Database(join(directory, 'log.db'));
     other.exec('CREATE TABLE customers (id INTEGER)');
     other.close();
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_FORMAT_VERSION' });
+    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      code: 'STORE_FORMAT_VERSION',
+    });
   });
 
   test('a cluster whose entries do not fit is refused, at stamping and at opening', async () => {
     const directory = temporaryDirectory();
-    const identity = { clusterId: '0123456789abcdef', nodeId: 1, incarnation: 'fedcba9876543210', maxEntryBytes: 1_000_000 };
+    const identity = {
+      clusterId: '0123456789abcdef',
+      nodeId: 1,
+      incarnation: 'fedcba9876543210',
+      maxEntryBytes: 1_000_000,
+    };
     const small = await openEngine(directory, { maxEntryBytes: 1000 });
     await expect(small.stamp(identity)).rejects.toMatchObject({ code: 'STORE_ENTRY_TOO_LARGE' });
     await small.close();
     const large = await openEngine(directory);
     await large.stamp(identity);
     await large.close();
-    await expect(openSqliteEngine({ directory, env, maxEntryBytes: 1000 })).rejects.toMatchObject({ code: 'STORE_ENTRY_TOO_LARGE' });
+    await expect(openSqliteEngine({ directory, env, maxEntryBytes: 1000 })).rejects.toMatchObject({
+      code: 'STORE_ENTRY_TOO_LARGE',
+    });
     expect(await (await openEngine(directory)).identity()).toEqual(identity);
   });
 });

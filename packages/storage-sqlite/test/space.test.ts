@@ -14,9 +14,12 @@ describe('space', () => {
     const engine = await openEngine(directory, { walLimitBytes: 1024 * 1024 });
     const storage = await openGroup(engine);
     const sizes: number[] = [];
-    for (let last = 0; last < 100_000; ) {
+    for (let last = 0; last < 100_000;) {
       for (let i = 0; i < 10; i++, last += 500) {
-        await storage.write({ entries: entries(last + 1, 500), hardState: { term: 1, vote: 1, commit: last + 500 } });
+        await storage.write({
+          entries: entries(last + 1, 500),
+          hardState: { term: 1, vote: 1, commit: last + 500 },
+        });
       }
       await storage.compactTo(last - 100);
       while (await storage.maintain());
@@ -32,7 +35,10 @@ describe('space', () => {
     const engine = await openEngine(directory);
     const storage = await openGroup(engine);
     for (let i = 0; i < 20; i++) {
-      await storage.write({ entries: entries(i * 500 + 1, 500, 1, new Uint8Array(2000)), hardState: { term: 1, vote: 1, commit: (i + 1) * 500 } });
+      await storage.write({
+        entries: entries(i * 500 + 1, 500, 1, new Uint8Array(2000)),
+        hardState: { term: 1, vote: 1, commit: (i + 1) * 500 },
+      });
     }
     await storage.compactTo(10_000);
     expect((await storage.stats()).garbageBytes).toBeGreaterThan(10 * 1024 * 1024);
@@ -45,7 +51,8 @@ describe('space', () => {
   test('of a destroyed group and of a log that a snapshot replaced comes back', async () => {
     const engine = await openEngine(temporaryDirectory());
     const [storage, doomed] = [await openGroup(engine), await openGroup(engine, 'doomed')];
-    for (const one of [storage, doomed]) await one.write({ entries: entries(1, 3000, 1, new Uint8Array(1000)) });
+    for (const one of [storage, doomed])
+      await one.write({ entries: entries(1, 3000, 1, new Uint8Array(1000)) });
     await doomed.close();
     await engine.destroyGroup('doomed');
     const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
@@ -59,12 +66,18 @@ describe('space', () => {
 
   test('pinned by a view is bounded: the oldest view is ended, and the log is reused', async () => {
     const directory = temporaryDirectory();
-    const engine = await openEngine(directory, { walLimitBytes: 256 * 1024, maxPinnedBytes: 2 * 1024 * 1024 });
+    const engine = await openEngine(directory, {
+      walLimitBytes: 256 * 1024,
+      maxPinnedBytes: 2 * 1024 * 1024,
+    });
     const store = engine.orderedStore('kv');
     await store.open();
     const view = await store.view();
     for (let i = 1; i <= 200; i++) {
-      const changes = Array.from({ length: 20 }, (_, n) => [key(`k${String(n)}`), new Uint8Array(2000).fill(i)] as const);
+      const changes = Array.from(
+        { length: 20 },
+        (_, n) => [key(`k${String(n)}`), new Uint8Array(2000).fill(i)] as const,
+      );
       await store.write({ changes, appliedIndex: i });
     }
     await expect(view.range({ limit: 1 })).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_ABORTED' });

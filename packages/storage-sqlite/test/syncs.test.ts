@@ -9,7 +9,9 @@ const strace = spawnSync('strace', ['-V']).status === 0;
 
 /** fsync and fdatasync calls between two marks of a trace. */
 function between(trace: readonly string[], from: string, to: string): string[] {
-  const [start, end] = [from, to].map((name) => trace.findIndex((line) => line.includes(`balsa-mark-${name}`)));
+  const [start, end] = [from, to].map((name) =>
+    trace.findIndex((line) => line.includes(`balsa-mark-${name}`)),
+  );
   return trace.slice(start, end).flatMap((line) => /\b(fsync|fdatasync)\(/.exec(line)?.[1] ?? []);
 }
 
@@ -25,7 +27,10 @@ describe('system calls', () => {
       const trace = readFileSync(file, 'utf8').split('\n');
       expect(between(trace, 'single', 'shared'), 'twenty writes of one group').toHaveLength(20);
       expect(between(trace, 'shared', 'vote'), 'twenty times three groups in one turn').toHaveLength(20);
-      expect(between(trace, 'vote', 'end').sort(), 'a write that changes term and vote').toEqual(['fdatasync', 'fsync']);
+      expect(between(trace, 'vote', 'end').sort(), 'a write that changes term and vote').toEqual([
+        'fdatasync',
+        'fsync',
+      ]);
     },
   );
 });

@@ -1,6 +1,14 @@
 /** What runs in a child process: `node child-main.js MODE DIRECTORY`. */
 import { accessSync, writeSync } from 'node:fs';
-import { Entry, EntryType, isBalsaError, silentLogger, type Engine, type Env, type Storage } from '@balsa/raft-core';
+import {
+  Entry,
+  EntryType,
+  isBalsaError,
+  silentLogger,
+  type Engine,
+  type Env,
+  type Storage,
+} from '@balsa/raft-core';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 
 const env: Env = {
@@ -45,7 +53,10 @@ async function work(engine: Engine): Promise<void> {
   for (let number = 0; ; number++) {
     if (number % 11 === 10) term++;
     last = await writeBatch(storage, number, last + 1, term);
-    await store.write({ changes: [[text(`k${String(number % 50)}`), text(String(last))]], appliedIndex: last });
+    await store.write({
+      changes: [[text(`k${String(number % 50)}`), text(String(last))]],
+      appliedIndex: last,
+    });
     if (number % 7 === 6) say(`synced ${String(await store.sync())}`);
     if (number % 40 === 39) {
       await storage.compactTo(last - 20);
@@ -101,9 +112,12 @@ async function trace(engine: Engine): Promise<void> {
   const one = groups[0];
   if (one === undefined) return;
   const entry = (index: number): Entry => new Entry(1, index, EntryType.Normal, text('payload'));
-  await Promise.all(groups.map((group) => group.write({ entries: [entry(1)], hardState: { term: 1, vote: 1, commit: 0 } })));
+  await Promise.all(
+    groups.map((group) => group.write({ entries: [entry(1)], hardState: { term: 1, vote: 1, commit: 0 } })),
+  );
   mark('single');
-  for (let i = 2; i < 22; i++) await one.write({ entries: [entry(i)], hardState: { term: 1, vote: 1, commit: i - 1 } });
+  for (let i = 2; i < 22; i++)
+    await one.write({ entries: [entry(i)], hardState: { term: 1, vote: 1, commit: i - 1 } });
   mark('shared');
   for (let i = 22; i < 42; i++) {
     await Promise.all(groups.map((group, g) => group.write({ entries: [entry(g === 0 ? i : i - 20)] })));

@@ -3,7 +3,15 @@
  * transpiled once into a temporary directory, laid out as installed packages.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -19,7 +27,8 @@ function transpile(from: string, to: string): void {
   mkdirSync(to, { recursive: true });
   for (const entry of readdirSync(from, { withFileTypes: true })) {
     if (entry.isDirectory()) transpile(join(from, entry.name), join(to, entry.name));
-    else if (entry.name.endsWith('.ts')) transpileFile(join(from, entry.name), join(to, entry.name.replace(/ts$/, 'js')));
+    else if (entry.name.endsWith('.ts'))
+      transpileFile(join(from, entry.name), join(to, entry.name.replace(/ts$/, 'js')));
   }
 }
 

@@ -43,7 +43,10 @@ export function temporaryDirectory(): string {
 }
 
 /** Opens an engine that is closed when the test ends, if it is not before. */
-export async function openEngine(directory: string, options: Partial<SqliteEngineOptions> = {}): Promise<Engine> {
+export async function openEngine(
+  directory: string,
+  options: Partial<SqliteEngineOptions> = {},
+): Promise<Engine> {
   const engine = await openSqliteEngine({ directory, env, ...options });
   cleanups.push(() => engine.close().catch(() => undefined));
   return engine;
@@ -55,8 +58,17 @@ export async function openGroup(engine: Engine, id = 'g'): Promise<Storage> {
   return storage;
 }
 
-export function entry(index: number, term: number, data: string | Uint8Array = `data-${String(index)}`): Entry {
-  return new Entry(term, index, EntryType.Normal, typeof data === 'string' ? new TextEncoder().encode(data) : data);
+export function entry(
+  index: number,
+  term: number,
+  data: string | Uint8Array = `data-${String(index)}`,
+): Entry {
+  return new Entry(
+    term,
+    index,
+    EntryType.Normal,
+    typeof data === 'string' ? new TextEncoder().encode(data) : data,
+  );
 }
 
 export function entries(first: number, count: number, term = 1, data?: Uint8Array): Entry[] {
