@@ -1,6 +1,6 @@
 /** Bringing a member to life from what its store holds. */
 import { restoreConf } from './conf-change/restore.ts';
-import { validateConfig, type RaftConfig, type RaftInitialState } from './config.ts';
+import { ReadOnlyOption, validateConfig, type RaftConfig, type RaftInitialState } from './config.ts';
 import type { ConfChangeOutcome } from './conf-change/changer.ts';
 import { BalsaError, isBalsaError } from './errors.ts';
 import { switchToConfig } from './membership.ts';
@@ -53,6 +53,8 @@ function loadHardState(raft: Raft, initial: RaftInitialState): void {
   }
   raft.term = term;
   raft.vote = vote;
+  if (term > 0 && raft.config.readOnlyOption === ReadOnlyOption.LeaseBased)
+    raft.graceTicks = raft.config.electionTick;
   // What is compacted was committed, even if the stored commit index trails.
   raft.log.commitTo(commit);
 }

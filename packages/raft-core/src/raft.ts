@@ -72,6 +72,11 @@ export class Raft {
   /** Ticks since the last election timeout (leader) or word from a leader (others). */
   electionElapsed = 0;
   heartbeatElapsed = 0;
+  /**
+   * Ticks for which this member, restarted, helps nobody else to lead: before it stopped it may have answered
+   * a heartbeat that a leader's lease rests on. 0 where no leases are used.
+   */
+  graceTicks = 0;
   /** Uniform in [electionTick, 2 * electionTick), so that split votes are rare (paper §5.2). */
   randomizedElectionTimeout = 0;
   leadTransferee: NodeId = None;

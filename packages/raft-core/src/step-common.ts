@@ -53,10 +53,11 @@ function stepHigherTerm(raft: Raft, message: Message): boolean {
     const force = isTransferContext(message.context);
     const { electionTick } = raft.config;
     // Whoever hears a leader protects it: a member that was cut off must not disrupt (thesis §4.2.3).
-    const inLease = raft.config.checkQuorum && raft.leader !== None && raft.electionElapsed < electionTick;
-    if (!force && inLease) {
+    const hears = raft.config.checkQuorum && raft.leader !== None ? electionTick - raft.electionElapsed : 0;
+    const remainingTicks = Math.max(hears, raft.graceTicks);
+    if (!force && remainingTicks > 0) {
       if (raft.infoOn) {
-        const remaining = String(electionTick - raft.electionElapsed);
+        const remaining = String(remainingTicks);
         raft.info(
           `${describeVote(raft, message, 'ignored', 'from')}: lease is not expired (remaining ticks: ${remaining})`,
         );

@@ -7,6 +7,7 @@ import { None, StateType } from './types.ts';
 
 export function tick(raft: Raft): void {
   raft.fetches.applyBlocked = false;
+  if (raft.graceTicks > 0) raft.graceTicks--;
   if (raft.state === StateType.Leader) tickLeader(raft);
   else tickElection(raft);
 }

@@ -146,6 +146,17 @@ describe('lease reads', () => {
     expect(answersAlone(network)).toBe(false);
   });
 
+  test('a follower that restarts helps nobody to lead before the lease that it supported is over', () => {
+    const network = leased();
+    network.member(2).restart();
+    network.isolate(1);
+    network.elect(3);
+    expect(network.node(3).state).not.toBe(StateType.Leader);
+    network.tick(2, 10);
+    network.elect(3);
+    expect(network.node(3).state).toBe(StateType.Leader);
+  });
+
   test('forgetting the leader is refused', () => {
     const network = leased();
     network.node(2).forgetLeader();
