@@ -100,6 +100,14 @@ test(
       const [code] = (await once(child, 'exit')) as [number | null];
       expect(code).toBe(130);
       await requireFree(allPorts(base), 0, '');
+
+      // A node that lost its disk is not founded anew under its old id.
+      await rm(path.join(data, 'node-2'), { recursive: true });
+      const refused = await balsa('start', '--data', data, '--port', String(base));
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/^balsa: Node 2: .*STORE_NOT_BOOTSTRAPPED/);
+      expect(refused.stdout).toBe('');
+      await requireFree(allPorts(base), 0, '');
     } finally {
       child.kill('SIGKILL');
     }
