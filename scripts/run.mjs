@@ -3,7 +3,7 @@
  * Every command of the repository, from a bare clone: checks the machine, installs and builds what is
  * missing, then runs. Uses nothing but Node's own modules, because it runs before anything is installed.
  *
- *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata> [arguments]
+ *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|soak> [arguments]
  *
  * What it says about itself goes to stderr, so that the stdout of a command with --json stays clean.
  */
@@ -17,6 +17,7 @@ const commands = {
   verify: async (args) => (await import('./verify.mjs')).verify(args),
   fix: async () => (await import('./fix.mjs')).fix(),
   build: async () => 0,
+  soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
   'etcd-testdata': (args) => runNode(['scripts/etcd-testdata.mjs', ...args]),
 };
 
