@@ -1,5 +1,6 @@
 /** Child processes of the scripts: signals are passed on, exit codes come back, nothing is left behind. */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,14 +46,37 @@ function stopAll(signal) {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stopAll(signal));
 
-/** npm killed with SIGKILL cannot pass anything on; what it started notices that it has a new parent, and stops. */
+/**
+ * The processes above this one up to npm: the parent and, where npm's shell stays in between, the one above
+ * it. Where there is no /proc, the parent alone.
+ */
+function ancestors() {
+  const parent = process.ppid;
+  try {
+    const isShellOfNpm = readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes('scripts/run.mjs');
+    if (!isShellOfNpm) return `${parent}`;
+    // Behind the name in parentheses: state, then parent.
+    const stat = readFileSync(`/proc/${parent}/stat`, 'utf8');
+    return `${parent} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`;
+  } catch {
+    return `${parent}`;
+  }
+}
+
+/** npm killed with SIGKILL cannot pass anything on; what it started notices that it is gone, and stops. */
 export function stopWithNpm() {
   if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return;
-  const parent = process.ppid;
+  const before = ancestors();
   setInterval(() => {
-    if (process.ppid !== parent) stopAll('SIGTERM');
+    if (ancestors() !== before) stopAll('SIGTERM');
   }, 500).unref();
 }
+
+// A reader that has seen enough, as `head` does, ends the command without a stack.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(141);
+});
 
 /**
  * Runs a program and resolves with its exit code (128 + n after signal n).

@@ -9,6 +9,12 @@ onParentGone(() => {
   stop.request();
 });
 
+// A reader that has seen enough, as `head` does, ends the command without a stack.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(141);
+});
+
 try {
   await createProgram(stop).parseAsync();
   process.exit(stop.exitCode());

@@ -85,6 +85,7 @@ async function play(
   };
   // Before the directory is removed.
   process.prependOnceListener('exit', killChildren);
+  signal.addEventListener('abort', killChildren);
   try {
     const abandon = (): void => {
       ended.abort(new Error('the story ended early'));
@@ -96,9 +97,8 @@ async function play(
     await monitor.look();
     return conclude(checker, monitor, digests, (performance.now() - began) / 1000, tell);
   } finally {
-    await monitor.stop();
     client.close();
-    await cluster.killAll();
+    await Promise.all([cluster.killAll(), monitor.stop()]);
     process.off('exit', killChildren);
   }
 }
