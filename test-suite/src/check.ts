@@ -48,7 +48,10 @@ export async function refuses(act: () => unknown, ...codes: ErrorCode[]): Promis
     error = thrown;
   }
   assert.ok(error !== undefined, `expected a rejection with ${codes.join(' or ')}, but the call succeeded`);
-  assert.ok(isBalsaError(error), `expected ${codes.join(' or ')}, but found: ${String(error)}`);
+  assert.ok(
+    isBalsaError(error),
+    `expected ${codes.join(' or ')}, but found: ${error instanceof Error ? error.message : typeof error}`,
+  );
   assert.ok(
     codes.includes(error.code),
     `expected ${codes.join(' or ')}, but found ${error.code}: ${error.message}`,

@@ -3,5 +3,24 @@
  * @packageDocumentation
  */
 export { storageConformance, orderedStoreConformance, storageCases, orderedCases } from './suite.ts';
-export { runCase, CaseContext, type ConformanceCase, type OpenedGroup } from './case.ts';
-export type { Harness, Level, Runner, Target } from './target.ts';
+export {
+  runCase,
+  CaseContext,
+  type CaseOptions,
+  type CaseOutcome,
+  type ConformanceCase,
+  type OpenedGroup,
+} from './case.ts';
+export {
+  levels,
+  missingNeed,
+  type Ability,
+  type ChildOpener,
+  type Harness,
+  type Level,
+  type Need,
+  type Runner,
+  type ServerProcesses,
+  type Target,
+  type TestFunction,
+} from './target.ts';

@@ -1,5 +1,6 @@
 /** Seeds: how random histories are chosen, and how a failed one is run again. */
 import fc from 'fast-check';
+import type { CaseOptions } from './case.ts';
 
 const defaultSeed = 20_240_611;
 const defaultRuns = 40;
@@ -13,15 +14,23 @@ function numberFrom(name: string, fallback: number): number {
   return value;
 }
 
+/** The seed of a run: what was asked for, else `BALSA_SEED`, else a fixed one. */
+export function seedOf(options: CaseOptions = {}): number {
+  return options.seed ?? numberFrom('BALSA_SEED', defaultSeed);
+}
+
 /**
- * Checks a property over histories. The seed is fixed unless `BALSA_SEED` says another; `BALSA_RUNS` says how many
- * histories (default 40). A failure is shrunk, and its message ends with the line that runs it again.
+ * Checks a property over histories. The seed is fixed unless the options or `BALSA_SEED` say another; `BALSA_RUNS`
+ * says how many histories (default 40). A failure is shrunk, and its message ends with the line that runs it again.
  */
-export async function checkHistories<T>(property: fc.IAsyncProperty<T>): Promise<void> {
-  const path = process.env['BALSA_PATH'];
+export async function checkHistories<T>(
+  property: fc.IAsyncProperty<T>,
+  options: CaseOptions = {},
+): Promise<void> {
+  const path = options.path ?? process.env['BALSA_PATH'];
   const details = await fc.check(property, {
-    seed: numberFrom('BALSA_SEED', defaultSeed),
-    numRuns: numberFrom('BALSA_RUNS', defaultRuns),
+    seed: seedOf(options),
+    numRuns: options.runs ?? numberFrom('BALSA_RUNS', defaultRuns),
     ...(path !== undefined && path !== '' && { path, endOnFailure: true }),
   });
   if (!details.failed) return;

@@ -16,7 +16,7 @@ import { readCases } from './cases/read.ts';
 import { reopenCases } from './cases/reopen.ts';
 import { snapshotCases } from './cases/snapshots.ts';
 import { confStateCases, hardStateCases } from './cases/state.ts';
-import type { Runner, Target } from './target.ts';
+import { missingNeed, type Runner, type Target } from './target.ts';
 
 /** Every case of the log side: groups, their logs, states and snapshots. */
 export const storageCases: readonly ConformanceCase[] = [
@@ -38,7 +38,9 @@ export const storageCases: readonly ConformanceCase[] = [
 ];
 
 /** Every case of the ordered key-value store. */
-export const orderedCases: readonly ConformanceCase[] = [...orderedStoreCases, ...orderedModelCases];
+export const orderedCases: readonly ConformanceCase[] = [...orderedStoreCases, ...orderedModelCases].map(
+  (one): ConformanceCase => ({ ...one, needs: [...(one.needs ?? []), 'ordered-store'] }),
+);
 
 /** Registers one test per case of the log side, named `id: title`. */
 export function storageConformance(runner: Runner, target: Target): void {
@@ -54,8 +56,24 @@ export function orderedStoreConformance(runner: Runner, target: Target): void {
 const caseTimeoutMs = 300_000;
 
 function register(runner: Runner, target: Target, what: string, cases: readonly ConformanceCase[]): void {
-  runner.describe(`${target.name} ${what}`, () => {
-    for (const one of cases)
-      runner.test(`${one.id}: ${one.title}`, () => runCase(one, target), caseTimeoutMs);
+  const { describe, test } = runner;
+  describe(`${target.name} ${what}`, () => {
+    for (const one of cases) {
+      const reason = one.long === true ? 'only when asked for' : missingNeed(target, one.needs);
+      if (reason === undefined) {
+        test(`${one.id}: ${one.title}`, () => runRegistered(one, target), caseTimeoutMs);
+      } else {
+        // A runner without skip is told by the name: nothing is left out in silence.
+        const skip = test.skip ?? test;
+        skip(`${one.id}: not applicable: ${reason}`, () => Promise.resolve());
+      }
+    }
   });
+}
+
+/** A case that finds out only when it runs that it does not apply says so in a warning: runners differ in how to skip then. */
+async function runRegistered(one: ConformanceCase, target: Target): Promise<void> {
+  const outcome = await runCase(one, target);
+  if (outcome.status === 'passed') return;
+  process.emitWarning(`${one.id} is not applicable to ${target.name}: ${outcome.reason}`, 'BalsaConformance');
 }

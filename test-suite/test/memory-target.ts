@@ -9,11 +9,16 @@ export type Change = (engine: Engine) => Engine;
 export function memoryTarget(name = 'memory', makeChange: () => Change = () => (engine) => engine): Target {
   return {
     name,
+    abilities: ['crash'],
     create: () => {
       const disk = createMemoryDisk();
       const change = makeChange();
       return Promise.resolve({
         open: async () => change(openMemoryEngine({ disk })),
+        crash: () => {
+          disk.crash();
+          return Promise.resolve();
+        },
         destroy: () => Promise.resolve(),
       });
     },

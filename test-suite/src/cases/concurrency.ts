@@ -19,7 +19,7 @@ export const concurrencyCases: readonly ConformanceCase[] = [
   {
     id: 'concurrency/read-beside-append',
     title: 'a read beside an append gives the entries that were there, whole',
-    level: 'core',
+    level: 'concurrency',
     run: async (context) => {
       const { storage } = await context.group();
       await storage.write({ entries: run(1, 20, 1) });
@@ -42,7 +42,7 @@ export const concurrencyCases: readonly ConformanceCase[] = [
     id: 'concurrency/read-beside-overwrite',
     title:
       'a read beside an overwrite gives a clean prefix of the old log or of the new one, never a mixture',
-    level: 'core',
+    level: 'concurrency',
     run: async (context) => {
       const { storage } = await context.group();
       let old = run(1, 30, 1);
@@ -69,7 +69,7 @@ export const concurrencyCases: readonly ConformanceCase[] = [
   {
     id: 'concurrency/read-beside-compaction',
     title: 'a read beside a compaction gives a clean prefix or STORE_COMPACTED, never a hole',
-    level: 'core',
+    level: 'concurrency',
     run: async (context) => {
       const { storage } = await context.group();
       await storage.write({ entries: run(1, 200, 1), hardState: hard(1, 200) });
@@ -99,7 +99,7 @@ export const concurrencyCases: readonly ConformanceCase[] = [
   {
     id: 'concurrency/compaction-beside-write',
     title: 'a compaction beside a write harms neither',
-    level: 'durable',
+    level: 'concurrency',
     run: async (context) => {
       const { storage } = await context.group();
       await storage.write({ entries: run(1, 10, 1), hardState: hard(1, 10) });
@@ -120,7 +120,7 @@ export const concurrencyCases: readonly ConformanceCase[] = [
   {
     id: 'concurrency/groups-beside-each-other',
     title: 'groups that append, truncate and compact at the same time do not disturb each other',
-    level: 'durable',
+    level: 'concurrency',
     run: async (context) => {
       const ids = ['1', '10', '2', '*'];
       await Promise.all(

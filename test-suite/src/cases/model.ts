@@ -13,11 +13,11 @@ import {
   type WriteBatch,
 } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine, type MemoryDisk } from '@balsa/raft-core/memory';
-import type { ConformanceCase } from '../case.ts';
+import type { CaseContext, ConformanceCase } from '../case.ts';
 import { sameEntries, sameGroup } from '../check.ts';
 import { conf, create, meta, pattern, receive } from '../make.ts';
 import { checkHistories } from '../replay.ts';
-import type { Harness, Target } from '../target.ts';
+import type { Harness } from '../target.ts';
 
 const groupIds = ['1', '10'] as const;
 const nat = (max: number): fc.Arbitrary<number> => fc.nat({ max });
@@ -90,6 +90,12 @@ class Side {
     await this.#engine?.close();
     this.#engine = undefined;
   }
+
+  /** The engine is gone without having been closed. */
+  forget(): void {
+    this.#storages.clear();
+    this.#engine = undefined;
+  }
 }
 
 /** What a batch step means, given what the model holds. */
@@ -136,8 +142,12 @@ async function accepted(act: () => Promise<unknown>): Promise<boolean> {
 class Comparison {
   readonly #model: Side;
   readonly #subject: Side;
+  readonly #harness: Harness;
+  readonly #crashes: boolean;
 
-  constructor(disk: MemoryDisk, harness: Harness) {
+  constructor(disk: MemoryDisk, harness: Harness, crashes: boolean) {
+    this.#harness = harness;
+    this.#crashes = crashes;
     this.#model = new Side(() => Promise.resolve(openMemoryEngine({ disk })));
     this.#subject = new Side(() => harness.open());
   }
@@ -223,7 +233,12 @@ class Comparison {
 
   async #restart(): Promise<void> {
     await this.#model.stop();
-    await this.#subject.stop();
+    if (this.#crashes) {
+      await this.#harness.crash?.();
+      this.#subject.forget();
+    } else {
+      await this.#subject.stop();
+    }
     await this.#model.start();
     await this.#subject.start();
     for (const id of groupIds) {
@@ -266,16 +281,17 @@ function brief({ metadata, origin, bytes, checksum, chunkCount }: StoredSnapshot
   return { index, term, voters: [...metadata.confState.voters], origin, bytes, checksum, chunkCount };
 }
 
-async function checkGroupHistories(target: Target): Promise<void> {
+async function checkGroupHistories(context: CaseContext, crashes: boolean): Promise<void> {
   await checkHistories(
     fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
-      const harness = await target.create();
+      const harness = await context.target.create();
       try {
-        await new Comparison(createMemoryDisk(), harness).run(steps);
+        await new Comparison(createMemoryDisk(), harness, crashes).run(steps);
       } finally {
         await harness.destroy();
       }
     }),
+    context.options,
   );
 }
 
@@ -284,6 +300,13 @@ export const modelCases: readonly ConformanceCase[] = [
     id: 'model/group-histories',
     title: 'random histories with restarts leave what they leave in the reference model',
     level: 'model',
-    run: (context) => checkGroupHistories(context.target),
+    run: (context) => checkGroupHistories(context, false),
+  },
+  {
+    id: 'model/group-histories-with-crashes',
+    title: 'random histories in which every restart is a crash leave what they leave in the reference model',
+    level: 'model',
+    needs: ['crash'],
+    run: (context) => checkGroupHistories(context, true),
   },
 ];

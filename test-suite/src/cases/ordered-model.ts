@@ -162,6 +162,7 @@ export const orderedModelCases: readonly ConformanceCase[] = [
             await harness.destroy();
           }
         }),
+        context.options,
       ),
   },
 ];

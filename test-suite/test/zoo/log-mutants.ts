@@ -1,6 +1,13 @@
 /** Stores whose log side has one bug each. */
-import { Entry, isBalsaError, NoLimit, type ErrorCode, type Storage } from '@balsa/raft-core';
-import { create, meta } from '../../src/make.ts';
+import {
+  Entry,
+  isBalsaError,
+  NoLimit,
+  type ErrorCode,
+  type SnapshotMetadata,
+  type Storage,
+} from '@balsa/raft-core';
+import { create } from '../../src/make.ts';
 import { inGroups, override } from './override.ts';
 import type { Mutant } from './mutant.ts';
 
@@ -274,7 +281,7 @@ export const logMutants: readonly Mutant[] = [
     bug: 'gives snapshots at one index the same metadata object, the first one',
     killer: 'groups/names-never-mix',
     change: () => {
-      const first = new Map<number, ReturnType<typeof meta>>();
+      const first = new Map<number, SnapshotMetadata>();
       return inGroups((storage) => ({
         createSnapshot: (metadata) => {
           if (!first.has(metadata.index)) first.set(metadata.index, metadata);
