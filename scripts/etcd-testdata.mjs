@@ -5,7 +5,7 @@
  *   npm run etcd-testdata -- [DIR...]
  *
  * Every *.txt under each DIR (interaction, quorum and membership transcripts; the commands tell which). Without
- * DIR: packages/raft-core/testdata, and ../shared/etcd-raft-testdata where that is there.
+ * DIR: packages/raft-core/testdata, and ../shared/etcd-raft-testdata and ../shared/raft-rs-testdata where they are.
  * Exit code 1 when a command's output differs or when there is nothing to run.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -23,9 +23,12 @@ function directories() {
     return existsSync(called) ? called : resolve(path);
   });
   if (given.length > 0) return given;
-  const shared = resolve(root, '../shared/etcd-raft-testdata');
-  if (!existsSync(shared)) console.log(`${shared} is not there: only Balsa's own transcripts run`);
-  return [join(root, 'packages/raft-core/testdata'), shared].filter((path) => existsSync(path));
+  const shared = ['etcd-raft-testdata', 'raft-rs-testdata'].map((name) => {
+    const path = resolve(root, '../shared', name);
+    if (!existsSync(path)) console.log(`${path} is not there: its transcripts are not run`);
+    return path;
+  });
+  return [join(root, 'packages/raft-core/testdata'), ...shared].filter((path) => existsSync(path));
 }
 
 /** All transcripts under `path`, in order of name. */

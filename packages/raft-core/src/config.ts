@@ -77,6 +77,21 @@ export interface RaftConfig {
    * messages, later reads on followers. While a membership change is pending they are told as usual. Default false.
    */
   readonly skipBcastCommit: boolean;
+  /**
+   * Vote requests and refusals carry the sender's commit index and its term: whoever has that entry commits it
+   * at once. A candidate that learns of a committed membership change in this way steps back. Default false.
+   */
+  readonly commitByVote: boolean;
+  /** Acknowledgements and heartbeat responses carry the sender's commit index, which the leader then knows. Default false. */
+  readonly reportCommitIndex: boolean;
+  /** The answer to a read that a follower forwarded moves its commit index too, when it has that entry. Default false. */
+  readonly commitByReadIndex: boolean;
+  /**
+   * Asynchronous mode, leader: how many committed entries may be applied before they are durable here; a quorum
+   * has them. Only for state machines that lose their state with the process: a persistent one could find itself
+   * ahead of its log. Ends with the leadership. Default 0.
+   */
+  readonly maxApplyUnpersistedLogLimit: number;
   /** Storage work goes out as MsgStorageAppend and MsgStorageApply. Default true. */
   readonly asyncStorageWrites: boolean;
   /** Uniform in [0, 1); draws the election timeouts. */
@@ -114,6 +129,10 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
   priority: 0,
   batchAppend: false,
   skipBcastCommit: false,
+  commitByVote: false,
+  reportCommitIndex: false,
+  commitByReadIndex: false,
+  maxApplyUnpersistedLogLimit: 0,
   asyncStorageWrites: true,
   peek: undefined,
 });
@@ -145,6 +164,7 @@ export function validateConfig(config: RaftConfig): void {
     'maxUncommittedEntriesSize',
     'maxInflightBytes',
     'entryCacheBytes',
+    'maxApplyUnpersistedLogLimit',
   ] as const) {
     integer(field, 0);
   }

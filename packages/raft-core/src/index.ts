@@ -15,6 +15,7 @@ export * from './core.ts';
 export * from './raw-node.ts';
 export { messageTypeName, stateTypeName } from './names.ts';
 export { mustSync } from './ready.ts';
+export { majority } from './quorum/majority.ts';
 export { maxPendingReads } from './read-only.ts';
 export type { Progress } from './tracker/progress.ts';
 export * from './contracts/env.ts';

@@ -50,7 +50,9 @@ export class RaftLog {
   readonly #outline: Outline;
   readonly #logger: Logger;
   readonly #peek: LogPeek | undefined;
-  readonly #maxApplyingBytes: number;
+  /** How many committed entries beyond the durable ones may be handed out to be applied. */
+  applyUnpersistedLimit = 0;
+  #maxApplyingBytes: number;
   #applyingBytes = 0;
   #applyingPaused = false;
 
@@ -216,7 +218,8 @@ export class RaftLog {
    * driver persists a Ready before it applies it.
    */
   maxAppliable(allowUnstable: boolean): LogIndex {
-    return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
+    if (allowUnstable) return this.committed;
+    return Math.min(this.committed, this.unstable.offset - 1 + this.applyUnpersistedLimit);
   }
 
   hasNextCommitted(allowUnstable: boolean): boolean {
@@ -227,6 +230,12 @@ export class RaftLog {
   /** Bytes that may be handed out now. */
   get applyBudget(): number {
     return Math.max(1, this.#maxApplyingBytes - this.#applyingBytes);
+  }
+
+  /** See `RaftLogOptions.maxApplyingBytes`. What was handed out already counts. */
+  setMaxApplyingBytes(bytes: number): void {
+    this.#maxApplyingBytes = Math.max(1, bytes);
+    this.#applyingPaused = this.#applyingBytes >= this.#maxApplyingBytes;
   }
 
   acceptApplying(entries: readonly Entry[], allowUnstable: boolean): void {

@@ -6,6 +6,7 @@
 import { electionTickRange, type RaftConfig } from './config.ts';
 import { LogLevel, type Logger } from './contracts/env.ts';
 import type { ReadState } from './core.ts';
+import { CommitGroups } from './commit-groups.ts';
 import { FetchBook } from './fetch-book.ts';
 import { Lease } from './lease.ts';
 import { invariant } from './invariants.ts';
@@ -88,6 +89,10 @@ export class Raft {
   priority: number;
   batchAppend: boolean;
   skipBcastCommit: boolean;
+  checkQuorum: boolean;
+  readonly commitGroups: CommitGroups = new CommitGroups();
+  /** Follower: the snapshot that it asked its leader for must be at this index or above; 0 when it asked for none. */
+  requestedSnapshot: LogIndex = 0;
   readonly #maxUncommittedBytes: number;
 
   constructor(config: RaftConfig, outline: OutlineData) {
@@ -96,6 +101,7 @@ export class Raft {
     this.priority = config.priority;
     this.batchAppend = config.batchAppend;
     this.skipBcastCommit = config.skipBcastCommit;
+    this.checkQuorum = config.checkQuorum;
     this.logger = config.logger;
     this.log = new RaftLog({
       outline,
@@ -203,6 +209,7 @@ export class Raft {
     this.reset(term);
     this.leader = leader;
     this.state = StateType.Follower;
+    this.log.applyUnpersistedLimit = 0;
     if (this.infoOn) this.info(`${this.name} became follower at term ${String(this.term)}`);
   }
 
@@ -228,6 +235,8 @@ export class Raft {
     this.reset(this.term);
     this.leader = this.id;
     this.state = StateType.Leader;
+    this.requestedSnapshot = 0;
+    this.log.applyUnpersistedLimit = this.config.maxApplyUnpersistedLogLimit;
     const progress = this.tracker.progress.get(this.id);
     invariant(progress !== undefined, 'raft: a leader is a member');
     progress.becomeReplicate();
@@ -246,6 +255,8 @@ export class Raft {
     if (this.term !== term) {
       this.term = term;
       this.vote = None;
+      // The next leader's log need not reach that far.
+      this.requestedSnapshot = 0;
     }
     this.leader = None;
     this.electionElapsed = 0;
@@ -259,6 +270,8 @@ export class Raft {
       progress.match = id === this.id ? lastIndex : 0;
       progress.next = lastIndex + 1;
       progress.sentCommit = 0;
+      progress.committed = 0;
+      progress.requestedSnapshot = 0;
       progress.recentActive = false;
     });
     this.pendingConfIndex = 0;

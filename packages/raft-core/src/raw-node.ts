@@ -6,8 +6,8 @@ import { defaultConfig, type RaftConfig, type RaftInitialState } from './config.
 import { silentLogger } from './contracts/env.ts';
 import { createRaft } from './create-raft.ts';
 import { BalsaError } from './errors.ts';
-import { assertSafeInteger } from './invariants.ts';
 import { Message, MessageType } from './message.ts';
+import { RaftControls } from './raft-controls.ts';
 import { ReadyAssembler } from './ready.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
 import { statusOf } from './status.ts';
@@ -34,14 +34,16 @@ import {
 export type RawNodeConfig = Pick<RaftConfig, 'id' | 'random'> & Partial<RaftConfig>;
 
 /** See {@link RaftCore}, which says what every method means. Not to be entered again from within a call. */
-export class RawNode implements RaftCore {
+export class RawNode extends RaftControls implements RaftCore {
   readonly #raft: Raft;
   readonly #assembler: ReadyAssembler;
   readonly #async: boolean;
 
   /** Throws `INVALID_CONFIG` naming the field that cannot work, or the part of the stored state that cannot be. */
   constructor(config: RawNodeConfig, initial: RaftInitialState) {
-    this.#raft = createRaft({ ...defaultConfig, logger: silentLogger, ...config }, initial);
+    const raft = createRaft({ ...defaultConfig, logger: silentLogger, ...config }, initial);
+    super(raft);
+    this.#raft = raft;
     this.#assembler = new ReadyAssembler(this.#raft);
     this.#async = this.#raft.config.asyncStorageWrites;
   }
@@ -104,21 +106,6 @@ export class RawNode implements RaftCore {
   /** Leader: sends heartbeats now. */
   ping(): void {
     if (this.#raft.state === StateType.Leader) this.#local(new Message(MessageType.MsgBeat));
-  }
-
-  /** See `RaftConfig.priority`. */
-  setPriority(priority: number): void {
-    this.#raft.priority = assertSafeInteger(priority, 'priority');
-  }
-
-  /** See `RaftConfig.batchAppend`. */
-  setBatchAppend(on: boolean): void {
-    this.#raft.batchAppend = on;
-  }
-
-  /** See `RaftConfig.skipBcastCommit`. */
-  setSkipBcastCommit(on: boolean): void {
-    this.#raft.skipBcastCommit = on;
   }
 
   /** Throws `OUT_OF_RANGE` beyond the applied index: nothing else may have been dropped. */

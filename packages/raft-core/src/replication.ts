@@ -151,7 +151,9 @@ export function broadcastHeartbeatWith(raft: Raft, context: Uint8Array): void {
 
 /** Advances the commit index to what a quorum has, in this term (paper §5.4.2). */
 export function maybeCommit(raft: Raft): boolean {
-  return raft.log.maybeCommit(raft.term, raft.tracker.committed());
+  const { commitGroups, tracker } = raft;
+  const index = commitGroups.enabled ? commitGroups.committed(tracker).index : tracker.committed();
+  return raft.log.maybeCommit(raft.term, index);
 }
 
 // --- answers to fetches

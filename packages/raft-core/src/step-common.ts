@@ -53,7 +53,7 @@ function stepHigherTerm(raft: Raft, message: Message): boolean {
     const force = isTransferContext(message.context);
     const { electionTick } = raft.config;
     // Whoever hears a leader protects it: a member that was cut off must not disrupt (thesis §4.2.3).
-    const hears = raft.config.checkQuorum && raft.leader !== None ? electionTick - raft.electionElapsed : 0;
+    const hears = raft.checkQuorum && raft.leader !== None ? electionTick - raft.electionElapsed : 0;
     const remainingTicks = Math.max(hears, raft.graceTicks);
     if (!force && remainingTicks > 0) {
       if (raft.infoOn) {
@@ -81,8 +81,10 @@ function stepHigherTerm(raft: Raft, message: Message): boolean {
 
 function stepLowerTerm(raft: Raft, message: Message): void {
   const { type, from } = message;
-  const { checkQuorum, preVote } = raft.config;
-  if ((checkQuorum || preVote) && (type === MessageType.MsgHeartbeat || type === MessageType.MsgApp)) {
+  if (
+    (raft.checkQuorum || raft.config.preVote) &&
+    (type === MessageType.MsgHeartbeat || type === MessageType.MsgApp)
+  ) {
     // A deposed leader must learn of the term, or this member, whose term is higher and who may not raise it
     // by campaigning (it would be ignored in the lease, or by pre-vote), could never rejoin.
     raft.send(new Message(MessageType.MsgAppResp, { to: from }));

@@ -25,7 +25,7 @@ function tickLeader(raft: Raft): void {
   raft.electionElapsed++;
   if (raft.electionElapsed >= raft.config.electionTick) {
     raft.electionElapsed = 0;
-    if (raft.config.checkQuorum) local(raft, MessageType.MsgCheckQuorum);
+    if (raft.checkQuorum) local(raft, MessageType.MsgCheckQuorum);
     // A transfer that has not succeeded by now is given up, so that proposals are taken again (thesis §3.10).
     if (raft.state === StateType.Leader) raft.leadTransferee = None;
   }

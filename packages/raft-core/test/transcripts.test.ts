@@ -5,7 +5,10 @@ import { describe, expect, test } from 'vitest';
 import { describeResult, runTranscript } from '../src/testing/index.ts';
 
 const own = fileURLToPath(new URL('../testdata', import.meta.url));
-const etcd = fileURLToPath(new URL('../../../../shared/etcd-raft-testdata', import.meta.url));
+const shared = [
+  ["etcd's transcripts", new URL('../../../../shared/etcd-raft-testdata', import.meta.url)],
+  ["raft-rs's group commits", new URL('../../../../shared/raft-rs-testdata', import.meta.url)],
+] as const;
 
 /** Election timeouts differ from seed to seed; no transcript may depend on them. */
 const seeds = [1, 2, 3, 4, 5];
@@ -29,11 +32,13 @@ function suite(title: string, directory: string): void {
 
 suite("Balsa's transcripts", own);
 
-if (existsSync(etcd)) {
-  suite("etcd's transcripts", etcd);
-} else {
-  test(`etcd's transcripts are not run, because ${etcd} is not there`, () => {
-    process.stderr.write(`etcd's transcripts were not run: ${etcd} is not there\n`);
-    expect(existsSync(etcd)).toBe(false);
-  });
+for (const [title, url] of shared) {
+  const path = fileURLToPath(url);
+  if (existsSync(path)) suite(title, path);
+  else {
+    test(`${title} are not run, because ${path} is not there`, () => {
+      process.stderr.write(`${title} were not run: ${path} is not there\n`);
+      expect(existsSync(path)).toBe(false);
+    });
+  }
 }

@@ -8,6 +8,11 @@ export const CommittedInfinity: LogIndex = Number.MAX_SAFE_INTEGER;
 /** How far a member is known to have the log; undefined when nothing was heard of it. */
 export type AckedIndexer = (id: NodeId) => LogIndex | undefined;
 
+/** How many of `count` members are more than half. */
+export function majority(count: number): number {
+  return Math.floor(count / 2) + 1;
+}
+
 const byNumber = (a: number, b: number): number => a - b;
 
 /** Ascending, without duplicates. */
@@ -52,7 +57,7 @@ export class MajorityConfig {
       for (; at > 0 && (sorted[at - 1] ?? 0) > value; at--) sorted[at] = sorted[at - 1] ?? 0;
       sorted[at] = value;
     }
-    return sorted[n - (Math.floor(n / 2) + 1)] ?? 0;
+    return sorted[n - majority(n)] ?? 0;
   }
 
   /** An election without voters is won, so that an absent half of a joint quorum never stands in the way. */
@@ -65,7 +70,7 @@ export class MajorityConfig {
       if (vote === undefined) missing++;
       else if (vote) granted++;
     }
-    const quorum = Math.floor(this.ids.length / 2) + 1;
+    const quorum = majority(this.ids.length);
     if (granted >= quorum) return VoteResult.VoteWon;
     return granted + missing >= quorum ? VoteResult.VotePending : VoteResult.VoteLost;
   }

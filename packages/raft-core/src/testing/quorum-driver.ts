@@ -1,6 +1,7 @@
 /** The commands of etcd's quorum tests: `committed` and `vote`. */
 import { JointConfig } from '../quorum/joint.ts';
 import { CommittedInfinity, formatIds, MajorityConfig, type AckedIndexer } from '../quorum/majority.ts';
+import { groupCommitted } from '../quorum/group-commit.ts';
 import { voteResultName } from '../quorum/vote-result.ts';
 import { BalsaError } from '../errors.ts';
 import type { LogIndex, NodeId } from '../types.ts';
@@ -33,6 +34,7 @@ function setup(command: Command, inputKey: string): Setup {
 
 /** Runs one command and gives its output. Throws `INVALID_ARGUMENT` for an unknown one. */
 export function handleQuorumCommand(command: Command): string {
+  if (command.name === 'group_committed') return groupCommittedText(command);
   if (command.name !== 'committed' && command.name !== 'vote') {
     throw new BalsaError('INVALID_ARGUMENT', `unknown command: ${command.name}`);
   }
@@ -71,6 +73,26 @@ function committed({ config, joint, said }: Setup): string {
     if (index !== result) text += `${indexText(index)} <-- ${name}\n`;
   }
   return `${text}${indexText(result)}\n`;
+}
+
+/** raft-rs's: `gid` says the group of each voter. */
+function groupCommittedText(command: Command): string {
+  const made = setup(command, 'idx');
+  const groups = setup(command, 'gid');
+  if (!made.complete || !groups.complete) return 'error: mismatched input for voters';
+  const of = (said: ReadonlyMap<NodeId, string>, id: NodeId): number | undefined => {
+    const text = said.get(id) ?? '_';
+    return text === '_' ? undefined : Number(text);
+  };
+  const outcome = (config: JointConfig): LogIndex =>
+    groupCommitted(
+      config,
+      (id) => of(made.said, id),
+      (id) => of(groups.said, id) ?? 0,
+    ).index;
+  const index = outcome(made.config);
+  const swapped = outcome(new JointConfig(made.config.outgoing, made.config.incoming));
+  return `${swapped === index ? '' : `${indexText(swapped)} <-- via symmetry\n`}${indexText(index)}\n`;
 }
 
 function indexText(index: LogIndex): string {

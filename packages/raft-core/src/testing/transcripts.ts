@@ -30,7 +30,7 @@ function seeded(seed: number): () => number {
 /** The commands themselves tell which of etcd's three test programs a file is for. */
 function handlerFor(commands: readonly Command[], options: TranscriptOptions): (command: Command) => string {
   const first = commands[0]?.name ?? '';
-  if (first === 'committed' || first === 'vote') return handleQuorumCommand;
+  if (['committed', 'vote', 'group_committed'].includes(first)) return handleQuorumCommand;
   if (first === 'simple' || first === 'enter-joint' || first === 'leave-joint') return confChangeHandler();
   const env = new InteractionEnv(options.makeCore ?? rawNodeUnderTest, seeded(options.seed ?? 1));
   return (command) => handleInteractionCommand(env, command);

@@ -40,6 +40,10 @@ export class Progress {
   state: ProgressState;
   /** In Snapshot: the index of the snapshot under way, else 0. */
   pendingSnapshot: LogIndex;
+  /** raft-rs's request: the member wants a snapshot at this index or above, though it may have the log; 0 when it does not. */
+  requestedSnapshot: LogIndex;
+  /** The member's commit index, as far as it said; 0 unless members report it. */
+  committed: LogIndex;
   /** Something was heard of the member since the last check of the quorum. */
   recentActive: boolean;
   /** No more appends until an answer comes: a probe is out, or the window is full. */
@@ -53,6 +57,8 @@ export class Progress {
     this.sentCommit = 0;
     this.state = ProgressState.Probe;
     this.pendingSnapshot = 0;
+    this.requestedSnapshot = 0;
+    this.committed = 0;
     this.recentActive = fields.recentActive ?? false;
     this.msgAppFlowPaused = false;
     this.inflights = fields.inflights;
@@ -65,6 +71,8 @@ export class Progress {
     copy.sentCommit = this.sentCommit;
     copy.state = this.state;
     copy.pendingSnapshot = this.pendingSnapshot;
+    copy.requestedSnapshot = this.requestedSnapshot;
+    copy.committed = this.committed;
     copy.msgAppFlowPaused = this.msgAppFlowPaused;
     return copy;
   }
@@ -94,6 +102,7 @@ export class Progress {
   becomeSnapshot(index: LogIndex): void {
     this.resetState(ProgressState.Snapshot);
     this.pendingSnapshot = index;
+    this.requestedSnapshot = 0;
     this.next = index + 1;
     this.sentCommit = index;
   }
