@@ -60,7 +60,7 @@ export class MemoryTransport implements Transport {
     return this.#running;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- asynchronous by contract
+   
   async start(identity: TransportIdentity, handler: TransportHandler): Promise<void> {
     if (this.#running !== undefined || this.#stopping !== undefined) {
       throw new BalsaError(

@@ -44,7 +44,7 @@ export class OutgoingPeer {
   #theirMaxFrameBytes = 0;
   #failures = 0;
   #redial: Timer | undefined;
-  #flushTimer: Timer | undefined;
+  #flushScheduled = false;
   #queue: Queued[] = [];
   #queuedBytes = 0;
   /** Groups that have been told of the present loss or overflow. */
@@ -265,8 +265,10 @@ export class OutgoingPeer {
 
   /** All that is sent in one turn of the event loop leaves in one write. */
   #scheduleFlush(): void {
-    this.#flushTimer ??= this.#shared.env.setTimer(0, () => {
-      this.#flushTimer = undefined;
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#shared.env.setTimer(0, () => {
+      this.#flushScheduled = false;
       this.#flush();
     });
   }

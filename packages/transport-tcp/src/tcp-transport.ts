@@ -315,7 +315,7 @@ function destroyed(socket: Socket): Promise<void> {
 }
 
 function failedTransfer(cause: unknown): SnapshotTransfer {
-  const done = Promise.reject<void>(
+  const done: Promise<void> = Promise.reject(
     new BalsaError('SNAPSHOT_TRANSFER_FAILED', `the snapshot was not sent: ${describe(cause)}`, { cause }),
   );
   done.catch(() => undefined);
