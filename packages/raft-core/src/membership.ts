@@ -2,6 +2,7 @@
 import { enterJoint, leaveJoint } from './conf-change/conf-change.ts';
 import { Changer, type ConfChangeOutcome } from './conf-change/changer.ts';
 import { None, StateType, type ConfChangeV2, type ConfState } from './types.ts';
+import { releaseConfirmedReads, releasePendingReads } from './read-index.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
@@ -39,6 +40,7 @@ export function switchToConfig(raft: Raft, outcome: ConfChangeOutcome): ConfStat
   if (raft.state !== StateType.Leader || confState.voters.length === 0) return confState;
   if (maybeCommit(raft)) {
     // A smaller quorum may have committed more.
+    releasePendingReads(raft);
     broadcastAppend(raft);
   } else {
     // New members are probed at once rather than at the next heartbeat.
@@ -48,5 +50,7 @@ export function switchToConfig(raft: Raft, outcome: ConfChangeOutcome): ConfStat
   }
   if (raft.leadTransferee !== None && !tracker.config.voters.has(raft.leadTransferee))
     raft.leadTransferee = None;
+  // A smaller quorum may have confirmed reads that nobody is left to confirm by another echo.
+  releaseConfirmedReads(raft);
   return confState;
 }

@@ -8,11 +8,7 @@ import { EmptyBytes, None, type LogIndex } from './types.ts';
 
 /** Takes a request, from this node or forwarded by a follower. */
 export function handleReadIndex(raft: Raft, request: Message): void {
-  if (raft.tracker.isSingleton()) {
-    // A quorum of one knows what is committed without asking.
-    answerRead(raft, request, raft.log.committed);
-    return;
-  }
+  // Also a single voter waits: after a restart its commit index may trail what it once answered for.
   if (!raft.committedInCurrentTerm()) {
     if (raft.pendingReads.length < maxPendingReads) raft.pendingReads.push(request);
     else
@@ -26,6 +22,11 @@ export function handleReadIndex(raft: Raft, request: Message): void {
 
 function startRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
+  if (raft.tracker.isSingleton()) {
+    // A quorum of one confirms itself.
+    answerRead(raft, request, index);
+    return;
+  }
   if (raft.config.readOnlyOption === ReadOnlyOption.LeaseBased && raft.lease.holds) {
     answerRead(raft, request, index);
     return;
@@ -50,6 +51,11 @@ export function releasePendingReads(raft: Raft): void {
 /** An echo from a peer may complete a quorum, for its request and all before it, and prolong the lease. */
 export function handleReadEcho(raft: Raft, message: Message): void {
   if (message.context.length === 0 || !raft.readOnly.acknowledge(message.from, message.context)) return;
+  releaseConfirmedReads(raft);
+}
+
+/** Answers the reads that a quorum has confirmed: after an echo, or when fewer members are a quorum. */
+export function releaseConfirmedReads(raft: Raft): void {
   const confirmed = raft.readOnly.confirmed(raft.tracker.config.voters);
   if (confirmed === 0) return;
   raft.lease.confirm(confirmed);
