@@ -24,3 +24,5 @@ export {
   type Target,
   type TestFunction,
 } from './target.ts';
+export { chooseCases, runConformance, type CaseProgress, type ConformanceOptions } from './run.ts';
+export type { CaseResult, CaseStatus, ConformanceReport, Grade, LevelCount } from './report.ts';

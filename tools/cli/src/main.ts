@@ -17,7 +17,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 try {
   await createProgram(stop).parseAsync();
-  process.exit(stop.exitCode());
+  // A command that ran to its end may say more than a signal does.
+  process.exit(stop.exitCode() || process.exitCode);
 } catch (error) {
   if (stop.signal.aborted && stop.exitCode() !== 0) process.exit(stop.exitCode());
   process.stderr.write(`balsa: ${explain(error)}\n`);

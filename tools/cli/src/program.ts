@@ -1,6 +1,7 @@
 /** The commands of `balsa` and their options. */
 import path from 'node:path';
 import { Command, Option } from 'commander';
+import { conformanceCommand } from './conformance/command.ts';
 import { demo } from './demo/demo.ts';
 import {
   parseBasePort,
@@ -87,5 +88,6 @@ export function createProgram(stop: StopRequest): Command {
     .showHelpAfterError('(balsa --help says more)')
     .addCommand(startCommand(stop))
     .addCommand(demoCommand(stop))
+    .addCommand(conformanceCommand(stop))
     .addCommand(serveCommand(stop));
 }

@@ -1,0 +1,71 @@
+/** The options of `balsa conformance`, and what its exit codes mean. */
+import path from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { levels, type Level } from '@balsa/test-suite';
+import { explain } from '../messages.ts';
+import { parseCount } from '../options.ts';
+import type { StopRequest } from '../signals.ts';
+import { conformance, type ConformanceArguments } from './conformance.ts';
+import type { StoreOptions } from './open-store.ts';
+import { WrongChoice } from './stores.ts';
+import { writeStarter } from './starter.ts';
+
+function addLevel(text: string, known: readonly Level[] = []): readonly Level[] {
+  const level = levels.find((one) => one === text);
+  if (level === undefined)
+    throw new InvalidArgumentError(`Expected one of ${levels.join(', ')}, not ${JSON.stringify(text)}.`);
+  return [...known, level];
+}
+
+const addText = (text: string, known: readonly string[] = []): readonly string[] => [...known, text];
+
+function addOption(text: string, known: StoreOptions = {}): StoreOptions {
+  const match = /^([A-Za-z]\w*)=(.*)$/.exec(text);
+  const key = match?.[1];
+  const value = match?.[2] ?? '';
+  if (key === undefined)
+    throw new InvalidArgumentError(
+      `Expected KEY=VALUE, for example worker=true, not ${JSON.stringify(text)}.`,
+    );
+  if (value === 'true' || value === 'false') return { ...known, [key]: value === 'true' };
+  return { ...known, [key]: /^\d+$/.test(value) ? Number(value) : value };
+}
+
+const help = `
+Exit codes: 0 when no case failed, 1 when one did, 2 when there is no such store or case.
+A module exports target = { name, create() }, the type Target of @balsa/test-suite; docs/tutorial-store.md tells how.`;
+
+interface Given extends ConformanceArguments {
+  readonly init?: string;
+}
+
+export function conformanceCommand(stop: StopRequest): Command {
+  return new Command('conformance')
+    .description('run the conformance suite against a store, and say what the store really promises')
+    .argument('[store]', 'memory, sqlite, or the path of a module that exports a target')
+    .addOption(
+      new Option('--level <level>', `of the cases; may be repeated: ${levels.join(', ')}`).argParser(
+        addLevel,
+      ),
+    )
+    .addOption(new Option('--only <id>', 'of one case; may be repeated').argParser(addText))
+    .option('--seed <n>', 'of random histories and faults', parseCount)
+    .option('--path <path>', 'where in the histories of that seed to begin, as a failure printed it')
+    .option('--runs <n>', 'random histories of each case of level model (default 40)', parseCount)
+    .option('--long', 'run the cases that take minutes as well')
+    .option('--json <file>', 'write the report as JSON (test-suite/schema/conformance-report.schema.json)')
+    .addOption(new Option('--option <key=value>', 'for the store; may be repeated').argParser(addOption))
+    .option('--list', 'list the cases instead of running them')
+    .option('--init <dir>', 'write a starter store with its test into a directory, instead of running')
+    .addHelpText('after', help)
+    .action(async (store: string | undefined, { init, ...given }: Given) => {
+      try {
+        if (init === undefined) process.exitCode = await conformance(store, given, stop.signal);
+        else process.stdout.write(await writeStarter(path.resolve(init)));
+      } catch (error) {
+        if (!(error instanceof WrongChoice)) throw error;
+        process.stderr.write(`balsa: ${explain(error)}\n`);
+        process.exitCode = 2;
+      }
+    });
+}
