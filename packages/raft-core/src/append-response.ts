@@ -4,13 +4,16 @@ import type { Message } from './message.ts';
 import { hex } from './names.ts';
 import { releasePendingReads } from './read-index.ts';
 import { broadcastAppend, maybeCommit, sendAllAppends, sendAppend } from './replication.ts';
+import { handleSnapshotRequest } from './request-snapshot.ts';
 import { sendTimeoutNow } from './transfer.ts';
 import type { Raft } from './raft.ts';
 import type { Progress } from './tracker/progress.ts';
 
 export function handleAppendResponse(raft: Raft, message: Message, progress: Progress): void {
   progress.recentActive = true;
-  if (message.reject) handleRejection(raft, message, progress);
+  if (message.commit > progress.committed) progress.committed = message.commit;
+  if (message.requestSnapshot > 0) handleSnapshotRequest(raft, message, progress);
+  else if (message.reject) handleRejection(raft, message, progress);
   else handleAcknowledgement(raft, message, progress);
 }
 
@@ -67,12 +70,19 @@ function tellsCommit(raft: Raft): boolean {
   return !raft.skipBcastCommit || raft.pendingConfIndex > raft.log.applied;
 }
 
+/** Whether a peer that was sent a snapshot has reached the log; one that asked for it has to have taken this very one. */
+function reconnects(raft: Raft, progress: Progress): boolean {
+  return progress.requestedSnapshot > 0
+    ? progress.match >= progress.pendingSnapshot
+    : progress.match + 1 >= raft.log.firstIndex;
+}
+
 function moveProgress(raft: Raft, message: Message, progress: Progress): void {
   if (progress.state === ProgressState.Probe) {
     progress.becomeReplicate();
   } else if (progress.state === ProgressState.Replicate) {
     progress.inflights.freeLe(message.index);
-  } else if (progress.match + 1 >= raft.log.firstIndex) {
+  } else if (reconnects(raft, progress)) {
     // Whatever snapshot it took, this one or another, the log reaches it again.
     if (raft.debugOn) {
       raft.debug(

@@ -1,4 +1,5 @@
 /** Starting and counting elections (paper §5.2, pre-vote: thesis §9.6). */
+import { sayCommit } from './commit-by-vote.ts';
 import { Message, MessageType } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import type { Raft } from './raft.ts';
@@ -57,16 +58,9 @@ export function campaign(raft: Raft, type: CampaignType): void {
         `${raft.name} [logterm: ${String(lastTerm)}, index: ${String(lastIndex)}] sent ${messageTypeName(request)} request to ${hex(id)} at term ${String(raft.term)}`,
       );
     }
-    raft.send(
-      new Message(request, {
-        to: id,
-        term,
-        index: lastIndex,
-        logTerm: lastTerm,
-        context,
-        priority: raft.priority,
-      }),
-    );
+    const { priority } = raft;
+    const fields = { to: id, term, index: lastIndex, logTerm: lastTerm, context, priority };
+    raft.send(sayCommit(raft, new Message(request, fields)));
   }
 }
 

@@ -31,8 +31,21 @@ export interface ReadState {
 
 /** Entries or a snapshot that are not in memory. Each is answered exactly once, in any order, by `fetched`, `snapshotReady` or `fetchFailed`. */
 export type Fetch =
-  | { readonly id: number; readonly purpose: 'send'; readonly to: NodeId; readonly low: LogIndex; readonly high: LogIndex; readonly maxBytes: number }
-  | { readonly id: number; readonly purpose: 'apply'; readonly low: LogIndex; readonly high: LogIndex; readonly maxBytes: number }
+  | {
+      readonly id: number;
+      readonly purpose: 'send';
+      readonly to: NodeId;
+      readonly low: LogIndex;
+      readonly high: LogIndex;
+      readonly maxBytes: number;
+    }
+  | {
+      readonly id: number;
+      readonly purpose: 'apply';
+      readonly low: LogIndex;
+      readonly high: LogIndex;
+      readonly maxBytes: number;
+    }
   | { readonly id: number; readonly purpose: 'snapshot'; readonly to: NodeId; readonly minIndex: LogIndex };
 
 /**
@@ -85,6 +98,8 @@ export interface PeerProgress {
   /** Index of the snapshot under way; 0 when none. */
   readonly pendingSnapshot: LogIndex;
   readonly inflightMessages: number;
+  /** As far as the member said; 0 without `RaftConfig.reportCommitIndex`. */
+  readonly committed: LogIndex;
 }
 
 export interface Status {

@@ -2,21 +2,26 @@
 import { restoreConf } from './conf-change/restore.ts';
 import { Message, MessageType } from './message.ts';
 import { hex } from './names.ts';
+import { appendWhileRequesting, sendSnapshotRequest } from './request-snapshot.ts';
 import { switchToConfig } from './membership.ts';
 import type { Raft } from './raft.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
-import { None, StateType, type Snapshot } from './types.ts';
+import { None, StateType, type LogIndex, type NodeId, type Snapshot } from './types.ts';
 
 export function handleAppendEntries(raft: Raft, message: Message): void {
   const { log } = raft;
+  if (raft.requestedSnapshot > 0) {
+    appendWhileRequesting(raft, message);
+    return;
+  }
   if (message.index < log.committed) {
     // What is committed agrees with every leader's log: the leader can go on from there.
-    raft.send(new Message(MessageType.MsgAppResp, { to: message.from, index: log.committed }));
+    acknowledge(raft, message.from, log.committed);
     return;
   }
   const last = log.maybeAppend(message.logTerm, message.index, message.entries, message.commit);
   if (last !== undefined) {
-    raft.send(new Message(MessageType.MsgAppResp, { to: message.from, index: last }));
+    acknowledge(raft, message.from, last);
     return;
   }
   if (raft.debugOn) {
@@ -37,9 +42,20 @@ export function handleAppendEntries(raft: Raft, message: Message): void {
   );
 }
 
+function acknowledge(raft: Raft, to: NodeId, index: LogIndex): void {
+  raft.send(new Message(MessageType.MsgAppResp, { to, index, commit: reportedCommit(raft) }));
+}
+
+/** See `RaftConfig.reportCommitIndex`. */
+function reportedCommit(raft: Raft): LogIndex {
+  return raft.config.reportCommitIndex ? raft.log.committed : 0;
+}
+
 export function handleHeartbeat(raft: Raft, message: Message): void {
   raft.log.commitTo(message.commit);
-  raft.send(new Message(MessageType.MsgHeartbeatResp, { to: message.from, context: message.context }));
+  const { from, context } = message;
+  raft.send(new Message(MessageType.MsgHeartbeatResp, { to: from, context, commit: reportedCommit(raft) }));
+  if (raft.requestedSnapshot > 0) sendSnapshotRequest(raft);
 }
 
 export function handleSnapshot(raft: Raft, message: Message): void {
@@ -52,14 +68,16 @@ export function handleSnapshot(raft: Raft, message: Message): void {
     raft.info(`${raft.name} [commit: ${String(raft.log.committed)}] ${verb} snapshot ${what}`);
   }
   const index = restored ? raft.log.lastIndex : raft.log.committed;
-  raft.send(new Message(MessageType.MsgAppResp, { to: message.from, index }));
+  acknowledge(raft, message.from, index);
 }
 
 /** Replaces the log by the snapshot. False when it is not needed or not for this member. */
 function restore(raft: Raft, snapshot: Snapshot): boolean {
   const { log } = raft;
   const { index, term, confState } = snapshot.metadata;
-  if (index <= log.committed) return false;
+  // One that was asked for is taken though the log has all that it covers.
+  const requested = raft.requestedSnapshot > 0 && index >= raft.requestedSnapshot;
+  if (index < log.committed || (index === log.committed && !requested)) return false;
   if (raft.state !== StateType.Follower) {
     // Cannot happen: the sender is a leader of this term, and this member follows it.
     raft.warn(`${raft.name} attempted to restore snapshot as leader; should never happen`);
@@ -74,13 +92,14 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
     return false;
   }
   const position = `[index: ${String(index)}, term: ${String(term)}]`;
-  if (log.matchTerm(term, index)) {
+  if (!requested && log.matchTerm(term, index)) {
     // The log has it all: only the commit index is news.
     if (raft.infoOn)
       raft.info(`${raft.name} ${describeLog(raft)} fast-forwarded commit to snapshot ${position}`);
     log.commitTo(index);
     return false;
   }
+  raft.requestedSnapshot = 0;
   log.restore(snapshot);
   raft.fetches.forgetApply();
   raft.tracker = new ProgressTracker(raft.tracker);

@@ -9,6 +9,7 @@ import { BalsaError } from './errors.ts';
 import { Message, MessageType } from './message.ts';
 import { RaftControls } from './raft-controls.ts';
 import { ReadyAssembler } from './ready.ts';
+import { requestSnapshot } from './request-snapshot.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
 import { statusOf } from './status.ts';
 import { stepMessage } from './step-common.ts';
@@ -101,6 +102,16 @@ export class RawNode extends RaftControls implements RaftCore {
 
   reportSnapshot(id: NodeId, ok: boolean): void {
     this.#local(new Message(MessageType.MsgSnapStatus, { from: id, reject: !ok }));
+  }
+
+  /**
+   * Follower: asks the leader for a snapshot that replaces its state, though its log lacks nothing. Until one at
+   * or above its last index has come, or the term ends, nothing is appended here; `pendingRequestSnapshot` tells.
+   * Throws `REQUEST_SNAPSHOT_DROPPED` on a leader, without a leader, when one is under way, and when the last
+   * entry is not of this term. A store refuses to install it at its stored commit index (see `WriteBatch.install`).
+   */
+  requestSnapshot(): void {
+    requestSnapshot(this.#raft);
   }
 
   /** Leader: sends heartbeats now. */

@@ -21,6 +21,7 @@ export function sendAppend(raft: Raft, to: NodeId): void {
 export function maybeSendAppend(raft: Raft, to: NodeId, sendIfEmpty: boolean): boolean {
   const progress = raft.tracker.progress.get(to);
   if (progress === undefined || progress.isPaused()) return false;
+  if (progress.requestedSnapshot > 0) return maybeSendRequestedSnapshot(raft, to, progress);
   const prevIndex = progress.next - 1;
   const prevTerm = raft.log.term(prevIndex);
   if (prevTerm === undefined) return maybeSendSnapshot(raft, to, progress, raft.log.firstIndex - 1);
@@ -103,6 +104,12 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress, minIndex:
   }
   emitSnapshot(raft, to, progress, snapshot);
   return true;
+}
+
+/** A snapshot that the peer asked for must cover all that the peer has; so much may not be applied here yet. */
+function maybeSendRequestedSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean {
+  if (raft.log.applied < progress.requestedSnapshot) return false;
+  return maybeSendSnapshot(raft, to, progress, Math.max(progress.requestedSnapshot, raft.log.firstIndex - 1));
 }
 
 function emitSnapshot(raft: Raft, to: NodeId, progress: Progress, snapshot: Snapshot): void {
@@ -210,7 +217,7 @@ export function sendFetchedSnapshot(
   raft.fetches.snapshots.delete(fetch.to);
   const progress = raft.tracker.progress.get(fetch.to);
   if (asked?.term !== raft.term || raft.state !== StateType.Leader || progress === undefined) return;
-  if (progress.next !== asked.next || progress.isPaused()) return;
+  if ((progress.next !== asked.next && progress.requestedSnapshot === 0) || progress.isPaused()) return;
   const { index } = snapshot.metadata;
   if (index < Math.max(fetch.minIndex, raft.log.firstIndex - 1)) {
     if (raft.infoOn) {

@@ -17,6 +17,7 @@ export function statusOf(raft: Raft): Status {
         paused: pr.isPaused(),
         pendingSnapshot: pr.pendingSnapshot,
         inflightMessages: pr.inflights.count,
+        committed: pr.committed,
       });
     });
   }

@@ -1,5 +1,6 @@
 /** What candidates and pre-candidates do on a message of their term (paper §5.2). */
 import { campaign, CampaignType, poll } from './campaign.ts';
+import { commitByVote } from './commit-by-vote.ts';
 import { handleAppendEntries, handleHeartbeat, handleSnapshot } from './follower-log.ts';
 import { MessageType, type Message } from './message.ts';
 import { hex, messageTypeName, stateTypeName } from './names.ts';
@@ -66,4 +67,5 @@ function countVote(raft: Raft, message: Message): void {
     // A pre-vote answer may carry the next term; this member stays in its own.
     raft.becomeFollower(raft.term, None);
   }
+  commitByVote(raft, message);
 }

@@ -1,6 +1,7 @@
 /** What every role does with a message: terms, votes, leases, storage (paper §5.1, §5.2; thesis §4.2.3, §9.6). */
 import { appliedSnapshot, appliedTo } from './applied.ts';
 import { CampaignType, hup, isTransferContext } from './campaign.ts';
+import { commitByVote, sayCommit } from './commit-by-vote.ts';
 import { Message, MessageType } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { sizeOf } from './raft-log.ts';
@@ -128,7 +129,8 @@ function handleVoteRequest(raft: Raft, message: Message): void {
     return;
   }
   if (raft.infoOn) raft.info(describeVote(raft, message, 'rejected', 'from'));
-  raft.send(new Message(type, { to: message.from, term: raft.term, reject: true }));
+  raft.send(sayCommit(raft, new Message(type, { to: message.from, term: raft.term, reject: true })));
+  commitByVote(raft, message);
 }
 
 /** raft-rs's priorities: a lower one still wins by a longer log, so that they never cost progress. */

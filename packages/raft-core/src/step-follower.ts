@@ -42,6 +42,8 @@ export const followerHandlers: Handlers = {
   },
   [MessageType.MsgReadIndexResp]: (raft, message) => {
     raft.readStates.push({ index: message.index, context: message.entries[0]?.data ?? EmptyBytes });
+    // An entry of the leader's own term at that place is the leader's: one leader a term (paper §5.2, Election Safety).
+    if (raft.config.commitByReadIndex) raft.log.maybeCommit(message.term, message.index);
   },
 };
 

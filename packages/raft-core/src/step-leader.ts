@@ -51,6 +51,7 @@ function checkQuorum(raft: Raft): void {
 function handleHeartbeatResponse(raft: Raft, message: Message, progress: Progress): void {
   progress.recentActive = true;
   progress.msgAppFlowPaused = false;
+  if (message.commit > progress.committed) progress.committed = message.commit;
   // A peer that misses entries, or whose match is not known for sure, gets an append, empty if need be: its
   // answer puts things right after losses.
   if (progress.match < raft.log.lastIndex || progress.state === ProgressState.Probe)

@@ -68,17 +68,7 @@ export function validateMessage(raft: Raft, message: Message): void {
       validateAppend(message);
       break;
     case MessageType.MsgAppResp:
-      if (
-        raft.state === StateType.Leader &&
-        message.term === raft.term &&
-        !message.reject &&
-        message.index > raft.log.lastIndex
-      ) {
-        refuse(
-          message,
-          `it acknowledges ${String(message.index)}, but the log ends at ${String(raft.log.lastIndex)}`,
-        );
-      }
+      validateAppendResponse(raft, message);
       break;
     case MessageType.MsgHeartbeat:
       if (message.term >= raft.term && message.commit > raft.log.lastIndex) {
@@ -100,6 +90,18 @@ export function validateMessage(raft: Raft, message: Message): void {
   }
 }
 
+function validateAppendResponse(raft: Raft, message: Message): void {
+  if (raft.state !== StateType.Leader || message.term !== raft.term) return;
+  const { lastIndex } = raft.log;
+  if (!message.reject && message.index > lastIndex)
+    refuse(message, `it acknowledges ${String(message.index)}, but the log ends at ${String(lastIndex)}`);
+  if (message.requestSnapshot > lastIndex)
+    refuse(
+      message,
+      `it wants a snapshot at ${String(message.requestSnapshot)}, but the log ends at ${String(lastIndex)}`,
+    );
+}
+
 function refuse(message: Message, why: string): never {
   throw new BalsaError(
     'STEP_INVALID_MESSAGE',
@@ -118,7 +120,8 @@ function validateNumbers(raft: Raft, message: Message): void {
   const { type, from, to, term, index, logTerm, commit, rejectHint } = message;
   if (!Number.isSafeInteger(type) || type < 0 || type > lastType) refuse(message, 'its type is unknown');
   const sane = isIndex(from) && isIndex(to) && isIndex(term) && isIndex(index);
-  if (!sane || !isIndex(logTerm) || !isIndex(commit) || !isIndex(rejectHint)) {
+  const extras = isIndex(message.commitTerm) && isIndex(message.requestSnapshot);
+  if (!sane || !extras || !isIndex(logTerm) || !isIndex(commit) || !isIndex(rejectHint)) {
     refuse(message, 'its numbers must be safe integers >= 0');
   }
   // The next election must still have a term to go to.

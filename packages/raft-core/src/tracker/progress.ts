@@ -88,6 +88,8 @@ export class Progress {
   /** After a snapshot the probe starts behind it: the member has either taken it or needs another. */
   becomeProbe(): void {
     const pending = this.state === ProgressState.Snapshot ? this.pendingSnapshot : 0;
+    // It has what it asked for, or asks again.
+    if (this.state === ProgressState.Snapshot) this.requestedSnapshot = 0;
     this.resetState(ProgressState.Probe);
     this.next = Math.max(this.match + 1, pending + 1);
     this.sentCommit = Math.min(this.sentCommit, this.next - 1);
@@ -102,7 +104,6 @@ export class Progress {
   becomeSnapshot(index: LogIndex): void {
     this.resetState(ProgressState.Snapshot);
     this.pendingSnapshot = index;
-    this.requestedSnapshot = 0;
     this.next = index + 1;
     this.sentCommit = index;
   }
