@@ -8,4 +8,5 @@ export * from './metrics.ts';
 export type { CallOptions } from './call.ts';
 export type { NodeEvents, NodeListener } from './events.ts';
 export * from './raft-node.ts';
+export { addressStoreName } from './address-book.ts';
 export { createNodeEnv } from './real-env.ts';

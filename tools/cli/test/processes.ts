@@ -1,13 +1,15 @@
 /** Runs the built `balsa` for the tests. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NodeSpec } from '../src/cluster/node-process.ts';
-import { findFreePorts } from '../src/cluster/ports.ts';
-import { formatHostPort } from '../src/options.ts';
+import { findFreePorts, requireFree } from '../src/cluster/ports.ts';
+import { waitFor } from '../src/cluster/wait.ts';
+import { formatHostPort, portsOf } from '../src/options.ts';
 
 export const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const host = '127.0.0.1';
@@ -68,4 +70,55 @@ export function serveArguments(spec: NodeSpec): string[] {
     ...['--cluster-id', spec.clusterId],
     ...(spec.mode === 'continue' ? [] : [`--${spec.mode}`]),
   ];
+}
+
+export function allPorts(base: number): { host: string; port: number }[] {
+  return [1, 2, 3].flatMap((id) => Object.values(portsOf(base, id)).map((port) => ({ host, port })));
+}
+
+/** A base whose nine ports are free. */
+export function freeBase(): Promise<number> {
+  return waitFor(
+    async () => {
+      const [port] = await findFreePorts(host, 1);
+      if (port! > 65_000) return undefined;
+      return requireFree(allPorts(port!), 0, '').then(
+        () => port,
+        () => undefined,
+      );
+    },
+    { timeoutMs: 10_000, what: 'nine free ports' },
+  );
+}
+
+/** Runs `balsa start` until its greeting. */
+export async function startCluster(data: string, base: number): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [mainFile, 'start', '--data', data, '--port', String(base)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
+  const look = async (): Promise<true | undefined> => {
+    if (child.exitCode !== null) throw new Error(`balsa start ended with exit code ${child.exitCode}`);
+    return text.includes('Ctrl-C') ? true : undefined;
+  };
+  await waitFor(look, {
+    timeoutMs: 25_000,
+    what: 'the greeting',
+  });
+  return child;
+}
+
+/** Every file and folder below `directory`, with what is in it. */
+export async function contents(directory: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const item of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const place = path.join(item.parentPath, item.name);
+    found[path.relative(directory, place)] = item.isFile()
+      ? createHash('sha256')
+          .update(await readFile(place))
+          .digest('hex')
+      : 'a folder';
+  }
+  return found;
 }

@@ -1,5 +1,4 @@
 import { Redis } from 'ioredis';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,7 +8,7 @@ import { fetchStatus } from '../src/cluster/node-http.ts';
 import { NodeProcess, type NodeSpec } from '../src/cluster/node-process.ts';
 import { findFreePorts } from '../src/cluster/ports.ts';
 import { waitFor } from '../src/cluster/wait.ts';
-import { balsa, serveArguments, temporaryFolder, threeSpecs } from './processes.ts';
+import { balsa, contents, serveArguments, temporaryFolder, threeSpecs } from './processes.ts';
 
 const patience = { timeoutMs: 25_000 };
 
@@ -126,19 +125,6 @@ describe('a node that cannot start says so in one message, with exit code 1', ()
     return stderr;
   }
 
-  /** Files with content, but the log; SQLite may leave an empty one. */
-  async function contents(directory: string): Promise<Record<string, string>> {
-    const found: Record<string, string> = {};
-    for (const name of await readdir(directory, { recursive: true, withFileTypes: true })) {
-      if (!name.isFile()) continue;
-      const bytes = await readFile(path.join(name.parentPath, name.name));
-      // Opening a sound store commits its sequence number anew, whoever opens it.
-      if (bytes.length > 0 && name.name !== 'log.db')
-        found[name.name] = createHash('sha256').update(bytes).digest('hex');
-    }
-    return found;
-  }
-
   test('a port in use, and nothing is touched', async () => {
     await using folder = await temporaryFolder();
     const [spec] = await threeSpecs(folder.path);
@@ -189,7 +175,9 @@ describe('a node that cannot start says so in one message, with exit code 1', ()
           const file = path.join(spec!.directory, name);
           if (/\.(db|sqlite)$/.test(name)) await writeFile(file, (await readFile(file)).fill(0x5a));
         }
+        const damaged = await contents(spec!.directory);
         expect(await refusal(spec!)).toContain('STORE_CORRUPT');
+        expect(await contents(spec!.directory)).toEqual(damaged);
       } finally {
         await node.kill();
       }

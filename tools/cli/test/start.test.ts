@@ -1,53 +1,14 @@
 import { Redis } from 'ioredis';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { findFreePorts, requireFree } from '../src/cluster/ports.ts';
+import { requireFree } from '../src/cluster/ports.ts';
 import { waitFor } from '../src/cluster/wait.ts';
-import { portsOf } from '../src/options.ts';
-import { balsa, mainFile, temporaryFolder } from './processes.ts';
+import { allPorts, balsa, freeBase, startCluster, temporaryFolder } from './processes.ts';
 
 const host = '127.0.0.1';
-
-function allPorts(base: number): { host: string; port: number }[] {
-  return [1, 2, 3].flatMap((id) => Object.values(portsOf(base, id)).map((port) => ({ host, port })));
-}
-
-/** A base whose nine ports are free. */
-function freeBase(): Promise<number> {
-  return waitFor(
-    async () => {
-      const [port] = await findFreePorts(host, 1);
-      if (port! > 65_000) return undefined;
-      return requireFree(allPorts(port!), 0, '').then(
-        () => port,
-        () => undefined,
-      );
-    },
-    { timeoutMs: 10_000, what: 'nine free ports' },
-  );
-}
-
-/** Runs `balsa start` until its greeting. */
-async function start(data: string, base: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [mainFile, 'start', '--data', data, '--port', String(base)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-  const look = async (): Promise<true | undefined> => {
-    if (child.exitCode !== null) throw new Error(`balsa start ended with exit code ${child.exitCode}`);
-    return text.includes('Ctrl-C') ? true : undefined;
-  };
-  await waitFor(look, {
-    timeoutMs: 25_000,
-    what: 'the greeting',
-  });
-  return child;
-}
 
 async function set(base: number, value: string): Promise<void> {
   const redis = new Redis({ host, port: base + 1 });
@@ -85,7 +46,7 @@ test(
     await using folder = await temporaryFolder();
     const data = path.join(folder.path, 'data');
     const base = await freeBase();
-    let child = await start(data, base);
+    let child = await startCluster(data, base);
     try {
       await set(base, 'before');
 
@@ -94,7 +55,7 @@ test(
       // Nodes without a parent stop by themselves: their ports become free.
       await requireFree(allPorts(base), 5_000, '');
 
-      child = await start(data, base);
+      child = await startCluster(data, base);
       expect(await get(base)).toBe('before');
       child.kill('SIGINT');
       const [code] = (await once(child, 'exit')) as [number | null];
@@ -148,3 +109,32 @@ test('a damaged identity is refused', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/^balsa: .*cluster\.json is damaged/);
 });
+
+test(
+  'a node that loses its disk while the cluster runs is not founded anew under its old id',
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const base = await freeBase();
+    const child = await startCluster(path.join(folder.path, 'data'), base);
+    let text = '';
+    child.stdout?.on('data', (part: string) => (text += part));
+    const redis = new Redis({ host, port: base + 2 });
+    try {
+      const [, pid] = /process_id:(\d+)/.exec(await redis.info('server'))!;
+      redis.disconnect();
+      await rm(path.join(folder.path, 'data', 'node-2'), { recursive: true });
+      process.kill(Number(pid), 'SIGKILL');
+      await waitFor(async () => (text.includes('not started again') ? true : undefined), {
+        timeoutMs: 25_000,
+        what: 'the note about node 2',
+      });
+      expect(text).toMatch(/^node 2 is down, and not started again: .*STORE_NOT_BOOTSTRAPPED/m);
+      expect(await readdir(path.join(folder.path, 'data'))).not.toContain('node-2');
+    } finally {
+      redis.disconnect();
+      child.kill('SIGINT');
+      await once(child, 'exit');
+    }
+  },
+);

@@ -1,5 +1,4 @@
 /** `balsa serve`: one node in this process, until it is told to stop. */
-import { readdir } from 'node:fs/promises';
 import { LogLevel, BalsaError, type Env } from '@balsa/raft-core';
 import { createKvStateMachine, startKvServer, type KvResult, type KvServer } from '@balsa/kv';
 import { createNodeEnv, RaftNode } from '@balsa/raft-node';
@@ -11,6 +10,7 @@ import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts
 import type { StopRequest } from '../signals.ts';
 import { createLogger, type LogLevelName } from './logger.ts';
 import { onParentGone, report } from './parent-link.ts';
+import { preflight, requireData } from './preflight.ts';
 
 export interface ServeOptions {
   readonly id: number;
@@ -35,17 +35,6 @@ interface RunningNode {
   readonly server: KvServer;
 }
 
-async function isEmptyFolder(directory: string): Promise<boolean> {
-  try {
-    return (await readdir(directory)).length === 0;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    throw new CommandFailure(`Cannot read the data directory ${directory}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-}
-
 /** What can be told before anything is opened: nothing is touched when it fails. */
 async function check(options: ServeOptions): Promise<void> {
   if (options.bootstrap === true && options.join === true) {
@@ -58,9 +47,10 @@ async function check(options: ServeOptions): Promise<void> {
   if (options.bootstrap === true && !options.cluster.some((member) => member.id === options.id)) {
     throw new CommandFailure(`--cluster does not name node ${options.id}, which is to found it.`);
   }
-  if (!begins && (await isEmptyFolder(options.data))) {
-    throw new BalsaError('STORE_NOT_BOOTSTRAPPED', `${options.data} holds no data of node ${options.id}`);
-  }
+  const { id, data, clusterId } = options;
+  // Who starts a whole cluster has looked at all of it before the first node was started.
+  if (process.send === undefined) await preflight({ id, data, clusterId, mayBeEmpty: begins });
+  else await requireData({ id, data, mayBeEmpty: begins });
   await requireFree(
     [options.raft, options.resp, options.http],
     0,

@@ -12,8 +12,10 @@ import type { NodeSpec } from '../cluster/node-process.ts';
 import { isReady } from '../cluster/node-http.ts';
 import { requireFree } from '../cluster/ports.ts';
 import { waitFor } from '../cluster/wait.ts';
+import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, portsOf, type HostPort } from '../options.ts';
 import type { StopRequest } from '../signals.ts';
+import { preflight } from '../serve/preflight.ts';
 import { SupervisedNode } from './supervisor.ts';
 import { renderLine, renderTable } from './table.ts';
 
@@ -81,11 +83,13 @@ async function showUntilStopped(
   const show = async (): Promise<void> => {
     const views = await Promise.all(nodes.map((node) => node.view()));
     if (signal.aborted) return;
-    if (update !== undefined) update(renderTable(views));
+    if (update !== undefined) update(renderTable(views, process.stdout.columns));
     else process.stdout.write(`${new Date().toISOString()} ${renderLine(views)}\n`);
   };
+  // One listener for the whole life, not one for each line.
+  const stopped = aborted(signal);
   while (!signal.aborted) {
-    await Promise.race([show(), aborted(signal)]);
+    await Promise.race([show(), stopped]);
     await sleep(live ? redrawMs : lineMs, undefined, { signal }).catch(() => undefined);
   }
   update?.done();
@@ -131,8 +135,22 @@ async function runNodes(
   }
 }
 
+/** Rejects when the node could not start on its data; then none is started, and nothing is touched. */
+async function look({ id, directory, clusterId, mode }: NodeSpec): Promise<void> {
+  try {
+    await preflight({ id, data: directory, clusterId, mayBeEmpty: mode !== 'continue' });
+  } catch (error) {
+    const code = codeOf(error);
+    throw new CommandFailure(`Node ${id}: ${explain(error)}`, {
+      ...(code === undefined ? {} : { code }),
+      cause: error,
+    });
+  }
+}
+
 export async function start(options: StartOptions, stop: StopRequest): Promise<void> {
-  // Look first, touch later: a directory of something else, then the ports, and only then a new identity.
+  // Look first, touch later: a directory of something else, then the ports, then the data of each node, and
+  // only then a new identity.
   const existing = await readClusterFile(options.data);
   const addresses = specsOf(options, existing ?? { clusterId: '', complete: false }).flatMap((spec) => [
     spec.resp,
@@ -142,6 +160,7 @@ export async function start(options: StartOptions, stop: StopRequest): Promise<v
   const patience = existing === undefined ? 0 : leftoverMs;
   await requireFree(addresses, patience, 'Stop what uses it, or choose other ports with --port BASE.');
   if (stop.signal.aborted) return;
+  if (existing !== undefined) await Promise.all(specsOf(options, existing).map(look));
   const identity = await openClusterFile(options.data);
   const specs = specsOf(options, identity);
   // A live table is not to be torn by lines between; the notes under it say the same.

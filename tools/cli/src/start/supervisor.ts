@@ -11,7 +11,7 @@ const healthyMs = 30_000;
 
 /** One node: its process while it runs, and why it does not while it does not. */
 export class SupervisedNode {
-  readonly spec: NodeSpec;
+  #spec: NodeSpec;
   readonly #say: (text: string) => void;
   #process: NodeProcess | undefined;
   #note = '';
@@ -21,7 +21,7 @@ export class SupervisedNode {
   #stopped = false;
 
   constructor(spec: NodeSpec, say: (text: string) => void) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#say = say;
   }
 
@@ -29,15 +29,17 @@ export class SupervisedNode {
   async start(): Promise<void> {
     const child = await this.#spawn();
     await child.ready();
+    // From now on an empty directory is one whose data is gone: it is not founded anew under the old id.
+    this.#spec = { ...this.#spec, mode: 'continue' };
     this.#watch(child);
   }
 
   async view(): Promise<NodeView> {
     const running = this.#process?.running === true;
     return {
-      id: this.spec.id,
+      id: this.#spec.id,
       pid: running ? this.#process?.pid : undefined,
-      status: running ? await fetchStatus(this.spec.http) : undefined,
+      status: running ? await fetchStatus(this.#spec.http) : undefined,
       note: this.#note,
     };
   }
@@ -55,7 +57,7 @@ export class SupervisedNode {
 
   async #spawn(): Promise<NodeProcess> {
     this.#startedAt = performance.now();
-    const child = await NodeProcess.start(this.spec);
+    const child = await NodeProcess.start(this.#spec);
     this.#process = child;
     // The stop may have come while the log file was opened.
     if (this.#stopped) child.killNow();
@@ -72,12 +74,12 @@ export class SupervisedNode {
     const reason = exit.failure?.message ?? exit.text;
     if (isLasting(exit.failure?.code)) {
       this.#note = `down, and not started again: ${reason}`;
-      this.#say(`node ${this.spec.id} is ${this.#note}`);
+      this.#say(`node ${this.#spec.id} is ${this.#note}`);
       return;
     }
     if (performance.now() - this.#startedAt > healthyMs) this.#pauseMs = firstPauseMs;
     this.#note = `down: ${reason}; starting again in ${this.#pauseMs / 1000} s`;
-    this.#say(`node ${this.spec.id} is ${this.#note}`);
+    this.#say(`node ${this.#spec.id} is ${this.#note}`);
     this.#timer = setTimeout(() => void this.#restart(), this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs);
   }
@@ -88,7 +90,7 @@ export class SupervisedNode {
       this.#watch(child);
       await child.ready();
       this.#note = '';
-      this.#say(`node ${this.spec.id} is back, pid ${child.pid}`);
+      this.#say(`node ${this.#spec.id} is back, pid ${child.pid}`);
     } catch (error) {
       // A child that ended has been seen by its watcher; what never became a child has not.
       if (this.#process?.running !== true && !this.#stopped) this.#note = `down: ${(error as Error).message}`;

@@ -35,34 +35,78 @@ function roleOf(view: NodeView): string {
   return view.status.learner ? 'learner' : view.status.role;
 }
 
-export function renderTable(views: readonly NodeView[]): string {
+interface Column {
+  readonly name: string;
+  readonly align: 'left' | 'right';
+  readonly text: (view: NodeView, views: readonly NodeView[]) => string | number;
+}
+
+/** A column about what the node says of itself. */
+function reported(name: string, text: (status: NodeStatus) => string | number): Column {
+  return {
+    name,
+    align: 'right',
+    text: ({ status }) => (status === undefined ? '-' : text(status)),
+  };
+}
+
+const columns: readonly Column[] = [
+  { name: 'node', align: 'right', text: (view) => view.id },
+  { name: 'pid', align: 'right', text: (view) => view.pid ?? '-' },
+  { name: 'role', align: 'left', text: roleOf },
+  reported('term', (status) => status.term),
+  reported('first', (status) => status.firstIndex),
+  reported('last', (status) => status.lastIndex),
+  reported('commit', (status) => status.commit),
+  reported('applied', (status) => status.applied),
+  reported('log', (status) => formatBytes(status.log.bytes)),
+  reported('snapshots', (status) => formatBytes(status.snapshots.bytes)),
+  { name: 'lag', align: 'right', text: (view, views) => lagOf(view.id, views) ?? '-' },
+];
+
+/** What a narrow terminal does without, the first first. */
+const droppable = ['snapshots', 'first', 'log', 'last', 'commit', 'pid', 'term'];
+
+const noFrame = Object.fromEntries(
+  ['top', 'bottom', 'left', 'right', 'mid']
+    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+    .map((name) => [name, '']),
+);
+
+function draw(views: readonly NodeView[], shown: readonly Column[], framed: boolean): string {
   const table = new Table({
-    head: ['node', 'pid', 'role', 'term', 'first', 'last', 'commit', 'applied', 'log', 'snapshots', 'lag'],
-    style: { head: [], border: [] },
-    colAligns: ['right', 'right', 'left', ...Array.from({ length: 8 }, () => 'right' as const)],
+    head: shown.map(({ name }) => name),
+    colAligns: shown.map(({ align }) => align),
+    ...(framed
+      ? { style: { head: [], border: [] } }
+      : {
+          style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+          chars: { ...noFrame, middle: '  ' },
+        }),
   });
-  for (const view of views) {
-    const { status } = view;
-    table.push([
-      view.id,
-      view.pid ?? '-',
-      roleOf(view),
-      ...(status === undefined
-        ? ['-', '-', '-', '-', '-', '-', '-']
-        : [
-            status.term,
-            status.firstIndex,
-            status.lastIndex,
-            status.commit,
-            status.applied,
-            formatBytes(status.log.bytes),
-            formatBytes(status.snapshots.bytes),
-          ]),
-      lagOf(view.id, views) ?? '-',
-    ]);
+  for (const view of views) table.push(shown.map(({ text }) => text(view, views)));
+  return table.toString();
+}
+
+/** The fullest picture that fits into `width` characters: a broken line would tear the redrawing. */
+function fitting(views: readonly NodeView[], width: number): string {
+  const fits = (text: string): boolean => text.split('\n').every((line) => line.length <= width);
+  const framed = draw(views, columns, true);
+  if (fits(framed)) return framed;
+  let shown = columns;
+  let plain = draw(views, shown, false);
+  for (const name of droppable) {
+    if (fits(plain)) break;
+    shown = shown.filter((column) => column.name !== name);
+    plain = draw(views, shown, false);
   }
+  return plain;
+}
+
+/** `width` is that of the terminal, in characters. */
+export function renderTable(views: readonly NodeView[], width: number): string {
   const notes = views.filter((view) => view.note !== '').map((view) => `node ${view.id}: ${view.note}`);
-  return [table.toString(), ...notes].join('\n');
+  return [fitting(views, width), ...notes].join('\n');
 }
 
 export function renderLine(views: readonly NodeView[]): string {

@@ -1,0 +1,97 @@
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import type { ConformanceReport } from '@balsa/test-suite';
+import { balsa, temporaryFolder } from './processes.ts';
+
+/** Inside the repository, so that what is written there finds the packages. */
+const folderOfTests = fileURLToPath(new URL('..', import.meta.url));
+
+async function run(...args: readonly string[]): Promise<{
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  report: ConformanceReport;
+}> {
+  await using folder = await temporaryFolder();
+  const json = path.join(folder.path, 'report.json');
+  const ended = await balsa('conformance', ...args, '--json', json);
+  return { ...ended, report: JSON.parse(await readFile(json, 'utf8')) as ConformanceReport };
+}
+
+describe('balsa conformance', () => {
+  test('reports a store that keeps the rules, level by level, and ends with 0', async () => {
+    const { code, stdout, report } = await run('sqlite', '--level', 'core');
+    expect(code).toBe(0);
+    expect(stdout).toContain('grade B (of the part that was asked for)');
+    expect(report.levels.find(({ level }) => level === 'core')).toMatchObject({
+      failed: 0,
+      notApplicable: 0,
+    });
+    expect(report.cases.every(({ status }) => status === 'passed')).toBe(true);
+    expect(report.complete).toBe(false);
+  });
+
+  test('ends with 1 on a failure, and the command it prints replays that failure', async () => {
+    const store = fileURLToPath(new URL('broken-store.mjs', import.meta.url));
+    const { code, stdout, report } = await run(store, '--level', 'core');
+    expect(code).toBe(1);
+    expect(report.grade).toBe('F');
+    const failed = report.cases.filter(({ status }) => status === 'failed');
+    expect(failed.map(({ id }) => id)).toContain('read/limit-exact');
+    const [, replay] =
+      /run it again with:\n\s+npx balsa (conformance .*read\/limit-exact .*)/.exec(stdout) ?? [];
+    const again = await balsa(...(replay ?? '').split(' '));
+    expect(again.code).toBe(1);
+    expect(again.stdout).toContain('FAIL read/limit-exact');
+  });
+
+  test('a store that ends the process does not pass', async () => {
+    const store = fileURLToPath(new URL('leaving-store.mjs', import.meta.url));
+    const ended = await balsa('conformance', store);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain('the process was ended from within');
+  });
+
+  test.each([
+    ['redis', 'there is no adapter for redis yet'],
+    ['rocksdb', 'there is no adapter for rocksdb yet'],
+    ['no-such-store', 'neither a known name'],
+    [fileURLToPath(new URL('../dist/ports.js', import.meta.url)), 'neither a known name'],
+    [fileURLToPath(new URL('../dist/options.js', import.meta.url)), 'does not export a target'],
+  ])('ends with 2 for %s, which is no store', async (store, words) => {
+    const ended = await balsa('conformance', store);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain(words);
+  });
+
+  test('ends with 2 for a case that does not exist', async () => {
+    const ended = await balsa('conformance', 'memory', '--only', 'no/such-case');
+    expect(ended.code).toBe(2);
+  });
+
+  test('the starter passes levels core and durable as it is written', async () => {
+    await using folder = await temporaryFolder();
+    const at = path.join(folder.path, 'mine');
+    const written = await balsa('conformance', '--init', at);
+    expect(written.code).toBe(0);
+    // Where it was written no package is installed; next to the tests they are.
+    const near = path.join(folderOfTests, '.tmp', path.basename(folder.path));
+    await cp(at, near, { recursive: true });
+    await using _cleanup = { [Symbol.asyncDispose]: () => rm(near, { recursive: true }) };
+    const { code, report } = await run(path.join(near, 'target.js'), '--level', 'core', '--level', 'durable');
+    expect(code).toBe(0);
+    expect(report.cases.filter(({ status }) => status === 'passed').length).toBeGreaterThan(100);
+    const reasons = new Set(report.cases.flatMap(({ reason }) => reason ?? []));
+    expect([...reasons]).toEqual(['the target my store does not give: ordered-store']);
+  });
+
+  test('does not write a starter over what is there', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(path.join(folder.path, 'precious'), 'mine');
+    const ended = await balsa('conformance', '--init', folder.path);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain('is not empty');
+  });
+});
