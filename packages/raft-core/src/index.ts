@@ -13,6 +13,7 @@ export * from './bytes.ts';
 export * from './config.ts';
 export * from './core.ts';
 export * from './raw-node.ts';
+export * from './numbered-node.ts';
 export { messageTypeName, stateTypeName } from './names.ts';
 export { mustSync } from './ready.ts';
 export { majority } from './quorum/majority.ts';

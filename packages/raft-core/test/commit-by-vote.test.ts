@@ -1,6 +1,6 @@
 /** raft-rs's ways to learn a commit index from other messages than appends and heartbeats. */
 import { describe, expect, test } from 'vitest';
-import { Message, MessageType, StateType } from '../src/index.ts';
+import { Entry, Message, MessageType, StateType } from '../src/index.ts';
 import { bytes, Network } from './network/network.ts';
 
 const on = { commitByVote: true } as const;
@@ -155,7 +155,7 @@ describe('the answer to a forwarded read', () => {
           to: 2,
           term,
           index: committed,
-          entries: [{ term: 0, index: 0, type: 0, data: bytes('r'), context: bytes('') }],
+          entries: [new Entry(0, 0, 0, bytes('r'))],
         }),
       );
       expect(network.node(2).committed === committed).toBe(commitByReadIndex);
