@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import {
   ConfChangeType,
   EmptyBytes,
-  Message,
+  type Message,
   MessageType,
   ReadOnlyOption,
   StateType,
@@ -11,7 +11,7 @@ import {
   type RawNodeConfig,
 } from '../../src/index.ts';
 import { bytes, Network } from '../network/network.ts';
-import { Lone } from '../support/lone.ts';
+import { entriesOf, Lone } from '../support/lone.ts';
 
 const { MsgApp, MsgHeartbeat, MsgPreVote, MsgPreVoteResp, MsgVote, MsgVoteResp } = MessageType;
 
@@ -51,7 +51,7 @@ test('#12 (etcd #8501, raft-rs #42): members with and without pre-vote, the high
     // One of the two runs with the other configuration.
     const other = mixed.member(withPreVote);
     network.members.set(withPreVote, other);
-    network.member(1).disk.append([{ term: 1, index: 2, type: 0, data: EmptyBytes, context: EmptyBytes }]);
+    network.member(1).disk.append(entriesOf([1], 2));
     seed(network, 1, 1);
     seed(network, 2, 7);
     expect(waitForLeader(network, [1, 2])).toBe(1);

@@ -1,6 +1,6 @@
 /** Bugs of others, section 2.3: reads. The number is the row of docs/museum-core.md. */
 import { expect, test } from 'vitest';
-import { ConfChangeType, EmptyBytes, Message, MessageType, StateType } from '../../src/index.ts';
+import { ConfChangeType, EmptyBytes, Entry, Message, MessageType, StateType } from '../../src/index.ts';
 import { bytes, Network } from '../network/network.ts';
 import { Lone } from '../support/lone.ts';
 
@@ -127,7 +127,7 @@ test('#29 (redisraft #326): so does a read that a learner forwards to it', () =>
     member.takeReady();
     member.doAppend();
   }
-  const entries = [{ term: 0, index: 0, type: 0, data: bytes('r'), context: EmptyBytes }] as const;
+  const entries = [new Entry(0, 0, 0, bytes('r'))];
   member.step(new Message(MsgReadIndex, { from: 2, to: 1, entries }));
   expect(member.takeReady().filter((m) => m.type === MessageType.MsgReadIndexResp)).toEqual([]);
   expect(lone.settle().filter((m) => m.type === MessageType.MsgReadIndexResp)).toMatchObject([
