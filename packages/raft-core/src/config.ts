@@ -92,6 +92,11 @@ export interface RaftConfig {
    * ahead of its log. Ends with the leadership. Default 0.
    */
   readonly maxApplyUnpersistedLogLimit: number;
+  /**
+   * Ticks after which a leader takes a snapshot that it sent for lost and sends one again, unless `reportSnapshot`
+   * or an acknowledgement came before; 0 means never: then every MsgSnap must be reported. Default 0.
+   */
+  readonly snapshotTimeoutTicks: number;
   /** Storage work goes out as MsgStorageAppend and MsgStorageApply. Default true. */
   readonly asyncStorageWrites: boolean;
   /** Uniform in [0, 1); draws the election timeouts. */
@@ -133,6 +138,7 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
   reportCommitIndex: false,
   commitByReadIndex: false,
   maxApplyUnpersistedLogLimit: 0,
+  snapshotTimeoutTicks: 0,
   asyncStorageWrites: true,
   peek: undefined,
 });
@@ -174,6 +180,7 @@ export function validateConfig(config: RaftConfig): void {
   const { least, bound } = electionTickRange(config);
   if (least < config.electionTick) refuse('minElectionTick', 'at least electionTick, or 0');
   if (bound <= least) refuse('maxElectionTick', 'greater than the least election timeout, or 0');
+  integer('snapshotTimeoutTicks', 0);
   integer('maxInflightMsgs', 1);
   if (config.maxInflightBytes !== 0 && config.maxInflightBytes < config.maxSizePerMsg) {
     refuse('maxInflightBytes', 'at least maxSizePerMsg, or 0');

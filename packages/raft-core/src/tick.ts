@@ -1,5 +1,6 @@
 /** Logical time: election timeouts, heartbeats, and the check for a quorum (paper §5.2, thesis §6.2). */
 import { CampaignType, hup } from './campaign.ts';
+import { tickSnapshots } from './snapshot-timeout.ts';
 import { leaderHandlers } from './step-leader.ts';
 import { Message, MessageType } from './message.ts';
 import type { Raft } from './raft.ts';
@@ -21,6 +22,7 @@ function tickElection(raft: Raft): void {
 
 function tickLeader(raft: Raft): void {
   raft.lease.tick();
+  tickSnapshots(raft);
   raft.heartbeatElapsed++;
   raft.electionElapsed++;
   if (raft.electionElapsed >= raft.config.electionTick) {

@@ -40,6 +40,8 @@ export class Progress {
   state: ProgressState;
   /** In Snapshot: the index of the snapshot under way, else 0. */
   pendingSnapshot: LogIndex;
+  /** In Snapshot: ticks since it was sent, where they are counted. */
+  snapshotTicks: number;
   /** raft-rs's request: the member wants a snapshot at this index or above, though it may have the log; 0 when it does not. */
   requestedSnapshot: LogIndex;
   /** The member's commit index, as far as it said; 0 unless members report it. */
@@ -57,6 +59,7 @@ export class Progress {
     this.sentCommit = 0;
     this.state = ProgressState.Probe;
     this.pendingSnapshot = 0;
+    this.snapshotTicks = 0;
     this.requestedSnapshot = 0;
     this.committed = 0;
     this.recentActive = fields.recentActive ?? false;
@@ -71,6 +74,7 @@ export class Progress {
     copy.sentCommit = this.sentCommit;
     copy.state = this.state;
     copy.pendingSnapshot = this.pendingSnapshot;
+    copy.snapshotTicks = this.snapshotTicks;
     copy.requestedSnapshot = this.requestedSnapshot;
     copy.committed = this.committed;
     copy.msgAppFlowPaused = this.msgAppFlowPaused;
@@ -81,6 +85,7 @@ export class Progress {
   resetState(state: ProgressState): void {
     this.msgAppFlowPaused = false;
     this.pendingSnapshot = 0;
+    this.snapshotTicks = 0;
     this.state = state;
     this.inflights.reset();
   }
