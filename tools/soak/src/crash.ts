@@ -14,8 +14,9 @@ interface CrashOptions {
   readonly seed: number;
 }
 
-/** Keys that one round writes at most. */
 const workers = 16;
+/** Rounds after which the keys come again, so that comparing the nodes costs the same in every round. */
+const keySets = 10;
 const longestMs = 250;
 
 class Writer {
@@ -29,8 +30,8 @@ class Writer {
     this.acknowledged.clear();
     this.#tasks = Array.from({ length: workers }, async (_, worker) => {
       for (let n = 0; !this.#stopped; n++) {
-        const key = `crash:${round}:${worker}:${n}`;
-        const value = `${key}:${'v'.repeat(n % 200)}`;
+        const key = `crash:${round % keySets}:${worker}:${n}`;
+        const value = `${round}:${'v'.repeat(n % 200)}`;
         const outcome = await context.client.set(key, value);
         if (outcome === 'acknowledged') this.acknowledged.set(key, value);
         else if (outcome === 'unknown') this.unknown++;

@@ -50,6 +50,7 @@ export async function runTrial<O>(
     const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(7);
     process.stderr.write(`${seconds} s  ${text}\n`);
   };
+  let keep = true;
   try {
     say(`${trial.name}: three nodes start, data in ${directory}`);
     await cluster.found([1, 2, 3]);
@@ -60,10 +61,13 @@ export async function runTrial<O>(
     for (const promise of broken) say(`BROKEN: ${promise}`);
     process.stdout.write(`${JSON.stringify({ ok, trial: trial.name, ...figures, broken, seconds })}\n`);
     if (!json) say(ok ? 'ok' : 'not ok');
+    keep = !ok;
     return ok ? 0 : 1;
   } finally {
     client.close();
     await cluster.killAll();
-    await rm(directory, { recursive: true, force: true });
+    // What is needed to find out why: the data and the nodes' logs.
+    if (keep && !signal.aborted) say(`the data and the logs of the nodes stay in ${directory}`);
+    else await rm(directory, { recursive: true, force: true });
   }
 }

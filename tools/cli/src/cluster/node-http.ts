@@ -5,6 +5,8 @@ import { formatHostPort, type HostPort } from '../options.ts';
 
 /** A node that is alive answers well within this, in milliseconds. */
 const askMs = 1_000;
+/** A digest reads all that the node holds. In milliseconds. */
+const digestMs = 30_000;
 /** A membership change waits for a majority, and a promotion for the learner. In milliseconds. */
 const changeMs = 15_000;
 
@@ -14,10 +16,10 @@ export interface MemberChange {
   readonly address?: string;
 }
 
-async function ask(address: HostPort, place: string): Promise<Response | undefined> {
+async function ask(address: HostPort, place: string, timeoutMs = askMs): Promise<Response | undefined> {
   try {
     const response = await fetch(`http://${formatHostPort(address)}${place}`, {
-      signal: AbortSignal.timeout(askMs),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     return response.ok ? response : undefined;
   } catch {
@@ -63,7 +65,7 @@ export interface Digest {
 
 /** What the node's key-value contents come to, computed from a point in time; undefined when it does not answer. */
 export async function fetchDigest(address: HostPort): Promise<Digest | undefined> {
-  const response = await ask(address, '/digest');
+  const response = await ask(address, '/digest', digestMs);
   return (await response?.json().catch(() => undefined)) as Digest | undefined;
 }
 
