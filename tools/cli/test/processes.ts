@@ -21,8 +21,19 @@ export interface Ended {
 }
 
 /** Runs `balsa` to its end. */
-export async function balsa(...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [mainFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+export function balsa(...args: readonly string[]): Promise<Ended> {
+  return balsaWith({}, ...args);
+}
+
+/** As {@link balsa}, with more in its environment. */
+export async function balsaWith(
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<Ended> {
+  const child = spawn(process.execPath, [mainFile, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

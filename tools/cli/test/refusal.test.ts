@@ -7,7 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../src/cluster/wait.ts';
-import { balsa, contents, freeBase, startCluster, temporaryFolder } from './processes.ts';
+import { balsaWith, contents, freeBase, startCluster, temporaryFolder } from './processes.ts';
 
 type Folder = Awaited<ReturnType<typeof temporaryFolder>>;
 
@@ -61,16 +61,21 @@ afterAll(async () => {
 
 async function refusal(source: string, harm: (data: string) => Promise<void>): Promise<string> {
   await using place = await temporaryFolder();
+  await using temporary = await temporaryFolder();
   const data = path.join(place.path, 'data');
   await cp(source, data, { recursive: true });
   await harm(data);
   const before = await contents(data);
-  const { code, stdout, stderr } = await balsa('start', '--data', data, '--port', String(base));
+  const { code, stdout, stderr } = await balsaWith(
+    { TMPDIR: temporary.path },
+    ...['start', '--data', data, '--port', String(base)],
+  );
   expect(code).toBe(1);
   expect(stdout).toBe('');
   expect(stderr.match(/^balsa: /gm)).toHaveLength(1);
   expect(stderr).not.toMatch(/^ {4}at /m);
   expect(await contents(data)).toEqual(before);
+  expect(await readdir(temporary.path)).toEqual([]);
   return stderr.replaceAll(data, 'DATA');
 }
 

@@ -148,6 +148,12 @@ async function look({ id, directory, clusterId, mode }: NodeSpec): Promise<void>
   }
 }
 
+/** Waits for every look, whatever the others found: each has a copy to remove. */
+async function lookAtAll(specs: readonly NodeSpec[]): Promise<void> {
+  const looks = await Promise.allSettled(specs.map(look));
+  for (const one of looks) if (one.status === 'rejected') throw one.reason;
+}
+
 export async function start(options: StartOptions, stop: StopRequest): Promise<void> {
   // Look first, touch later: a directory of something else, then the ports, then the data of each node, and
   // only then a new identity.
@@ -159,8 +165,8 @@ export async function start(options: StartOptions, stop: StopRequest): Promise<v
   ]);
   const patience = existing === undefined ? 0 : leftoverMs;
   await requireFree(addresses, patience, 'Stop what uses it, or choose other ports with --port BASE.');
+  if (existing !== undefined) await lookAtAll(specsOf(options, existing));
   if (stop.signal.aborted) return;
-  if (existing !== undefined) await Promise.all(specsOf(options, existing).map(look));
   const identity = await openClusterFile(options.data);
   const specs = specsOf(options, identity);
   // A live table is not to be torn by lines between; the notes under it say the same.
