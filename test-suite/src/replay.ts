@@ -5,7 +5,7 @@ import type { CaseOptions } from './case.ts';
 const defaultSeed = 20_240_611;
 const defaultRuns = 40;
 
-function numberFrom(name: string, fallback: number): number {
+export function numberFrom(name: string, fallback: number): number {
   const text = process.env[name];
   if (text === undefined || text === '') return fallback;
   const value = Number(text);

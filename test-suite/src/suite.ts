@@ -16,6 +16,7 @@ import { readCases } from './cases/read.ts';
 import { reopenCases } from './cases/reopen.ts';
 import { snapshotCases } from './cases/snapshots.ts';
 import { confStateCases, hardStateCases } from './cases/state.ts';
+import { powerCases } from './power/cases.ts';
 import { missingNeed, type Runner, type Target } from './target.ts';
 
 /** Every case of the log side: groups, their logs, states and snapshots. */
@@ -34,6 +35,7 @@ export const storageCases: readonly ConformanceCase[] = [
   ...reopenCases,
   ...concurrencyCases,
   ...largeEntryCases,
+  ...powerCases,
   ...modelCases,
 ];
 

@@ -51,6 +51,7 @@ export async function openLog(options: BootstrapOptions): Promise<OpenedLog> {
   let watermark = await Watermark.open(watermarkOptions);
   try {
     const size = await mapIo('look at', path, () => fs.size(path));
+    if ((await mapIo('look at', path, () => fs.size(`${path}-journal`))) !== undefined) rollBack(path);
     const found = size === undefined || size === 0 ? undefined : inspect(path);
     checkAgainst(path, found, watermark, options);
     // The watermark comes first: a database without one would look like one whose watermark was lost.
@@ -59,6 +60,19 @@ export async function openLog(options: BootstrapOptions): Promise<OpenedLog> {
   } catch (error) {
     await watermark?.close();
     throw refused(error, `open ${path}`);
+  }
+}
+
+/**
+ * A rollback journal is there only when a crash cut the creation of the database short, before it was in WAL mode
+ * and before anything was acknowledged. A read-only connection could not roll it back, and would refuse to read.
+ */
+function rollBack(path: string): void {
+  const db = openConnection(path);
+  try {
+    hasTables(db);
+  } finally {
+    db.close();
   }
 }
 

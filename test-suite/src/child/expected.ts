@@ -1,0 +1,204 @@
+/** What a store may be found with after a plan was cut short, by the reference model. */
+import type { HardState } from '@balsa/raft-core';
+import { openMemoryEngine, createMemoryDisk } from '@balsa/raft-core/memory';
+import { identityText, observeGroup, observeOrdered, type GroupSight, type Sight } from './observe.ts';
+import { Actor, orderedName } from './perform.ts';
+import { groupLanes, type Lane, type Plan, type Step } from './plan.ts';
+
+/** How far a lane came: steps that began and steps that were acknowledged, counted within the lane. */
+export interface LaneProgress {
+  readonly began: number;
+  readonly done: number;
+}
+
+export type Progress = Readonly<Record<Lane, LaneProgress>>;
+
+interface LaneStates {
+  readonly steps: Step[];
+  /** State after so many steps; one more than there are steps. */
+  readonly groups: GroupSight[];
+  readonly texts: string[];
+}
+
+export interface Judgement {
+  /** Acknowledged writes of which a prefix may be missing, as the store declares (`watermarkLag`); 0 after a power cut. */
+  readonly mayLose?: number;
+  /** Lanes that are not looked at. */
+  readonly except?: readonly Lane[];
+  /** What an opening after the last step reported: nothing older will do. */
+  readonly reported?: Sight;
+}
+
+export class Expected {
+  readonly plan: Plan;
+  readonly #lanes: ReadonlyMap<Lane, LaneStates>;
+
+  private constructor(plan: Plan, lanes: ReadonlyMap<Lane, LaneStates>) {
+    this.plan = plan;
+    this.#lanes = lanes;
+  }
+
+  /** Runs the plan on the memory engine and remembers each lane after each of its steps. */
+  static async of(plan: Plan): Promise<Expected> {
+    const disk = createMemoryDisk();
+    const actor = new Actor(plan, async () => openMemoryEngine({ disk }));
+    const lanes = new Map<Lane, LaneStates>();
+    await actor.open();
+    for (const lane of ['engine', ...groupLanes, 'kv'] as const) {
+      lanes.set(lane, { steps: [], groups: [], texts: [] });
+      await remember(actor, lanes, lane, plan);
+    }
+    for (const step of plan.rounds.flat()) {
+      await actor.perform(step);
+      lanes.get(step.lane)?.steps.push(step);
+      await remember(actor, lanes, step.lane, plan);
+    }
+    await actor.close();
+    return new Expected(plan, lanes);
+  }
+
+  /** Every step that began and every one that was acknowledged, as the process announced them. */
+  progress(lines: Iterable<string>): Progress {
+    const counts = new Map<Lane, { began: number; done: number }>();
+    const steps = this.plan.rounds.flat();
+    for (const line of lines) {
+      const [word, number] = line.split(' ');
+      if (word !== 'will' && word !== 'did') continue;
+      const lane = steps[Number(number)]?.lane;
+      if (lane === undefined)
+        throw new RangeError(`the process announced a step that the plan has not: ${line}`);
+      const count = counts.get(lane) ?? { began: 0, done: 0 };
+      if (word === 'will') count.began++;
+      else count.done++;
+      counts.set(lane, count);
+    }
+    const of = (lane: Lane): LaneProgress => counts.get(lane) ?? { began: 0, done: 0 };
+    return { engine: of('engine'), a: of('a'), b: of('b'), kv: of('kv') };
+  }
+
+  /** All steps done. */
+  get complete(): Progress {
+    const of = (lane: Lane): LaneProgress => {
+      const count = this.#lane(lane).steps.length;
+      return { began: count, done: count };
+    };
+    return { engine: of('engine'), a: of('a'), b: of('b'), kv: of('kv') };
+  }
+
+  /** What is wrong with what was found, in words; undefined when it is legal. */
+  wrong(sight: Sight, progress: Progress, judgement: Judgement = {}): string | undefined {
+    const { except = [] } = judgement;
+    const findings: string[] = [];
+    const add = (lane: Lane, finding: string | undefined): void => {
+      if (finding !== undefined && !except.includes(lane)) findings.push(finding);
+    };
+    add('engine', this.#wrongIdentity(sight.identity, progress.engine));
+    for (const lane of groupLanes) {
+      const group = sight.groups[lane];
+      if (group === undefined) continue;
+      const reported = judgement.reported?.groups[lane];
+      const reached = reported === undefined ? progress[lane] : this.#reached(lane, reported, progress[lane]);
+      add(lane, this.#wrongGroup(lane, group, reached, judgement.mayLose ?? 0));
+    }
+    if (sight.ordered !== undefined) add('kv', this.#wrongOrdered(sight.ordered, progress.kv));
+    return findings.length === 0 ? undefined : findings.join('\n');
+  }
+
+  /** A step that an opening reported is as good as acknowledged. */
+  #reached(lane: Lane, reported: GroupSight, progress: LaneProgress): LaneProgress {
+    const { groups } = this.#lane(lane);
+    const matches = (one: GroupSight): boolean =>
+      one.text === reported.text && one.snapshots.every((text) => reported.snapshots.includes(text));
+    const at = groups.slice(0, progress.began + 1).findLastIndex(matches);
+    return { began: progress.began, done: Math.max(progress.done, at) };
+  }
+
+  #lane(lane: Lane): LaneStates {
+    const found = this.#lanes.get(lane);
+    if (found === undefined) throw new RangeError(`no lane ${lane}`);
+    return found;
+  }
+
+  #wrongIdentity(found: string, progress: LaneProgress): string | undefined {
+    const { texts } = this.#lane('engine');
+    const legal = texts.slice(progress.done, progress.began + 1);
+    if (legal.includes(found)) return undefined;
+    return `${progress.done > 0 ? 'the acknowledged identity is lost' : 'identity'}: found ${found}, legal ${legal.join(' or ')}`;
+  }
+
+  #wrongGroup(lane: Lane, found: GroupSight, progress: LaneProgress, mayLose: number): string | undefined {
+    const { groups, steps } = this.#lane(lane);
+    let oldest = progress.done;
+    while (oldest > 0 && progress.done - oldest < mayLose && !changesVote(steps, oldest - 1)) oldest--;
+    const legal = groups.slice(oldest, progress.began + 1);
+    const at = legal.findIndex((one) => one.text === found.text);
+    if (at < 0) {
+      const where = groups.findIndex((one) => one.text === found.text);
+      const what =
+        where < 0
+          ? 'no state that it ever had'
+          : where < progress.done
+            ? `the state after its step ${String(where)}: ${String(progress.done - where)} acknowledged steps are lost (${steps.slice(where, progress.done).map(stepText).join(', ')})`
+            : `the state after its step ${String(where)}, which had not begun`;
+      return `group ${lane}: ${what}\n  found: ${found.text}\n  legal: ${legal.map((one) => one.text).join('\n     or: ')}`;
+    }
+    return wrongSnapshots(lane, found, groups, oldest, progress);
+  }
+
+  #wrongOrdered(found: string, progress: LaneProgress): string | undefined {
+    const { texts, steps } = this.#lane('kv');
+    let oldest = progress.done;
+    while (oldest > 0 && !isSync(steps[oldest - 1])) oldest--;
+    const legal = texts.slice(oldest, progress.began + 1);
+    if (legal.includes(found)) return undefined;
+    return `ordered store: neither of the states after its steps ${String(oldest)} to ${String(progress.began)}\n  found: ${found}\n  legal: ${legal.join('\n     or: ')}`;
+  }
+}
+
+function wrongSnapshots(
+  lane: Lane,
+  found: GroupSight,
+  groups: readonly GroupSight[],
+  oldest: number,
+  progress: LaneProgress,
+): string | undefined {
+  // What was pruned may linger; what was never written must not be there; what no step in flight prunes must be.
+  const known = new Set(groups.slice(0, progress.began + 1).flatMap((one) => one.snapshots));
+  const foreign = found.snapshots.filter((text) => !known.has(text));
+  const sure = groups.slice(oldest, progress.began + 1).map((one) => new Set(one.snapshots));
+  const needed = [...(sure[0] ?? [])].filter((text) => sure.every((one) => one.has(text)));
+  const missing = needed.filter((text) => !found.snapshots.includes(text));
+  if (foreign.length > 0) return `group ${lane}: snapshots that were never made: ${foreign.join('; ')}`;
+  if (missing.length > 0) return `group ${lane}: acknowledged snapshots are missing: ${missing.join('; ')}`;
+  return undefined;
+}
+
+function isSync(step: Step | undefined): boolean {
+  return step?.action.kind === 'sync' || step?.action.kind === 'restore';
+}
+
+/** Whether step `at` of a lane changes term or vote, so that its loss must be noticed whatever the lag. */
+function changesVote(steps: readonly Step[], at: number): boolean {
+  const hardStateOf = (step: Step | undefined): HardState | undefined =>
+    step?.action.kind === 'write' ? step.action.hardState : undefined;
+  const now = hardStateOf(steps[at]);
+  if (now === undefined) return false;
+  const before = hardStateOf(steps.slice(0, at).findLast((step) => hardStateOf(step) !== undefined));
+  return before?.term !== now.term || before.vote !== now.vote;
+}
+
+export function stepText(step: Step): string {
+  return `${String(step.id)} ${step.lane} ${step.action.kind}`;
+}
+
+async function remember(actor: Actor, lanes: Map<Lane, LaneStates>, lane: Lane, plan: Plan): Promise<void> {
+  const states = lanes.get(lane);
+  if (states === undefined) return;
+  if (lane === 'engine') states.texts.push(identityText(await actor.engine.identity()));
+  else if (lane === 'kv') {
+    if (plan.orderedStore) states.texts.push(await observeOrdered(actor.engine.orderedStore(orderedName)));
+  } else {
+    const { storage, state } = await actor.reopenGroup(lane);
+    states.groups.push(await observeGroup(storage, state));
+  }
+}

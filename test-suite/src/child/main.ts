@@ -1,0 +1,78 @@
+/** The program of a child process: opens a store as it is told, works on it, and announces what it did. */
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Engine } from '@balsa/raft-core';
+import { runFaults } from '../faults/in-child.ts';
+import { runPermission } from '../faults/permission.ts';
+import { runReads } from '../faults/reads.ts';
+import { jobVariable, type Job } from './job.ts';
+import { lookOnce } from './look.ts';
+import { codeOf, observe } from './observe.ts';
+import { Actor } from './perform.ts';
+import { makePlan, type Plan, type Step } from './plan.ts';
+
+/** A synchronous write: what is announced is announced before anything else happens. */
+function say(line: string): void {
+  writeSync(1, `${line}\n`);
+}
+
+async function attempt(actor: Actor, step: Step): Promise<boolean> {
+  say(`will ${String(step.id)}`);
+  try {
+    await actor.perform(step);
+    say(`did ${String(step.id)}`);
+    return true;
+  } catch (error) {
+    say(`failed ${String(step.id)} ${codeOf(error)}`);
+    return false;
+  }
+}
+
+async function run(plan: Plan, open: () => Promise<Engine>): Promise<void> {
+  const actor = new Actor(plan, open);
+  await actor.open();
+  say('open');
+  for (const round of plan.rounds) {
+    const outcomes = await Promise.all(round.map((step) => attempt(actor, step)));
+    if (outcomes.includes(false)) throw new Error('a step that a correct store never refuses was refused');
+  }
+  say('end');
+  await actor.close();
+  say('closed');
+}
+
+async function recover(plan: Plan, open: () => Promise<Engine>): Promise<void> {
+  const engine = await open();
+  say(`seen ${JSON.stringify(await observe(engine, plan))}`);
+  // The watcher cuts the power here; what comes after is of no interest.
+  process.exit(0);
+}
+
+async function look(plan: Plan, open: () => Promise<Engine>): Promise<void> {
+  for await (const _request of createInterface({ input: process.stdin }))
+    say(JSON.stringify(await lookOnce(open, plan)));
+}
+
+async function main(): Promise<void> {
+  const job = JSON.parse(process.env[jobVariable] ?? '{}') as Job;
+  const { module, export: name, argument } = job.opener;
+  const loaded = (await import(module)) as Record<string, unknown>;
+  const opener = loaded[name];
+  if (typeof opener !== 'function') throw new Error(`${module} does not export a function ${name}`);
+  const open = async (): Promise<Engine> => (opener as (argument: unknown) => Promise<Engine>)(argument);
+  const plan = makePlan(job.plan);
+  if (job.kind === 'run') return run(plan, open);
+  if (job.kind === 'look') return look(plan, open);
+  if (job.kind === 'recover') return recover(plan, open);
+  if (job.kind === 'faults') return runFaults({ job, plan, open, say });
+  if (job.kind === 'reads') return runReads({ job, plan, open, say });
+  return runPermission({ job, plan, open, say });
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);

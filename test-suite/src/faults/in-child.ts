@@ -1,0 +1,1 @@
+export async function runFaults(_: unknown): Promise<void> {}

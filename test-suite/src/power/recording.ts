@@ -1,0 +1,105 @@
+/** Runs a child under the shim and keeps what it did to the disk, operation by operation. */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CaseContext } from '../case.ts';
+import { Expected, type Progress } from '../child/expected.ts';
+import { endedWell, runChild } from '../child/process.ts';
+import { makePlan, type PlanOptions } from '../child/plan.ts';
+import type { Job } from '../child/job.ts';
+import { findShim } from '../shim/compile.ts';
+import { readTrace, type TraceOperation } from '../shim/trace.ts';
+import { Disk, everything, type Tree } from './disk.ts';
+import { readTree } from './directory.ts';
+
+/** A directory of the suite's own, outside of the store's, removed at the end. */
+export async function withScratch<T>(run: (path: string) => Promise<T>): Promise<T> {
+  const path = mkdtempSync(join(tmpdir(), 'balsa-watch-'));
+  try {
+    return await run(path);
+  } finally {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+export function directoryOf(context: CaseContext): string {
+  const { directory } = context.harness;
+  if (directory === undefined)
+    throw new Error('the target says that it gives files, but its harness names no directory');
+  return realpathSync(directory);
+}
+
+export function openerOf(context: CaseContext): Job['opener'] {
+  const { child } = context.harness;
+  if (child === undefined)
+    throw new Error('the target says that it gives a child, but its harness does not say how to open there');
+  return child;
+}
+
+/** The compiled shim, or the end of the case with the reason. */
+export async function needShim(context: CaseContext): Promise<string> {
+  const shim = await findShim();
+  return 'path' in shim ? shim.path : context.notApplicable(shim.missing);
+}
+
+export interface Recording {
+  readonly plan: PlanOptions;
+  readonly expected: Expected;
+  readonly operations: readonly TraceOperation[];
+  readonly directory: string;
+  /** What lay in the directory before. */
+  readonly start: Tree;
+}
+
+/** One whole run of a plan in a fresh directory. */
+export async function recordRun(context: CaseContext, options: PlanOptions): Promise<Recording> {
+  const shim = await needShim(context);
+  const directory = directoryOf(context);
+  const opener = openerOf(context);
+  const expected = await Expected.of(makePlan(options));
+  const start = readTree(directory);
+  const operations = await withScratch(async (scratch) => {
+    const trace = join(scratch, 'trace');
+    const job: Job = { kind: 'run', opener, directory, plan: options };
+    endedWell(await runChild(job, { shim, trace }));
+    return readTrace(trace);
+  });
+  return { plan: options, expected, operations, directory, start };
+}
+
+/** Paths of data that the shim did not see change; empty when the record explains all that lies there. */
+export function unexplained(recording: Recording): string[] {
+  const disk = new Disk(recording.directory, recording.start);
+  for (const operation of recording.operations) disk.apply(operation);
+  const rebuilt = disk.after(everything);
+  const found = readTree(recording.directory);
+  const paths = new Set([...rebuilt.keys(), ...found.keys()]);
+  return [...paths].filter((path) => {
+    if (!rebuilt.has(path) || !found.has(path)) return true;
+    const [one, other] = [rebuilt.get(path), found.get(path)];
+    return one === undefined || other === undefined ? one !== other : !one.equals(other);
+  });
+}
+
+/** What was announced up to an operation. */
+export class Announced {
+  readonly lines: string[] = [];
+  readonly #expected: Expected;
+  #rest = '';
+
+  constructor(expected: Expected) {
+    this.#expected = expected;
+  }
+
+  take(operation: TraceOperation): boolean {
+    if (operation.op !== 'mark') return false;
+    const parts = (this.#rest + operation.text).split('\n');
+    this.#rest = parts.pop() ?? '';
+    this.lines.push(...parts);
+    return parts.length > 0;
+  }
+
+  progress(): Progress {
+    return this.#expected.progress(this.lines);
+  }
+}
