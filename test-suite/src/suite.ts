@@ -2,9 +2,12 @@
 import { runCase, type ConformanceCase } from './case.ts';
 import { appendCases } from './cases/append.ts';
 import { atomicityCases } from './cases/atomicity.ts';
+import { capabilityCases } from './cases/capabilities.ts';
 import { closeCases } from './cases/close.ts';
 import { compactionCases } from './cases/compaction.ts';
 import { concurrencyCases } from './cases/concurrency.ts';
+import { crashInProcessCases } from './cases/crash-in-process.ts';
+import { cycleCases } from './cases/cycles.ts';
 import { groupCases } from './cases/groups.ts';
 import { installCases } from './cases/install.ts';
 import { largeEntryCases } from './cases/large-entries.ts';
@@ -22,6 +25,7 @@ import { missingNeed, type Runner, type Target } from './target.ts';
 /** Every case of the log side: groups, their logs, states and snapshots. */
 export const storageCases: readonly ConformanceCase[] = [
   ...openAndIdentityCases,
+  ...capabilityCases,
   ...appendCases,
   ...readCases,
   ...hardStateCases,
@@ -33,9 +37,11 @@ export const storageCases: readonly ConformanceCase[] = [
   ...groupCases,
   ...closeCases,
   ...reopenCases,
+  ...crashInProcessCases,
   ...concurrencyCases,
   ...largeEntryCases,
   ...powerCases,
+  ...cycleCases,
   ...modelCases,
 ];
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { orderedCases, orderedStoreConformance, storageCases, storageConformance } from '@balsa/test-suite';
-import { memoryTarget } from './memory-target.ts';
+import { memoryTarget } from '../src/zoo/memory-target.ts';
 
 storageConformance({ describe, test }, memoryTarget());
 orderedStoreConformance({ describe, test }, memoryTarget());

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import { isBalsaError } from '@balsa/raft-core';
 import { orderedCases, runCase, storageCases, type Target } from '@balsa/test-suite';
-import { memoryTarget } from './memory-target.ts';
-import { engineMutants } from './zoo/engine-mutants.ts';
-import { logMutants } from './zoo/log-mutants.ts';
+import { memoryTarget } from '../src/zoo/memory-target.ts';
+import { engineMutants } from '../src/zoo/engine-mutants.ts';
+import { logMutants } from '../src/zoo/log-mutants.ts';
 
 // The rare bug wants more histories than the default, which is for stores on real disks.
 beforeEach(() => vi.stubEnv('BALSA_RUNS', '100'));

@@ -1,6 +1,6 @@
 import type { Engine } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
-import type { Target } from '@balsa/test-suite';
+import type { Target } from '../target.ts';
 
 /** Changes one engine after another on the same place; made anew for each place, so it may remember. */
 export type Change = (engine: Engine) => Engine;

@@ -7,7 +7,7 @@ import {
   type SnapshotMetadata,
   type Storage,
 } from '@balsa/raft-core';
-import { create } from '../../src/make.ts';
+import { create } from '../make.ts';
 import { inGroups, override } from './override.ts';
 import type { Mutant } from './mutant.ts';
 

@@ -1,5 +1,5 @@
 import type { Engine, OrderedStore, Storage } from '@balsa/raft-core';
-import type { Change } from '../memory-target.ts';
+import type { Change } from './memory-target.ts';
 
 /** `original` with some members replaced; all others are its own. */
 export function override<T extends object>(original: T, replacements: Partial<T>): T {

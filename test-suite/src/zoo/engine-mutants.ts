@@ -1,5 +1,5 @@
 /** Engines and ordered stores with one bug each. */
-import { showBytes } from '../../src/check.ts';
+import { showBytes } from '../check.ts';
 import { inOrderedStores, override } from './override.ts';
 import type { Mutant } from './mutant.ts';
 

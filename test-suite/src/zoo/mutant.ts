@@ -1,4 +1,4 @@
-import type { Change } from '../memory-target.ts';
+import type { Change } from './memory-target.ts';
 
 /** A store with one bug, and the case that has to notice it. */
 export interface Mutant {
