@@ -102,7 +102,8 @@ export interface PeerProgress {
   readonly committed: LogIndex;
 }
 
-export interface Status {
+/** What does not grow with the membership. */
+export interface BasicStatus {
   readonly id: NodeId;
   readonly term: Term;
   readonly vote: NodeId;
@@ -114,6 +115,9 @@ export interface Status {
   readonly lastIndex: LogIndex;
   /** Where a transfer is heading; 0 when none. */
   readonly leadTransferee: NodeId;
+}
+
+export interface Status extends BasicStatus {
   readonly confState: ConfState;
   /** Leader only, else empty; in order of id. */
   readonly progress: readonly PeerProgress[];

@@ -16,7 +16,31 @@ export * from './raw-node.ts';
 export * from './numbered-node.ts';
 export { messageTypeName, stateTypeName } from './names.ts';
 export { mustSync } from './ready.ts';
-export { majority } from './quorum/majority.ts';
+export { Changer, type ChangerOptions, type ConfChangeOutcome } from './conf-change/changer.ts';
+export { restoreConf } from './conf-change/restore.ts';
+export { JointConfig } from './quorum/joint.ts';
+export { VoteResult, voteResultName } from './quorum/vote-result.ts';
+export { groupCommitted, type GroupCommitted, type GroupOf } from './quorum/group-commit.ts';
+export { ProgressTracker, formatTrackerConfig } from './tracker/tracker.ts';
+export type { Peer } from './bootstrap.ts';
+export { statusToJson } from './status.ts';
+export { describeConfChange } from './describe-conf-change.ts';
+export { isLocalMsg, isLocalMsgTarget, isResponseMsg, voteRespMsgType } from './message-kinds.ts';
+export * from './compare.ts';
+export {
+  describeConfState,
+  describeEntries,
+  describeEntry,
+  describeHardState,
+  describeMessage,
+  describeMessages,
+  describeReady,
+  describeSnapshot,
+  describeSoftState,
+  describeTarget,
+  type PayloadFormatter,
+} from './describe.ts';
+export { CommittedInfinity, MajorityConfig, majority, type AckedIndexer } from './quorum/majority.ts';
 export { maxPendingReads } from './read-only.ts';
 export type { Progress } from './tracker/progress.ts';
 export * from './contracts/env.ts';

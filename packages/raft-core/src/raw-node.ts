@@ -1,4 +1,5 @@
 /** RawNode: raft-core as its driver holds it. */
+import { bootstrap, type Peer } from './bootstrap.ts';
 import { applyConfChange } from './membership.ts';
 import { asV2 } from './conf-change/conf-change.ts';
 import { encodeConfChange } from './codec/conf-change.ts';
@@ -11,11 +12,11 @@ import { RaftControls } from './raft-controls.ts';
 import { ReadyAssembler } from './ready.ts';
 import { requestSnapshot } from './request-snapshot.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
-import { statusOf } from './status.ts';
+import { basicStatusOf, statusOf } from './status.ts';
 import { stepMessage } from './step-common.ts';
 import { tick } from './tick.ts';
 import { validateMessage } from './validate-message.ts';
-import type { Fetch, RaftCore, Ready, Status } from './core.ts';
+import type { BasicStatus, Fetch, RaftCore, Ready, Status } from './core.ts';
 import type { Raft } from './raft.ts';
 import type { Progress } from './tracker/progress.ts';
 import {
@@ -53,6 +54,16 @@ export class RawNode extends RaftControls implements RaftCore {
 
   tick(): void {
     tick(this.#raft);
+  }
+
+  /** A tick that never starts an election nor sends anything; for members whose leader is known to be idle. */
+  tickQuiesced(): void {
+    this.#raft.electionElapsed++;
+  }
+
+  /** Founds a cluster in an empty log: see {@link Peer}. Throws `INVALID_ARGUMENT` on another one. */
+  bootstrap(peers: readonly Peer[]): void {
+    bootstrap(this.#raft, peers);
   }
 
   campaign(): void {
@@ -236,6 +247,11 @@ export class RawNode extends RaftControls implements RaftCore {
 
   get lastIndex(): LogIndex {
     return this.#raft.log.lastIndex;
+  }
+
+  /** `status` without what grows with the membership. */
+  basicStatus(): BasicStatus {
+    return basicStatusOf(this.#raft);
   }
 
   status(): Status {

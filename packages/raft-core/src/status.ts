@@ -1,7 +1,25 @@
 /** A picture of a member for people and metrics. */
-import type { PeerProgress, Status } from './core.ts';
+import { progressStateName } from './tracker/progress.ts';
+import type { BasicStatus, PeerProgress, Status } from './core.ts';
+import { hex, stateTypeName } from './names.ts';
 import type { Raft } from './raft.ts';
 import { StateType } from './types.ts';
+
+/** What does not grow with the membership. */
+export function basicStatusOf(raft: Raft): BasicStatus {
+  return {
+    id: raft.id,
+    term: raft.term,
+    vote: raft.vote,
+    leader: raft.leader,
+    state: raft.state,
+    commit: raft.log.committed,
+    applied: raft.log.applied,
+    firstIndex: raft.log.firstIndex,
+    lastIndex: raft.log.lastIndex,
+    leadTransferee: raft.leadTransferee,
+  };
+}
 
 export function statusOf(raft: Raft): Status {
   const progress: PeerProgress[] = [];
@@ -21,18 +39,24 @@ export function statusOf(raft: Raft): Status {
       });
     });
   }
-  return {
-    id: raft.id,
-    term: raft.term,
-    vote: raft.vote,
-    leader: raft.leader,
-    state: raft.state,
-    commit: raft.log.committed,
-    applied: raft.log.applied,
-    firstIndex: raft.log.firstIndex,
-    lastIndex: raft.log.lastIndex,
-    leadTransferee: raft.leadTransferee,
-    confState: raft.tracker.confState(),
-    progress,
-  };
+  return { ...basicStatusOf(raft), confState: raft.tracker.confState(), progress };
+}
+
+/** As JSON with etcd's keys: ids in hexadecimal, states by name, `progress` by id. */
+export function statusToJson(status: Status): string {
+  const progress = status.progress.map((peer) => [
+    hex(peer.id),
+    { match: peer.match, next: peer.next, state: progressStateName(peer.state) },
+  ]);
+  return JSON.stringify({
+    id: hex(status.id),
+    term: status.term,
+    vote: hex(status.vote),
+    commit: status.commit,
+    lead: hex(status.leader),
+    raftState: stateTypeName(status.state),
+    applied: status.applied,
+    progress: Object.fromEntries(progress) as unknown,
+    leadtransferee: hex(status.leadTransferee),
+  });
 }

@@ -4,7 +4,8 @@
  */
 import { restoreConf } from './conf-change/restore.ts';
 import { BalsaError, isBalsaError } from './errors.ts';
-import { LocalAppendThread, LocalApplyThread, MessageType, type Message } from './message.ts';
+import { isLocalMsg, isLocalMsgTarget, isMemberResponse } from './message-kinds.ts';
+import { LocalApplyThread, MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
@@ -12,51 +13,26 @@ import { StateType, type ConfState, type NodeId, type Snapshot } from './types.t
 
 const lastType = MessageType.MsgForgetLeader;
 
-function setOf(...types: MessageType[]): readonly boolean[] {
-  const set: boolean[] = [];
-  for (let type = 0; type <= lastType; type++) set.push((types as number[]).includes(type));
-  return set;
-}
-
-/** Never sent from one member to another. */
-const localTypes = setOf(
-  MessageType.MsgHup,
-  MessageType.MsgBeat,
-  MessageType.MsgUnreachable,
-  MessageType.MsgSnapStatus,
-  MessageType.MsgCheckQuorum,
-  MessageType.MsgForgetLeader,
-  MessageType.MsgStorageAppend,
-  MessageType.MsgStorageAppendResp,
-  MessageType.MsgStorageApply,
-  MessageType.MsgStorageApplyResp,
-);
-
-/** Sent only by members. */
-const responseTypes = setOf(
-  MessageType.MsgAppResp,
-  MessageType.MsgVoteResp,
-  MessageType.MsgHeartbeatResp,
-  MessageType.MsgReadIndexResp,
-  MessageType.MsgPreVoteResp,
-);
-
 /** These are not bound to a term. A pre-vote may be refused by a member that has not seen any. */
-const termlessTypes = setOf(MessageType.MsgProp, MessageType.MsgReadIndex, MessageType.MsgPreVoteResp);
+function isTermless(type: MessageType): boolean {
+  return (
+    type === MessageType.MsgProp || type === MessageType.MsgReadIndex || type === MessageType.MsgPreVoteResp
+  );
+}
 
 /** Throws `STEP_LOCAL_MSG`, `STEP_PEER_NOT_FOUND` or `STEP_INVALID_MESSAGE`. */
 export function validateMessage(raft: Raft, message: Message): void {
   const { type, from } = message;
-  if (from === LocalAppendThread || from === LocalApplyThread) {
+  if (isLocalMsgTarget(from)) {
     if (type !== MessageType.MsgStorageAppendResp && type !== MessageType.MsgStorageApplyResp) {
       refuse(message, 'storage threads send only their responses');
     }
     return;
   }
-  if (localTypes[type] === true) {
+  if (isLocalMsg(type)) {
     throw new BalsaError('STEP_LOCAL_MSG', `${messageTypeName(type)} from ${hex(from)} is a local message`);
   }
-  if (responseTypes[type] === true && !raft.tracker.progress.has(from)) {
+  if (isMemberResponse(type) && !raft.tracker.progress.has(from)) {
     throw new BalsaError(
       'STEP_PEER_NOT_FOUND',
       `${messageTypeName(type)} from ${hex(from)}, which is not a member`,
@@ -127,7 +103,7 @@ function validateNumbers(raft: Raft, message: Message): void {
   // The next election must still have a term to go to.
   if (term >= Number.MAX_SAFE_INTEGER) refuse(message, 'its term is the last one there is');
   if (to !== 0 && to !== raft.id) refuse(message, `it is for ${hex(to)}, not for this node ${raft.name}`);
-  if (termlessTypes[type] !== true) {
+  if (!isTermless(type)) {
     if (term === 0) refuse(message, 'it must have a term');
     if (from === 0) refuse(message, 'it must have a sender');
   }

@@ -6,8 +6,8 @@ import { Message, MessageType } from '../message.ts';
 import { stateTypeName } from '../names.ts';
 import { ConfChangeTransition, EmptyBytes, type ConfChange, type NodeId, type Snapshot } from '../types.ts';
 import type { Command, CommandArg } from './datadriven.ts';
-import { describeMessage, messageTypeOf } from './describe.ts';
-import { utf8 } from './go-text.ts';
+import { describeMessage, messageTypeOf } from '../describe.ts';
+import { utf8 } from '../go-text.ts';
 import { EmptySnapshot, transcriptError, type Delivery, type InteractionEnv } from './interaction-env.ts';
 import type { NodeOptions, TranscriptNode } from './transcript-node.ts';
 

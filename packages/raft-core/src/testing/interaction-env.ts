@@ -3,7 +3,7 @@ import type { Ready } from '../core.ts';
 import { BalsaError, isBalsaError } from '../errors.ts';
 import { LocalAppendThread, LocalApplyThread, type Message, type MessageType } from '../message.ts';
 import { EmptyConfState, type HardState, type NodeId, type Snapshot } from '../types.ts';
-import { describeEntries, describeMessage, describeMessages, describeReady } from './describe.ts';
+import { describeEntries, describeMessage, describeMessages, describeReady } from '../describe.ts';
 import { TranscriptNode, type MakeCore, type NodeOptions } from './transcript-node.ts';
 import { TranscriptOutput } from './transcript-output.ts';
 

@@ -1,8 +1,8 @@
-/** Messages, entries and Readys as the transcripts print them. */
-import { asV2, formatConfChanges } from '../conf-change/conf-change.ts';
-import { decodeConfChange } from '../codec/conf-change.ts';
-import type { ReadState, Ready } from '../core.ts';
-import { LocalAppendThread, LocalApplyThread, MessageType, type Message } from '../message.ts';
+/** Messages, entries and Readys for people, in the words of etcd's transcripts. */
+import { asV2, formatConfChanges } from './conf-change/conf-change.ts';
+import { decodeConfChange } from './codec/conf-change.ts';
+import type { ReadState, Ready } from './core.ts';
+import { LocalAppendThread, LocalApplyThread, MessageType, type Message } from './message.ts';
 import {
   EntryType,
   None,
@@ -11,8 +11,9 @@ import {
   type HardState,
   type NodeId,
   type Snapshot,
-} from '../types.ts';
-import { messageTypeName, stateTypeName } from '../names.ts';
+  type SoftState,
+} from './types.ts';
+import { messageTypeName, stateTypeName } from './names.ts';
 import { quoted } from './go-text.ts';
 
 const entryNames = Object.keys(EntryType);
@@ -22,42 +23,52 @@ export function messageTypeOf(name: string): MessageType | undefined {
   return Object.entries(MessageType).find(([key]) => key === name)?.[1];
 }
 
-function describeTarget(id: NodeId): string {
+/** Hexadecimal; storage threads and nobody by name. */
+export function describeTarget(id: NodeId): string {
   if (id === None) return 'None';
   if (id === LocalAppendThread) return 'AppendThread';
   return id === LocalApplyThread ? 'ApplyThread' : id.toString(16);
 }
 
-export function describeEntry(entry: Entry): string {
+/** Shows a payload as text; Go's `%q` where none is given. */
+export type PayloadFormatter = (data: Uint8Array) => string;
+
+/** Throws `WIRE_MALFORMED` for a membership change that cannot be read. */
+export function describeEntry(entry: Entry, format: PayloadFormatter = quoted): string {
   const head = `${String(entry.term)}/${String(entry.index)} Entry${entryNames[entry.type] ?? '?'}`;
   const payload =
     entry.type === EntryType.Normal
-      ? quoted(entry.data)
+      ? format(entry.data)
       : formatConfChanges(asV2(decodeConfChange(entry.type, entry.data)).changes);
   return payload === '' ? head : `${head} ${payload}`;
 }
 
 /** One line for each. */
-export function describeEntries(entries: readonly Entry[]): string {
-  return entries.map((entry) => `${describeEntry(entry)}\n`).join('');
+export function describeEntries(entries: readonly Entry[], format: PayloadFormatter = quoted): string {
+  return entries.map((entry) => `${describeEntry(entry, format)}\n`).join('');
 }
 
 const list = (ids: readonly NodeId[]): string => `[${ids.join(' ')}]`;
 
-function describeConfState(cs: ConfState): string {
+export function describeConfState(cs: ConfState): string {
   return (
     `Voters:${list(cs.voters)} VotersOutgoing:${list(cs.votersOutgoing)} Learners:${list(cs.learners)} ` +
     `LearnersNext:${list(cs.learnersNext)} AutoLeave:${String(cs.autoLeave)}`
   );
 }
 
+/** Without its data. */
 export function describeSnapshot({ metadata }: Snapshot): string {
   return `Index:${String(metadata.index)} Term:${String(metadata.term)} ConfState:${describeConfState(metadata.confState)}`;
 }
 
-function describeHardState(hardState: HardState): string {
+export function describeHardState(hardState: HardState): string {
   const vote = hardState.vote === None ? '' : ` Vote:${String(hardState.vote)}`;
   return `Term:${String(hardState.term)}${vote} Commit:${String(hardState.commit)}`;
+}
+
+export function describeSoftState({ leader, state }: SoftState): string {
+  return `Lead:${String(leader)} State:${stateTypeName(state)}`;
 }
 
 function describeReadStates(states: readonly ReadState[]): string {
@@ -91,11 +102,10 @@ export function describeMessages(messages: readonly Message[]): string {
   return messages.map((message) => `${describeMessage(message)}\n`).join('');
 }
 
+/** With a newline after each line, but for `<empty Ready>`. */
 export function describeReady(ready: Ready): string {
   let text = '';
-  if (ready.softState !== undefined) {
-    text += `Lead:${String(ready.softState.leader)} State:${stateTypeName(ready.softState.state)}\n`;
-  }
+  if (ready.softState !== undefined) text += `${describeSoftState(ready.softState)}\n`;
   if (ready.hardState !== undefined) text += `HardState ${describeHardState(ready.hardState)}\n`;
   if (ready.readStates.length > 0) text += `ReadStates ${describeReadStates(ready.readStates)}\n`;
   if (ready.entries.length > 0) text += `Entries:\n${describeEntries(ready.entries)}`;
