@@ -7,8 +7,13 @@ export class EntryCache {
   readonly #maxBytes: number;
   /** Entries from `#head` on are live; the dead prefix is cut off now and then, so that dropping is cheap. */
   #entries: Entry[] = [];
+  /** Beside each entry, the bytes of all up to it: to drop a stretch, none of its entries need be looked at. */
+  #sums: number[] = [];
   #head = 0;
-  #bytes = 0;
+  /** Index of `#entries[0]`. */
+  #base: LogIndex = 0;
+  /** Bytes of all that was dropped below `#head`, in the sense of `#sums`. */
+  #dropped = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -16,72 +21,77 @@ export class EntryCache {
 
   /** Bytes held, as `entrySize` counts them. */
   get bytes(): number {
-    return this.#bytes;
+    return (this.#sums.at(-1) ?? 0) - this.#dropped;
   }
 
   /** Index of the lowest entry, or undefined when empty. */
   get firstIndex(): LogIndex | undefined {
-    return this.#entries[this.#head]?.index;
+    return this.#entries.length === 0 ? undefined : this.#base + this.#head;
   }
 
   at(index: LogIndex): Entry | undefined {
-    const first = this.#entries[this.#head];
-    if (first === undefined || index < first.index) return undefined;
-    return this.#entries[this.#head + index - first.index];
+    const at = index - this.#base;
+    return at < this.#head ? undefined : this.#entries[at];
   }
 
   /** Takes contiguous entries that follow what is held; a stretch that does not follow replaces all. */
   append(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    const last = this.#entries.at(-1);
-    if (last !== undefined && last.index + 1 !== first.index) this.clear();
-    for (const entry of entries) {
+    if (first.index !== this.#base + this.#entries.length) this.clear();
+    if (this.#entries.length === 0) this.#base = first.index;
+    let sum = this.#sums.at(-1) ?? 0;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i];
+      if (entry === undefined) break;
+      sum += entrySize(entry);
       this.#entries.push(entry);
-      this.#bytes += entrySize(entry);
+      this.#sums.push(sum);
     }
-    while (this.#bytes > this.#maxBytes) this.#dropFirst();
-    this.#trim();
+    let head = this.#head;
+    while (sum - this.#dropped > this.#maxBytes) this.#dropped = this.#sums[head++] ?? sum;
+    this.#dropBelow(head);
   }
 
   /** Forgets entries >= `index`. */
   truncateFrom(index: LogIndex): void {
-    for (
-      let last = this.#entries.at(-1);
-      last !== undefined && last.index >= index;
-      last = this.#entries.at(-1)
-    ) {
-      if (this.#entries.length === this.#head) break;
-      this.#entries.pop();
-      this.#bytes -= entrySize(last);
+    const keep = index - this.#base;
+    if (keep >= this.#entries.length) return;
+    if (keep <= this.#head) {
+      this.clear();
+      return;
     }
-    if (this.#entries.length === this.#head) this.clear();
+    this.#entries.length = keep;
+    this.#sums.length = keep;
   }
 
   /** Forgets entries <= `index`. */
   compactTo(index: LogIndex): void {
-    while ((this.firstIndex ?? Infinity) <= index) this.#dropFirst();
-    this.#trim();
+    const head = index - this.#base + 1;
+    if (head > this.#head) this.#dropBelow(head);
   }
 
   clear(): void {
     this.#entries = [];
+    this.#sums = [];
     this.#head = 0;
-    this.#bytes = 0;
+    this.#dropped = 0;
   }
 
-  #dropFirst(): void {
-    const first = this.#entries[this.#head];
-    if (first === undefined) return;
-    this.#bytes -= entrySize(first);
-    this.#head++;
-    if (this.#head === this.#entries.length) this.clear();
-  }
-
-  #trim(): void {
-    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#head);
-      this.#head = 0;
+  /** Makes `head` the position of the first live entry. */
+  #dropBelow(head: number): void {
+    if (head >= this.#entries.length) {
+      this.clear();
+      return;
     }
+    this.#head = head;
+    this.#dropped = head === 0 ? 0 : (this.#sums[head - 1] ?? 0);
+    if (head <= 1024 || head * 2 <= this.#entries.length) return;
+    const dropped = this.#dropped;
+    this.#entries = this.#entries.slice(head);
+    this.#sums = this.#sums.slice(head).map((sum) => sum - dropped);
+    this.#base += head;
+    this.#head = 0;
+    this.#dropped = 0;
   }
 }

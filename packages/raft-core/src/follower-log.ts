@@ -1,6 +1,6 @@
 /** What a follower does with its leader's log: appends, heartbeats, snapshots (paper §5.3 and §7). */
 import { restoreConf } from './conf-change/restore.ts';
-import { Message, MessageType } from './message.ts';
+import { appendAck, Message, MessageType } from './message.ts';
 import { hex } from './names.ts';
 import { appendWhileRequesting, sendSnapshotRequest } from './request-snapshot.ts';
 import { switchToConfig } from './membership.ts';
@@ -43,7 +43,9 @@ export function handleAppendEntries(raft: Raft, message: Message): void {
 }
 
 function acknowledge(raft: Raft, to: NodeId, index: LogIndex): void {
-  raft.send(new Message(MessageType.MsgAppResp, { to, index, commit: reportedCommit(raft) }));
+  const ack = appendAck(to, index);
+  ack.commit = reportedCommit(raft);
+  raft.send(ack);
 }
 
 /** See `RaftConfig.reportCommitIndex`. */

@@ -4,7 +4,16 @@
  * The names and numbers are etcd's. One class with every field always present, in one order, so that
  * all messages share a hidden shape.
  */
-import { EmptyBytes, None, type Entry, type LogIndex, type NodeId, type Snapshot, type Term } from './types.ts';
+import { noEntries } from './no-entries.ts';
+import {
+  EmptyBytes,
+  None,
+  type Entry,
+  type LogIndex,
+  type NodeId,
+  type Snapshot,
+  type Term,
+} from './types.ts';
 
 export const MessageType = {
   MsgHup: 0,
@@ -39,7 +48,6 @@ export const LocalAppendThread: NodeId = Number.MAX_SAFE_INTEGER;
 /** Target of MsgStorageApply. Not a member: never on the wire (etcd uses 2^64-2). */
 export const LocalApplyThread: NodeId = Number.MAX_SAFE_INTEGER - 1;
 
-const NoEntries: readonly Entry[] = Object.freeze([]);
 const NoMessages: readonly Message[] = Object.freeze([]);
 
 /** What `new Message` may be given; everything but `type` has a zero default. */
@@ -92,23 +100,68 @@ export class Message {
   /** MsgStorageAppend and MsgStorageApply only: to be delivered once the work is done. Never on the wire. */
   responses: readonly Message[];
 
+  /** Without `fields` everything but the type has its zero: the hot paths set what they need one by one. */
   constructor(type: MessageType, fields?: MessageFields) {
     this.type = type;
-    this.to = fields?.to ?? None;
-    this.from = fields?.from ?? None;
-    this.term = fields?.term ?? 0;
-    this.logTerm = fields?.logTerm ?? 0;
-    this.index = fields?.index ?? 0;
-    this.entries = fields?.entries ?? NoEntries;
-    this.commit = fields?.commit ?? 0;
-    this.commitTerm = fields?.commitTerm ?? 0;
-    this.snapshot = fields?.snapshot;
-    this.reject = fields?.reject ?? false;
-    this.rejectHint = fields?.rejectHint ?? 0;
-    this.context = fields?.context ?? EmptyBytes;
-    this.vote = fields?.vote ?? None;
-    this.requestSnapshot = fields?.requestSnapshot ?? 0;
-    this.priority = fields?.priority ?? 0;
-    this.responses = fields?.responses ?? NoMessages;
+    this.to = None;
+    this.from = None;
+    this.term = 0;
+    this.logTerm = 0;
+    this.index = 0;
+    this.entries = noEntries;
+    this.commit = 0;
+    this.commitTerm = 0;
+    this.snapshot = undefined;
+    this.reject = false;
+    this.rejectHint = 0;
+    this.context = EmptyBytes;
+    this.vote = None;
+    this.requestSnapshot = 0;
+    this.priority = 0;
+    this.responses = NoMessages;
+    // Reading from objects of ever other shapes costs more than all the rest of a message.
+    if (fields !== undefined) Object.assign(this, fields);
   }
 }
+
+/** An append to `to`: `entries` follow (`index`, `logTerm`) (paper §5.3). */
+export function appendMessage(
+  to: NodeId,
+  index: LogIndex,
+  logTerm: Term,
+  entries: readonly Entry[],
+  commit: LogIndex,
+): Message {
+  const message = new Message(MessageType.MsgApp);
+  message.to = to;
+  message.index = index;
+  message.logTerm = logTerm;
+  message.entries = entries;
+  message.commit = commit;
+  return message;
+}
+
+/** The acknowledgement that the log agrees with the leader's up to `index`. */
+export function appendAck(to: NodeId, index: LogIndex): Message {
+  const message = new Message(MessageType.MsgAppResp);
+  message.to = to;
+  message.index = index;
+  return message;
+}
+
+/** What a member asks of itself. */
+export function localMessage(type: MessageType, from: NodeId, entries: readonly Entry[]): Message {
+  const message = new Message(type);
+  message.from = from;
+  message.entries = entries;
+  return message;
+}
+
+/**
+ * V8 keeps a field that has held only numbers as a number of its own, which it boxes anew at every store once
+ * one of them exceeded 31 bits, as the ids of the local threads do. Fields that have once held something else
+ * are kept as plain references, and sharing an id costs nothing. It must happen before any other message is made.
+ */
+const shape = new Message(MessageType.MsgHup) as unknown as Record<'to' | 'from', unknown>;
+shape.to = undefined;
+shape.from = undefined;

@@ -104,14 +104,16 @@ export class Outline {
   append(entries: readonly EntryHead[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    this.truncateFrom(first.index);
-    for (const entry of entries) {
-      invariant(entry.index === this.#lastIndex + 1, 'outline: entries are contiguous');
-      if (this.#runs.length === 0 || this.lastTerm !== entry.term) {
-        this.#runs.push({ index: entry.index, term: entry.term });
+    if (first.index !== this.#lastIndex + 1) this.truncateFrom(first.index);
+    let lastRunTerm = this.#runs.at(-1)?.term;
+    for (const { index, term, type } of entries) {
+      invariant(index === this.#lastIndex + 1, 'outline: entries are contiguous');
+      if (term !== lastRunTerm) {
+        this.#runs.push({ index, term });
+        lastRunTerm = term;
       }
-      if (entry.type !== EntryType.Normal) this.#confIndexes.push(entry.index);
-      this.#lastIndex = entry.index;
+      if (type !== EntryType.Normal) this.#confIndexes.push(index);
+      this.#lastIndex = index;
     }
   }
 

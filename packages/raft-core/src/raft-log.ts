@@ -9,12 +9,11 @@ import { EntryCache } from './entry-cache.ts';
 import { entrySize } from './entry-size.ts';
 import { BalsaError } from './errors.ts';
 import { invariant } from './invariants.ts';
+import { noEntries } from './no-entries.ts';
 import { Outline, type OutlineData, type TermRun } from './outline.ts';
 import { Unstable } from './unstable.ts';
 import type { Entry, LogIndex, Snapshot, Term } from './types.ts';
 import type { LogPeek } from './config.ts';
-
-const noEntries: readonly Entry[] = Object.freeze([]);
 
 /** Sum of `entrySize`. */
 export function sizeOf(entries: readonly Entry[]): number {
@@ -53,6 +52,9 @@ export class RaftLog {
   /** How many committed entries beyond the durable ones may be handed out to be applied. */
   applyUnpersistedLimit = 0;
   #maxApplyingBytes: number;
+  /** What was appended last, if it is still in the log, and its size. */
+  #newest: readonly Entry[] = noEntries;
+  #newestBytes = 0;
   #applyingBytes = 0;
   #applyingPaused = false;
 
@@ -113,6 +115,8 @@ export class RaftLog {
     this.unstable.append(entries);
     if (first.index <= this.lastIndex) this.cache.truncateFrom(first.index);
     this.#outline.append(entries);
+    this.#newest = entries;
+    this.#newestBytes = sizeOf(entries);
     return this.lastIndex;
   }
 
@@ -137,6 +141,8 @@ export class RaftLog {
 
   /** Position of the first entry that the log lacks or has under another term, or -1. */
   #findConflict(entries: readonly Entry[]): number {
+    // Entries behind the end of the log, as appends mostly are, cannot agree with any.
+    if (entries[0]?.index === this.lastIndex + 1) return 0;
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i];
       if (entry === undefined || this.matchTerm(entry.term, entry.index)) continue;
@@ -188,6 +194,8 @@ export class RaftLog {
       );
     }
     this.committed = index;
+    this.#newest = noEntries;
+    this.#newestBytes = 0;
     this.unstable.restore(snapshot);
     this.cache.clear();
     this.#outline.reset({ index, term });
@@ -243,7 +251,7 @@ export class RaftLog {
     if (last === undefined) return;
     invariant(last.index <= this.committed, 'raft log: only committed entries are applied');
     this.applying = last.index;
-    this.#applyingBytes += sizeOf(entries);
+    this.#applyingBytes += this.sizeOf(entries);
     // Cut short of what could be applied means that the next entry did not fit.
     this.#applyingPaused =
       this.#applyingBytes >= this.#maxApplyingBytes || last.index < this.maxAppliable(allowUnstable);
@@ -274,6 +282,7 @@ export class RaftLog {
       if (peeked === undefined || peeked.length === 0) return undefined;
       return this.extend(peeked, Math.min(high, this.unstable.offset), high, maxBytes);
     }
+    if (this.#isNewest(low, high) && this.#newestBytes <= maxBytes) return this.#newest;
     const out: Entry[] = [];
     this.#collect(out, low, high, maxBytes, 0);
     return out;
@@ -294,6 +303,16 @@ export class RaftLog {
     const out = prefix.slice();
     this.#collect(out, next, high, maxBytes, size);
     return out;
+  }
+
+  /** Whether `[low, high)` is what was appended last: it is sent, persisted and applied as the same array. */
+  #isNewest(low: LogIndex, high: LogIndex): boolean {
+    return this.#newest.length === high - low && this.#newest[0]?.index === low;
+  }
+
+  /** As the function of this name, without summing anew what was appended last. */
+  sizeOf(entries: readonly Entry[]): number {
+    return entries === this.#newest ? this.#newestBytes : sizeOf(entries);
   }
 
   #resident(index: LogIndex): Entry | undefined {

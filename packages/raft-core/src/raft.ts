@@ -9,8 +9,9 @@ import type { ReadState } from './core.ts';
 import { CommitGroups } from './commit-groups.ts';
 import { FetchBook } from './fetch-book.ts';
 import { Lease } from './lease.ts';
+import { entryOverheadBytes } from './entry-size.ts';
 import { invariant } from './invariants.ts';
-import { Message, MessageType } from './message.ts';
+import { appendAck, MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { ReadOnly } from './read-only.ts';
 import { RaftLog } from './raft-log.ts';
@@ -30,10 +31,8 @@ import {
 } from './types.ts';
 
 /** Bytes of payload: what the uncommitted limit and the in-flight window count. An empty entry is free. */
-export function payloadSize(entries: readonly Entry[]): number {
-  let total = 0;
-  for (const entry of entries) total += entry.data.length + entry.context.length;
-  return total;
+export function payloadSize(log: RaftLog, entries: readonly Entry[]): number {
+  return log.sizeOf(entries) - entries.length * entryOverheadBytes;
 }
 
 /** An append that more entries may join. */
@@ -295,15 +294,19 @@ export class Raft {
    * do not fit under the limit of uncommitted bytes.
    */
   appendEntries(payloads: readonly Entry[]): boolean {
-    if (!this.#reserveUncommitted(payloadSize(payloads))) return false;
-    let index = this.log.lastIndex;
-    const entries: Entry[] = [];
-    for (const { type, data, context } of payloads)
-      entries.push(new Entry(this.term, ++index, type, data, context));
+    if (!this.#reserveUncommitted(payloadSize(this.log, payloads))) return false;
+    const entries = this.#placed(payloads);
     this.log.append(entries);
     // The leader counts itself only once the entries are durable here too: it acknowledges to itself by message.
-    this.send(new Message(MessageType.MsgAppResp, { to: this.id, index }));
+    this.send(appendAck(this.id, this.log.lastIndex));
     return true;
+  }
+
+  /** `payloads` with the terms and indexes that they get. Those that have them already are taken as they are. */
+  #placed(payloads: readonly Entry[]): readonly Entry[] {
+    const next = this.log.lastIndex + 1;
+    if (payloads.every(({ term, index }, i) => term === this.term && index === next + i)) return payloads;
+    return payloads.map(({ type, data, context }, i) => new Entry(this.term, next + i, type, data, context));
   }
 
   /** One proposal is always let through when nothing is pending, however large; empty ones weigh nothing. */

@@ -7,8 +7,9 @@ import { defaultConfig, type RaftConfig, type RaftInitialState } from './config.
 import { silentLogger } from './contracts/env.ts';
 import { createRaft } from './create-raft.ts';
 import { BalsaError } from './errors.ts';
-import { Message, MessageType } from './message.ts';
+import { localMessage, Message, MessageType } from './message.ts';
 import { RaftControls } from './raft-controls.ts';
+import type { TermRun } from './outline.ts';
 import { ReadyAssembler } from './ready.ts';
 import { requestSnapshot } from './request-snapshot.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
@@ -71,12 +72,16 @@ export class RawNode extends RaftControls implements RaftCore {
   }
 
   propose(data: Uint8Array, context: Uint8Array = EmptyBytes): void {
-    this.#propose([new Entry(0, 0, EntryType.Normal, data, context)]);
+    const { term, index } = this.#nextPlace();
+    this.#propose([new Entry(term, index, EntryType.Normal, data, context)]);
   }
 
   proposeBatch(payloads: readonly Uint8Array[]): void {
     if (payloads.length === 0) return;
-    this.#propose(payloads.map((data) => new Entry(0, 0, EntryType.Normal, data)));
+    const { term, index } = this.#nextPlace();
+    this.#propose(
+      payloads.map((data, i) => new Entry(term, index === 0 ? 0 : index + i, EntryType.Normal, data)),
+    );
   }
 
   proposeConfChange(change: ConfChange, context: Uint8Array = EmptyBytes): void {
@@ -155,7 +160,7 @@ export class RawNode extends RaftControls implements RaftCore {
     if (!this.#assembler.awaitsAdvance || ready.number !== this.#assembler.lastNumber) {
       throw misuse(`Ready ${String(ready.number)} is not the one to advance`);
     }
-    for (const message of this.#assembler.takeAdvance()) stepMessage(this.#raft, message);
+    this.#assembler.advance();
   }
 
   // --- fetches
@@ -269,7 +274,13 @@ export class RawNode extends RaftControls implements RaftCore {
   }
 
   #propose(entries: readonly Entry[]): void {
-    this.#local(new Message(MessageType.MsgProp, { from: this.#raft.id, entries }));
+    this.#local(localMessage(MessageType.MsgProp, this.#raft.id, entries));
+  }
+
+  /** Where the leader's next entry stands, so that it need not be made twice; a forwarded one has no place yet. */
+  #nextPlace(): TermRun {
+    const { state, term, log } = this.#raft;
+    return state === StateType.Leader ? { term, index: log.lastIndex + 1 } : { term: 0, index: 0 };
   }
 
   #local(message: Message): void {

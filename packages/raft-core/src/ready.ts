@@ -2,9 +2,10 @@
 import type { Fetch, ReadState, Ready } from './core.ts';
 import { LocalAppendThread, LocalApplyThread, Message, MessageType } from './message.ts';
 import { limitSize } from './entry-size.ts';
+import { noEntries } from './no-entries.ts';
+import { stepMessage } from './step-common.ts';
 import type { Raft } from './raft.ts';
 import {
-  None,
   type Entry,
   type HardState,
   type LogIndex,
@@ -15,7 +16,6 @@ import {
   type Term,
 } from './types.ts';
 
-const noEntries: readonly Entry[] = Object.freeze([]);
 const noReadStates: readonly ReadState[] = Object.freeze([]);
 const noFetches: readonly Fetch[] = Object.freeze([]);
 
@@ -26,6 +26,14 @@ export function mustSync(
   entryCount: number,
 ): boolean {
   return entryCount !== 0 || now.vote !== before.vote || now.term !== before.term;
+}
+
+const noMessages: readonly Message[] = Object.freeze([]);
+
+function countTo(messages: readonly Message[], id: NodeId): number {
+  let count = 0;
+  for (let i = 0; i < messages.length; i++) if (messages[i]?.to === id) count++;
+  return count;
 }
 
 /** What the driver has been told. */
@@ -43,7 +51,9 @@ export class ReadyAssembler {
   readonly #told: Told;
   #number = 0;
   /** Synchronous mode: what happens once the last Ready is persisted and applied. */
-  #onAdvance: Message[] = [];
+  #ownAcks: readonly Message[] = noMessages;
+  #appended: Message | undefined;
+  #applied: Message | undefined;
   #awaitsAdvance = false;
 
   constructor(raft: Raft) {
@@ -121,12 +131,18 @@ export class ReadyAssembler {
     };
   }
 
-  /** Synchronous mode: the messages to step now that the last Ready is done. */
-  takeAdvance(): readonly Message[] {
-    const messages = this.#onAdvance;
-    this.#onAdvance = [];
+  /** Synchronous mode: the last Ready is persisted and applied. Its own acknowledgements arrive, in the order of the asynchronous mode. */
+  advance(): void {
+    const acks = this.#ownAcks;
+    this.#ownAcks = noMessages;
     this.#awaitsAdvance = false;
-    return messages;
+    for (let i = 0; i < acks.length; i++) this.#step(acks[i]);
+    this.#step(this.#appended);
+    this.#step(this.#applied);
+  }
+
+  #step(message: Message | undefined): void {
+    if (message !== undefined) stepMessage(this.#raft, message);
   }
 
   #softChanged(): boolean {
@@ -169,25 +185,37 @@ export class ReadyAssembler {
     snapshot: Snapshot | undefined,
   ): readonly Message[] {
     const raft = this.#raft;
-    const messages = raft.messages;
-    const after = raft.messagesAfterAppend;
-    raft.messages = [];
-    raft.openAppends.clear();
-    raft.messagesAfterAppend = [];
-    if (this.#async) {
-      if (entries.length > 0 || hardState !== undefined || snapshot !== undefined || after.length > 0) {
-        messages.push(this.#storageAppend(entries, hardState, snapshot, after));
-      }
-      if (committedEntries.length > 0) messages.push(this.#storageApply(committedEntries));
+    const { messages, messagesAfterAppend: after } = raft;
+    // What is handed out must not grow any more.
+    if (messages.length > 0) raft.messages = [];
+    if (after.length > 0) raft.messagesAfterAppend = [];
+    if (raft.openAppends.size > 0) raft.openAppends.clear();
+    if (!this.#async) {
+      this.#appended = this.#needsAppendResponse(snapshot)
+        ? this.#storageAppendResponse(snapshot)
+        : undefined;
+      this.#applied = committedEntries.length > 0 ? this.#storageApplyResponse(committedEntries) : undefined;
+      return this.#withoutOwn(messages.length > 0 ? messages : noMessages, after);
+    }
+    const out = messages.length > 0 ? messages : [];
+    if (entries.length > 0 || hardState !== undefined || snapshot !== undefined || after.length > 0) {
+      out.push(this.#storageAppend(entries, hardState, snapshot, after.length > 0 ? after : []));
+    }
+    if (committedEntries.length > 0) out.push(this.#storageApply(committedEntries));
+    return out;
+  }
+
+  /** `messages` and those of `after` that are for others; acks to oneself wait until the Ready is done. */
+  #withoutOwn(messages: readonly Message[], after: readonly Message[]): readonly Message[] {
+    const { id } = this.#raft;
+    const own = countTo(after, id);
+    if (own === after.length) {
+      this.#ownAcks = own === 0 ? noMessages : after;
       return messages;
     }
-    for (const message of after) {
-      if (message.to === raft.id) this.#onAdvance.push(message);
-      else messages.push(message);
-    }
-    if (this.#needsAppendResponse(snapshot)) this.#onAdvance.push(this.#storageAppendResponse(snapshot));
-    if (committedEntries.length > 0) this.#onAdvance.push(this.#storageApplyResponse(committedEntries));
-    return messages;
+    this.#ownAcks = own === 0 ? noMessages : after.filter(({ to }) => to === id);
+    const others = own === 0 ? after : after.filter(({ to }) => to !== id);
+    return messages.length === 0 ? others : messages.concat(others);
   }
 
   #storageAppend(
@@ -197,16 +225,17 @@ export class ReadyAssembler {
     after: Message[],
   ): Message {
     if (this.#needsAppendResponse(snapshot)) after.push(this.#storageAppendResponse(snapshot));
-    return new Message(MessageType.MsgStorageAppend, {
-      to: LocalAppendThread,
-      from: this.#raft.id,
-      entries,
-      term: hardState?.term ?? 0,
-      vote: hardState?.vote ?? None,
-      commit: hardState?.commit ?? 0,
-      snapshot,
-      responses: after,
-    });
+    const message = new Message(MessageType.MsgStorageAppend);
+    message.to = LocalAppendThread;
+    message.from = this.#raft.id;
+    message.entries = entries;
+    message.snapshot = snapshot;
+    message.responses = after;
+    if (hardState === undefined) return message;
+    message.term = hardState.term;
+    message.vote = hardState.vote;
+    message.commit = hardState.commit;
+    return message;
   }
 
   #needsAppendResponse(snapshot: Snapshot | undefined): boolean {
@@ -218,32 +247,32 @@ export class ReadyAssembler {
    * which that was so: after a change of term the same index may stand for another entry.
    */
   #storageAppendResponse(snapshot: Snapshot | undefined): Message {
-    const { log } = this.#raft;
-    const attests = log.unstable.length > 0;
-    return new Message(MessageType.MsgStorageAppendResp, {
-      to: this.#raft.id,
-      from: LocalAppendThread,
-      term: this.#raft.term,
-      index: attests ? log.lastIndex : 0,
-      logTerm: attests ? log.lastTerm : 0,
-      snapshot,
-    });
+    const { id, term, log } = this.#raft;
+    const message = new Message(MessageType.MsgStorageAppendResp);
+    message.to = id;
+    message.from = LocalAppendThread;
+    message.term = term;
+    message.snapshot = snapshot;
+    if (log.unstable.length === 0) return message;
+    message.index = log.lastIndex;
+    message.logTerm = log.lastTerm;
+    return message;
   }
 
   #storageApply(entries: readonly Entry[]): Message {
-    return new Message(MessageType.MsgStorageApply, {
-      to: LocalApplyThread,
-      from: this.#raft.id,
-      entries,
-      responses: [this.#storageApplyResponse(entries)],
-    });
+    const message = new Message(MessageType.MsgStorageApply);
+    message.to = LocalApplyThread;
+    message.from = this.#raft.id;
+    message.entries = entries;
+    message.responses = [this.#storageApplyResponse(entries)];
+    return message;
   }
 
   #storageApplyResponse(entries: readonly Entry[]): Message {
-    return new Message(MessageType.MsgStorageApplyResp, {
-      to: this.#raft.id,
-      from: LocalApplyThread,
-      entries,
-    });
+    const message = new Message(MessageType.MsgStorageApplyResp);
+    message.to = this.#raft.id;
+    message.from = LocalApplyThread;
+    message.entries = entries;
+    return message;
   }
 }

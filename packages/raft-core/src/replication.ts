@@ -1,8 +1,9 @@
 /** The leader's side of replication: what to send to whom, and what is committed (paper §5.3 and §5.4). */
 import { ReadOnlyOption } from './config.ts';
 import { encodeReadNumber } from './read-only.ts';
-import { Message, MessageType } from './message.ts';
+import { appendMessage, Message, MessageType } from './message.ts';
 import { hex } from './names.ts';
+import { noEntries } from './no-entries.ts';
 import { sizeOf } from './raft-log.ts';
 import { payloadSize, type Raft } from './raft.ts';
 import { ProgressState, type Fetch } from './core.ts';
@@ -28,7 +29,7 @@ export function maybeSendAppend(raft: Raft, to: NodeId, sendIfEmpty: boolean): b
   // With the window full only empty appends go: they let a follower that lost the others say so.
   if (progress.state === ProgressState.Replicate && progress.inflights.full()) {
     if (!sendIfEmpty) return false;
-    emitAppend(raft, to, progress, prevTerm, []);
+    emitAppend(raft, to, progress, prevTerm, noEntries);
     return true;
   }
   const high = raft.log.lastIndex + 1;
@@ -52,17 +53,11 @@ function emitAppend(
 ): void {
   const commit = raft.log.committed;
   if (!raft.batchAppend || !joinOpenAppend(raft, to, progress, entries)) {
-    const message = new Message(MessageType.MsgApp, {
-      to,
-      index: progress.next - 1,
-      logTerm: prevTerm,
-      entries,
-      commit,
-    });
+    const message = appendMessage(to, progress.next - 1, prevTerm, entries, commit);
     raft.send(message);
     if (raft.batchAppend) openAppend(raft, message);
   }
-  progress.sentEntries(entries.length, payloadSize(entries));
+  progress.sentEntries(entries.length, payloadSize(raft.log, entries));
   progress.sentCommitUpTo(commit);
 }
 

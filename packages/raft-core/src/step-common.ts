@@ -4,7 +4,6 @@ import { CampaignType, hup, isTransferContext } from './campaign.ts';
 import { commitByVote, sayCommit } from './commit-by-vote.ts';
 import { Message, MessageType } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
-import { sizeOf } from './raft-log.ts';
 import { payloadSize, type Raft } from './raft.ts';
 import { candidateHandlers } from './step-candidate.ts';
 import { followerHandlers } from './step-follower.ts';
@@ -141,8 +140,8 @@ function yieldsPriority(raft: Raft, message: Message): boolean {
 function handleApplied(raft: Raft, message: Message): void {
   const last = message.entries.at(-1);
   if (last === undefined) return;
-  appliedTo(raft, last.index, sizeOf(message.entries));
-  raft.releaseUncommitted(payloadSize(message.entries));
+  appliedTo(raft, last.index, raft.log.sizeOf(message.entries));
+  raft.releaseUncommitted(payloadSize(raft.log, message.entries));
 }
 
 function describeVote(raft: Raft, message: Message, verb: string, preposition: string): string {

@@ -6,6 +6,7 @@
  */
 import { LogLevel, type Logger } from './contracts/env.ts';
 import { invariant } from './invariants.ts';
+import { noEntries } from './no-entries.ts';
 import type { Entry, LogIndex, Snapshot, Term } from './types.ts';
 
 export class Unstable {
@@ -15,7 +16,9 @@ export class Unstable {
   offsetInProgress: LogIndex;
   snapshot: Snapshot | undefined;
   snapshotInProgress = false;
-  #entries: Entry[] = [];
+  #entries: readonly Entry[] = noEntries;
+  /** `#entries`, when nobody else holds it, so that it may grow. */
+  #own: Entry[] | undefined;
   readonly #logger: Logger;
 
   constructor(offset: LogIndex, logger: Logger) {
@@ -45,9 +48,11 @@ export class Unstable {
     return this.snapshotInProgress ? undefined : this.snapshot;
   }
 
-  /** Entries not handed out yet, as a copy that never changes. */
+  /** Entries not handed out yet, as an array that never changes. */
   nextEntries(): readonly Entry[] {
-    return this.#entries.slice(this.offsetInProgress - this.offset);
+    if (this.offsetInProgress > this.offset) return this.#entries.slice(this.offsetInProgress - this.offset);
+    this.#own = undefined;
+    return this.#entries;
   }
 
   /** Everything here has been handed out. */
@@ -63,21 +68,42 @@ export class Unstable {
     const from = first.index;
     invariant(from <= this.end, 'unstable: entries leave no gap');
     if (from === this.end) {
-      for (const entry of entries) this.#entries.push(entry);
+      if (this.#entries.length === 0) this.#adopt(entries);
+      else this.#push(entries);
       return;
     }
     if (from <= this.offset) {
       this.#info('replace the unstable entries from index', from);
       this.offset = from;
       this.offsetInProgress = from;
-      this.#entries = entries.slice();
+      this.#adopt(entries);
       return;
     }
     this.#info('truncate the unstable entries before index', from);
-    this.#entries.length = from - this.offset;
-    for (const entry of entries) this.#entries.push(entry);
+    this.#keep(this.#entries.slice(0, from - this.offset));
+    this.#push(entries);
     // What was handed out beyond the cut is overwritten: the replacement must be handed out again.
     this.offsetInProgress = Math.min(this.offsetInProgress, from);
+  }
+
+  /** The array of an append is nobody's to change: most often it is all there is, and no copy is made. */
+  #adopt(entries: readonly Entry[]): void {
+    this.#entries = entries;
+    this.#own = undefined;
+  }
+
+  #keep(entries: Entry[]): Entry[] {
+    this.#entries = entries;
+    this.#own = entries;
+    return entries;
+  }
+
+  #push(entries: readonly Entry[]): void {
+    const own = this.#own ?? this.#keep(this.#entries.slice());
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i];
+      if (entry !== undefined) own.push(entry);
+    }
   }
 
   /**
@@ -93,7 +119,7 @@ export class Unstable {
           `entry at index ${String(index)} matched unstable snapshot; ignoring`,
         );
       }
-      return [];
+      return noEntries;
     }
     const entry = this.at(index);
     if (entry === undefined) {
@@ -103,7 +129,7 @@ export class Unstable {
           `entry at index ${String(index)} missing from unstable log; ignoring`,
         );
       }
-      return [];
+      return noEntries;
     }
     if (entry.term !== term) {
       if (this.#logger.enabled(LogLevel.Info)) {
@@ -114,12 +140,22 @@ export class Unstable {
           `entry at ${reported} mismatched with entry at ${present} in unstable log; ignoring`,
         );
       }
-      return [];
+      return noEntries;
     }
-    const stable = this.#entries.splice(0, index + 1 - this.offset);
+    const stable = this.#removeFirst(index + 1 - this.offset);
     this.offset = index + 1;
     this.offsetInProgress = Math.max(this.offsetInProgress, this.offset);
     return stable;
+  }
+
+  #removeFirst(count: number): readonly Entry[] {
+    const all = this.#entries;
+    if (count === all.length) {
+      this.#adopt(noEntries);
+      return all;
+    }
+    this.#keep(all.slice(count));
+    return all.slice(0, count);
   }
 
   /** The store has installed the snapshot at `index`; another one may have come meanwhile. */
@@ -133,7 +169,7 @@ export class Unstable {
   restore(snapshot: Snapshot): void {
     this.offset = snapshot.metadata.index + 1;
     this.offsetInProgress = this.offset;
-    this.#entries = [];
+    this.#adopt(noEntries);
     this.snapshot = snapshot;
     this.snapshotInProgress = false;
   }
