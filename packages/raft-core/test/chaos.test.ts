@@ -12,6 +12,10 @@ import {
 } from '../src/index.ts';
 import { bytes, Network, seeded, type Member, type NetworkOptions } from './network/network.ts';
 
+interface ChaosOptions extends NetworkOptions {
+  readonly requests?: boolean;
+}
+
 class Chaos {
   readonly network: Network;
   readonly #random: () => number;
@@ -22,7 +26,11 @@ class Chaos {
   #counter = 0;
   #readsServed = 0;
 
-  constructor(seed: number, options: NetworkOptions) {
+  /** Whether members ask for snapshots that they do not need. */
+  readonly #requests: boolean;
+
+  constructor(seed: number, options: ChaosOptions) {
+    this.#requests = options.requests === true;
     this.#random = seeded(seed);
     this.network = new Network({ ...options, seed });
   }
@@ -57,6 +65,10 @@ class Chaos {
     else if (roll < 0.968) member.restart();
     else if (roll < 0.98) this.#attempt(() => member.node.proposeConfChange(this.#change(member)));
     else if (roll < 0.988) member.node.transferLeader(this.#member().id);
+    else if (roll < 0.99 && this.#requests)
+      this.#attempt(() => {
+        member.node.requestSnapshot();
+      });
     else if (roll < 0.992) member.node.reportUnreachable(this.#member().id);
     else if (roll < 0.995) member.node.forgetLeader();
     else if (roll < 0.997) network.isolate(member.id);
@@ -80,7 +92,8 @@ class Chaos {
     try {
       action();
     } catch (error) {
-      if (!isBalsaError(error, 'PROPOSAL_DROPPED')) throw error;
+      if (!isBalsaError(error, 'PROPOSAL_DROPPED') && !isBalsaError(error, 'REQUEST_SNAPSHOT_DROPPED'))
+        throw error;
     }
   }
 
@@ -196,7 +209,7 @@ class Chaos {
 /** Each kind, each time; BALSA_CHAOS_RUNS asks for more. */
 const runs = Number(process.env['BALSA_CHAOS_RUNS'] ?? 25);
 
-const kinds: readonly [string, NetworkOptions][] = [
+const kinds: readonly [string, ChaosOptions][] = [
   ['synchronous', { blank: [4, 5], config: { asyncStorageWrites: false } }],
   ['asynchronous', { blank: [4, 5] }],
   ['pre-vote and check-quorum', { blank: [4], config: { preVote: true, checkQuorum: true } }],
@@ -209,6 +222,14 @@ const kinds: readonly [string, NetworkOptions][] = [
     {
       blank: [4],
       config: { batchAppend: true, skipBcastCommit: true, maxSizePerMsg: 200, maxInflightMsgs: 4 },
+    },
+  ],
+  [
+    "raft-rs's ways to commit, and snapshots on request",
+    {
+      blank: [4],
+      requests: true,
+      config: { commitByVote: true, reportCommitIndex: true, commitByReadIndex: true, preVote: true },
     },
   ],
   [
