@@ -118,9 +118,21 @@ export function runNode(args, options) {
   return run(process.execPath, args, options);
 }
 
+/** A build that takes longer than this is worth a word, in milliseconds. */
+const quietMs = 1_500;
+
 /** Compiles what changed; silent and quick when nothing did. */
 export async function build() {
-  const code = await runNode(['node_modules/typescript/bin/tsc', '-b'], { quiet: true, group: true });
-  if (code !== 0) say('the build failed; the errors stand above');
+  const began = Date.now();
+  const seconds = () => `${Math.round((Date.now() - began) / 1000)} s`;
+  const first = setTimeout(() => say('compiling what changed (up to a minute the first time)'), quietMs);
+  const ticker = setInterval(() => say(`still compiling, ${seconds()}`), 15_000);
+  const compiler = ['node_modules/typescript/bin/tsc', '-b'];
+  const code = await runNode(compiler, { quiet: true, group: true }).finally(() => {
+    clearTimeout(first);
+    clearInterval(ticker);
+  });
+  // What was stopped has not failed.
+  if (code !== 0 && !stopping) say('the build failed; the errors stand above');
   return code;
 }

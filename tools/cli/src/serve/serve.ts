@@ -29,6 +29,8 @@ export interface ServeOptions {
 
 /** From the request to stop until the process ends by force, in milliseconds. */
 const stopMs = 1_400;
+/** Of that, for commands under way: without a leader, which stops as well, some cannot be answered any more. In milliseconds. */
+const drainMs = 400;
 
 interface RunningNode {
   readonly node: RaftNode<KvResult>;
@@ -115,7 +117,9 @@ async function open(options: ServeOptions, env: Env): Promise<RunningNode> {
   }
   try {
     const { resp, http } = options;
-    return { node, server: await startKvServer({ node, stateMachine: parts.stateMachine, env, resp, http }) };
+    const { stateMachine } = parts;
+    const limits = { drainMs };
+    return { node, server: await startKvServer({ node, stateMachine, env, resp, http, limits }) };
   } catch (error) {
     await node.stop();
     throw error;
