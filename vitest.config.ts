@@ -21,6 +21,7 @@ export default defineConfig({
       project('kv', 'packages/kv'),
       project('test-suite', 'test-suite'),
       project('cli', 'tools/cli'),
+      project('bench', 'tools/bench'),
       project('examples', 'examples'),
     ],
   },
