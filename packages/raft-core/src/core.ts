@@ -136,7 +136,8 @@ export interface RaftCore {
   proposeConfChange(change: ConfChange, context?: Uint8Array): void;
   /**
    * To be called when a committed membership change is applied; the new membership counts from here on.
-   * With no voters or learners changed (all node ids 0) it is a no-op. Throws `CONF_CHANGE_INVALID`.
+   * With no voters or learners changed (all node ids 0) it is a no-op, and so it is while a received snapshot
+   * waits to be installed, since that contains it. Throws `CONF_CHANGE_INVALID`.
    */
   applyConfChange(change: ConfChange): ConfState;
   /** Delivers a message. Throws `STEP_LOCAL_MSG`, `STEP_PEER_NOT_FOUND`, `STEP_INVALID_MESSAGE` or `PROPOSAL_DROPPED`; nothing has changed then. */

@@ -17,8 +17,13 @@ export function planConfChange(raft: Raft, change: ConfChangeV2): ConfChangeOutc
     : changer.enterJoint(joint.autoLeave, change.changes);
 }
 
-/** A committed change takes effect. Throws `CONF_CHANGE_INVALID`, with nothing changed. */
+/**
+ * A committed change takes effect. Throws `CONF_CHANGE_INVALID`, with nothing changed. Nothing is handed out to be
+ * applied while a received snapshot waits to be installed, so a change that comes then was handed out before: the
+ * snapshot, whose membership counts already, has overtaken it.
+ */
 export function applyConfChange(raft: Raft, change: ConfChangeV2): ConfState {
+  if (raft.log.unstable.snapshot !== undefined) return raft.tracker.confState();
   return switchToConfig(raft, planConfChange(raft, change));
 }
 

@@ -3,11 +3,14 @@ import {
   ConfChangeTransition,
   ConfChangeType,
   EmptyBytes,
+  EmptyConfState,
+  Message,
+  MessageType,
   StateType,
   type ConfChangeSingle,
   type ConfChangeV2,
 } from '../src/index.ts';
-import { Network } from './network/network.ts';
+import { bytes, Network } from './network/network.ts';
 
 const { AddNode, AddLearnerNode, RemoveNode } = ConfChangeType;
 
@@ -173,6 +176,32 @@ describe('membership', () => {
       }).toThrow(expect.objectContaining({ code: 'PROPOSAL_DROPPED' }));
     },
   );
+
+  test('a change that is applied after a snapshot that contains it was received changes nothing', () => {
+    const network = new Network();
+    network.elect(1);
+    network.node(1).proposeConfChange(change([[AddLearnerNode, 4]]));
+    // 3 hands the change out to be applied, and is slow to do it.
+    for (let round = 0; round < 6; round++) {
+      for (const member of network.members.values()) {
+        network.put(member.takeReady());
+        network.put(member.doAppend());
+        if (member.id !== 3) network.put(member.doApply());
+      }
+      for (const message of network.wire.splice(0)) network.deliver(message);
+    }
+    const slow = network.member(3);
+    expect(slow.applies.flatMap((m) => m.entries).some((e) => e.type !== 0)).toBe(true);
+    const { term } = slow.node;
+    const confState = { ...EmptyConfState, voters: [1, 2, 3, 5] };
+    const snapshot = { metadata: { index: 20, term, confState }, data: bytes('[]') };
+    slow.step(new Message(MessageType.MsgSnap, { from: 1, to: 3, term, snapshot }));
+    while (slow.applies.length > 0) slow.doApply();
+    expect(conf(network, 3)).toEqual(confState);
+    network.stabilize();
+    expect(conf(network, 3)).toEqual(confState);
+    expect(slow.disk).toMatchObject({ applied: 20, confState });
+  });
 
   test('an acknowledgement of a removed member is refused', () => {
     const network = new Network({ voters: [1, 2, 3, 4] });
