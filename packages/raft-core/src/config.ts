@@ -1,6 +1,7 @@
 /** What a core is told at its birth. Every field's bound and unit is here. */
 import { BalsaError } from './errors.ts';
 import type { Logger } from './contracts/env.ts';
+import type { Tracer } from './trace.ts';
 import type { OutlineData } from './outline.ts';
 import type { ConfState, Entry, HardState, LogIndex, NodeId, Snapshot } from './types.ts';
 
@@ -103,6 +104,8 @@ export interface RaftConfig {
   readonly random: () => number;
   readonly logger: Logger;
   readonly peek: LogPeek | undefined;
+  /** Is told what this member does, event by event: see `TraceEvent`. Default undefined, which costs nothing. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** What the core starts from: as `Storage.open` reported it, with `commit` raised by the runtime when the state machine knows better. */
@@ -141,6 +144,7 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
   snapshotTimeoutTicks: 0,
   asyncStorageWrites: true,
   peek: undefined,
+  tracer: undefined,
 });
 
 /** Refuses, with `INVALID_CONFIG` naming the field, what cannot work. */

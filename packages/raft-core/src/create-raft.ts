@@ -6,6 +6,7 @@ import { BalsaError, isBalsaError } from './errors.ts';
 import { switchToConfig } from './membership.ts';
 import { hex } from './names.ts';
 import { Raft } from './raft.ts';
+import { traceNode } from './trace.ts';
 import { sameConfState } from './validate-message.ts';
 import { None, type ConfState } from './types.ts';
 
@@ -16,6 +17,7 @@ export function createRaft(config: RaftConfig, initial: RaftInitialState): Raft 
   restoreMembership(raft, initial.confState);
   loadHardState(raft, initial);
   loadApplied(raft, config.applied);
+  traceNode(raft, 'InitState');
   raft.becomeFollower(raft.term, None);
   if (raft.infoOn) {
     const { committed, applied, lastIndex, lastTerm } = raft.log;

@@ -12,6 +12,7 @@ export * from './checksum.ts';
 export * from './bytes.ts';
 export * from './config.ts';
 export * from './core.ts';
+export type { TraceConfChange, TraceEvent, TraceEventName, TraceMessage, Tracer } from './trace.ts';
 export * from './raw-node.ts';
 export * from './numbered-node.ts';
 export { messageTypeName, stateTypeName } from './names.ts';

@@ -4,6 +4,7 @@ import { Changer, type ConfChangeOutcome } from './conf-change/changer.ts';
 import { None, StateType, type ConfChangeV2, type ConfState } from './types.ts';
 import { releaseConfirmedReads, releasePendingReads } from './read-index.ts';
 import { broadcastAppend, maybeCommit, maybeSendAppend } from './replication.ts';
+import { traceApplyConfChange } from './trace.ts';
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
 
@@ -31,6 +32,7 @@ export function applyConfChange(raft: Raft, change: ConfChangeV2): ConfState {
 export function switchToConfig(raft: Raft, outcome: ConfChangeOutcome): ConfState {
   const { tracker } = raft;
   for (const id of tracker.progress.keys()) if (!outcome.progress.has(id)) raft.fetches.forgetPeer(id);
+  traceApplyConfChange(raft, outcome.config.voters.incoming.ids);
   tracker.config = outcome.config;
   tracker.progress = outcome.progress;
   if (raft.infoOn) raft.info(`${raft.name} switched to configuration ${formatTrackerConfig(tracker.config)}`);

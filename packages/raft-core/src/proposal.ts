@@ -6,6 +6,7 @@ import { BalsaError, isBalsaError } from './errors.ts';
 import { hex } from './names.ts';
 import { planConfChange } from './membership.ts';
 import { broadcastAppend } from './replication.ts';
+import { traceChangeConf } from './trace.ts';
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import type { Raft } from './raft.ts';
 import { Entry, EntryType, None, type ConfChange, type ConfChangeV2, type LogIndex } from './types.ts';
@@ -68,6 +69,7 @@ function checkConfChanges(raft: Raft, proposed: readonly Entry[]): readonly Entr
       return new Entry(0, 0);
     }
     pending = raft.log.lastIndex + i + 1;
+    traceChangeConf(raft, asV2(change));
     return entry;
   });
   raft.pendingConfIndex = pending;

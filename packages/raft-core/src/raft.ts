@@ -15,6 +15,7 @@ import { appendAck, MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { ReadOnly } from './read-only.ts';
 import { RaftLog } from './raft-log.ts';
+import { traceNode, traceReplicated, traceSend } from './trace.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
 import { ProgressState } from './core.ts';
 import type { OutlineData } from './outline.ts';
@@ -200,6 +201,7 @@ export class Raft {
         );
         this.messages.push(message);
     }
+    if (this.config.tracer !== undefined) traceSend(this, message);
   }
 
   // --- roles
@@ -209,6 +211,7 @@ export class Raft {
     this.leader = leader;
     this.state = StateType.Follower;
     this.log.applyUnpersistedLimit = 0;
+    traceNode(this, 'BecomeFollower');
     if (this.infoOn) this.info(`${this.name} became follower at term ${String(this.term)}`);
   }
 
@@ -217,6 +220,7 @@ export class Raft {
     this.reset(this.term + 1);
     this.vote = this.id;
     this.state = StateType.Candidate;
+    traceNode(this, 'BecomeCandidate');
     if (this.infoOn) this.info(`${this.name} became candidate at term ${String(this.term)}`);
   }
 
@@ -243,6 +247,7 @@ export class Raft {
     // A change may lie in the uncommitted tail. Until all of it is applied no other one is taken; this is
     // cheaper than looking for it.
     this.pendingConfIndex = this.log.lastIndex;
+    traceNode(this, 'BecomeLeader');
     // The first entry of the term commits what came before (paper §5.4.2 and §8). It weighs nothing.
     const taken = this.appendEntries([new Entry(0, 0)]);
     invariant(taken, "raft: a new leader's empty entry is always taken");
@@ -296,6 +301,7 @@ export class Raft {
   appendEntries(payloads: readonly Entry[]): boolean {
     if (!this.#reserveUncommitted(payloadSize(this.log, payloads))) return false;
     const entries = this.#placed(payloads);
+    if (this.config.tracer !== undefined) traceReplicated(this, entries);
     this.log.append(entries);
     // The leader counts itself only once the entries are durable here too: it acknowledges to itself by message.
     this.send(appendAck(this.id, this.log.lastIndex));

@@ -5,6 +5,7 @@ import { limitSize } from './entry-size.ts';
 import { noEntries } from './no-entries.ts';
 import { stepMessage } from './step-common.ts';
 import type { Raft } from './raft.ts';
+import { traceNode } from './trace.ts';
 import {
   type Entry,
   type HardState,
@@ -117,6 +118,7 @@ export class ReadyAssembler {
     log.unstable.acceptInProgress();
     log.acceptApplying(committedEntries, !this.#async);
     this.#awaitsAdvance = !this.#async;
+    traceNode(raft, 'Ready');
     return {
       number: ++this.#number,
       softState,

@@ -7,6 +7,7 @@ import { noEntries } from './no-entries.ts';
 import { sizeOf } from './raft-log.ts';
 import { payloadSize, type Raft } from './raft.ts';
 import { ProgressState, type Fetch } from './core.ts';
+import { traceNode } from './trace.ts';
 import type { Progress } from './tracker/progress.ts';
 import { StateType, type Entry, type LogIndex, type NodeId, type Snapshot, type Term } from './types.ts';
 
@@ -155,7 +156,9 @@ export function broadcastHeartbeatWith(raft: Raft, context: Uint8Array): void {
 export function maybeCommit(raft: Raft): boolean {
   const { commitGroups, tracker } = raft;
   const index = commitGroups.enabled ? commitGroups.committed(tracker).index : tracker.committed();
-  return raft.log.maybeCommit(raft.term, index);
+  const moved = raft.log.maybeCommit(raft.term, index);
+  traceNode(raft, 'Commit');
+  return moved;
 }
 
 // --- answers to fetches

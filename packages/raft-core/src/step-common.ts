@@ -9,6 +9,7 @@ import { candidateHandlers } from './step-candidate.ts';
 import { followerHandlers } from './step-follower.ts';
 import { leaderHandlers } from './step-leader.ts';
 import type { Handlers } from './handlers.ts';
+import { traceReceive } from './trace.ts';
 import { None, StateType } from './types.ts';
 
 const handlersOf: Readonly<Record<StateType, Handlers>> = {
@@ -20,6 +21,7 @@ const handlersOf: Readonly<Record<StateType, Handlers>> = {
 
 /** Does with a valid message what the rules say. */
 export function stepMessage(raft: Raft, message: Message): void {
+  if (raft.config.tracer !== undefined) traceReceive(raft, message);
   if (message.term > raft.term) {
     if (!stepHigherTerm(raft, message)) return;
   } else if (message.term < raft.term && message.term !== 0) {

@@ -12,3 +12,5 @@ export {
 } from './datadriven.ts';
 export { describeResult, runTranscript, type TranscriptOptions } from './transcripts.ts';
 export type { CoreUnderTest, MakeCore } from './transcript-node.ts';
+export { recordCore, replay, type MakeRecorded, type ReplayMismatch, type ReplayResult } from './recorder.ts';
+export { traceLine } from './trace-line.ts';

@@ -21,6 +21,7 @@ import {
   type LogIndex,
   type Message,
   type NodeId,
+  type RaftInitialState,
   type RawNodeConfig,
   type Ready,
   type Snapshot,
@@ -101,6 +102,10 @@ export class Disk {
   }
 }
 
+export type MakeNode = (config: RawNodeConfig, initial: RaftInitialState) => RawNode;
+
+const makeRawNode: MakeNode = (config, initial) => new RawNode(config, initial);
+
 /** One member: a core, its disk, and the work that waits for it. */
 export class Member {
   readonly id: NodeId;
@@ -117,17 +122,20 @@ export class Member {
   node: RawNode;
   readonly #config: RawNodeConfig;
 
-  constructor(config: RawNodeConfig, disk: Disk) {
+  readonly #make: MakeNode;
+
+  constructor(config: RawNodeConfig, disk: Disk, make: MakeNode = makeRawNode) {
     this.id = config.id;
     this.disk = disk;
     this.#config = config;
+    this.#make = make;
     this.node = this.#start();
   }
 
   #start(): RawNode {
     const { hardState, confState, applied, outline } = this.disk;
     const commit = Math.max(hardState.commit, applied);
-    return new RawNode(
+    return this.#make(
       { ...this.#config, applied },
       { hardState: { ...hardState, commit }, confState, outline: outline.toData() },
     );
@@ -259,6 +267,8 @@ export interface NetworkOptions {
   readonly blank?: readonly NodeId[];
   readonly seed?: number;
   readonly config?: Partial<RawNodeConfig>;
+  /** Makes the core of every member, at each of its starts. */
+  readonly make?: MakeNode;
   /** A peek that answers everything from the disk. */
   readonly peek?: boolean;
 }
@@ -300,7 +310,7 @@ export class Network {
       peek: options.peek === true ? peek : undefined,
       ...options.config,
     };
-    this.members.set(id, new Member(config, disk));
+    this.members.set(id, new Member(config, disk, options.make));
   }
 
   member(id: NodeId): Member {
