@@ -20,6 +20,8 @@ import { reopenCases } from './cases/reopen.ts';
 import { snapshotCases } from './cases/snapshots.ts';
 import { confStateCases, hardStateCases } from './cases/state.ts';
 import { powerCases } from './power/cases.ts';
+import { corruptionCases } from './corruption/cases.ts';
+import { crashCases } from './crash/cases.ts';
 import { missingNeed, type Runner, type Target } from './target.ts';
 
 /** Every case of the log side: groups, their logs, states and snapshots. */
@@ -41,6 +43,8 @@ export const storageCases: readonly ConformanceCase[] = [
   ...concurrencyCases,
   ...largeEntryCases,
   ...powerCases,
+  ...corruptionCases,
+  ...crashCases,
   ...cycleCases,
   ...modelCases,
 ];

@@ -23,6 +23,8 @@ interface LaneStates {
 export interface Judgement {
   /** Acknowledged writes of which a prefix may be missing, as the store declares (`watermarkLag`); 0 after a power cut. */
   readonly mayLose?: number;
+  /** Whether snapshots may be missing: a damaged one is not stored whole, so it is not listed. */
+  readonly withoutSnapshots?: boolean;
   /** Lanes that are not looked at. */
   readonly except?: readonly Lane[];
   /** What an opening after the last step reported: nothing older will do. */
@@ -98,7 +100,7 @@ export class Expected {
       if (group === undefined) continue;
       const reported = judgement.reported?.groups[lane];
       const reached = reported === undefined ? progress[lane] : this.#reached(lane, reported, progress[lane]);
-      add(lane, this.#wrongGroup(lane, group, reached, judgement.mayLose ?? 0));
+      add(lane, this.#wrongGroup(lane, group, reached, judgement));
     }
     if (sight.ordered !== undefined) add('kv', this.#wrongOrdered(sight.ordered, progress.kv));
     return findings.length === 0 ? undefined : findings.join('\n');
@@ -119,6 +121,32 @@ export class Expected {
     return found;
   }
 
+  /** The identity after all steps. */
+  get identity(): string {
+    return this.#lane('engine').texts.at(-1) ?? 'none';
+  }
+
+  /** Of a log that can be read in part: the state has to be legal, and each entry one of that state. */
+  wrongPart(
+    lane: string,
+    state: string,
+    entries: readonly string[],
+    progress: Progress,
+    mayLose: number,
+  ): string | undefined {
+    if (lane !== 'a' && lane !== 'b') return `no lane ${lane}`;
+    const { groups, steps } = this.#lane(lane);
+    const oldest = oldestLegal(steps, progress[lane], mayLose);
+    const legal = groups
+      .slice(oldest, progress[lane].began + 1)
+      .filter((one) => one.text.startsWith(`${state}; `));
+    if (legal.length === 0) return `group ${lane}: reports a state that it must not have: ${state}`;
+    const foreign = entries.filter((text) => !legal.some((one) => one.entries?.includes(text) === true));
+    return foreign.length === 0
+      ? undefined
+      : `group ${lane}: serves entries that are not its own: ${foreign.join('; ')}`;
+  }
+
   #wrongIdentity(found: string, progress: LaneProgress): string | undefined {
     const { texts } = this.#lane('engine');
     const legal = texts.slice(progress.done, progress.began + 1);
@@ -126,10 +154,15 @@ export class Expected {
     return `${progress.done > 0 ? 'the acknowledged identity is lost' : 'identity'}: found ${found}, legal ${legal.join(' or ')}`;
   }
 
-  #wrongGroup(lane: Lane, found: GroupSight, progress: LaneProgress, mayLose: number): string | undefined {
+  #wrongGroup(
+    lane: Lane,
+    found: GroupSight,
+    progress: LaneProgress,
+    judgement: Judgement,
+  ): string | undefined {
     const { groups, steps } = this.#lane(lane);
-    let oldest = progress.done;
-    while (oldest > 0 && progress.done - oldest < mayLose && !changesVote(steps, oldest - 1)) oldest--;
+    const { mayLose = 0, withoutSnapshots = false } = judgement;
+    const oldest = oldestLegal(steps, progress, mayLose);
     const legal = groups.slice(oldest, progress.began + 1);
     const at = legal.findIndex((one) => one.text === found.text);
     if (at < 0) {
@@ -142,7 +175,7 @@ export class Expected {
             : `the state after its step ${String(where)}, which had not begun`;
       return `group ${lane}: ${what}\n  found: ${found.text}\n  legal: ${legal.map((one) => one.text).join('\n     or: ')}`;
     }
-    return wrongSnapshots(lane, found, groups, oldest, progress);
+    return wrongSnapshots(lane, found, groups, withoutSnapshots ? undefined : oldest, progress);
   }
 
   #wrongOrdered(found: string, progress: LaneProgress): string | undefined {
@@ -159,18 +192,26 @@ function wrongSnapshots(
   lane: Lane,
   found: GroupSight,
   groups: readonly GroupSight[],
-  oldest: number,
+  oldest: number | undefined,
   progress: LaneProgress,
 ): string | undefined {
   // What was pruned may linger; what was never written must not be there; what no step in flight prunes must be.
   const known = new Set(groups.slice(0, progress.began + 1).flatMap((one) => one.snapshots));
   const foreign = found.snapshots.filter((text) => !known.has(text));
+  if (foreign.length > 0) return `group ${lane}: snapshots that were never made: ${foreign.join('; ')}`;
+  if (oldest === undefined) return undefined;
   const sure = groups.slice(oldest, progress.began + 1).map((one) => new Set(one.snapshots));
   const needed = [...(sure[0] ?? [])].filter((text) => sure.every((one) => one.has(text)));
   const missing = needed.filter((text) => !found.snapshots.includes(text));
-  if (foreign.length > 0) return `group ${lane}: snapshots that were never made: ${foreign.join('; ')}`;
   if (missing.length > 0) return `group ${lane}: acknowledged snapshots are missing: ${missing.join('; ')}`;
   return undefined;
+}
+
+/** The oldest state that a store may be found in which loses at most so many steps, and none that changes a vote. */
+function oldestLegal(steps: readonly Step[], { done }: LaneProgress, mayLose: number): number {
+  let oldest = done;
+  while (oldest > 0 && done - oldest < mayLose && !changesVote(steps, oldest - 1)) oldest--;
+  return oldest;
 }
 
 function isSync(step: Step | undefined): boolean {
@@ -199,6 +240,6 @@ async function remember(actor: Actor, lanes: Map<Lane, LaneStates>, lane: Lane, 
     if (plan.orderedStore) states.texts.push(await observeOrdered(actor.engine.orderedStore(orderedName)));
   } else {
     const { storage, state } = await actor.reopenGroup(lane);
-    states.groups.push(await observeGroup(storage, state));
+    states.groups.push(await observeGroup(storage, state, true));
   }
 }

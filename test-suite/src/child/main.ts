@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Engine } from '@balsa/raft-core';
+import { survey } from '../corruption/survey.ts';
 import { runFaults } from '../faults/in-child.ts';
 import { runPermission } from '../faults/permission.ts';
 import { runReads } from '../faults/reads.ts';
@@ -48,9 +49,8 @@ async function recover(plan: Plan, open: () => Promise<Engine>): Promise<void> {
   process.exit(0);
 }
 
-async function look(plan: Plan, open: () => Promise<Engine>): Promise<void> {
-  for await (const _request of createInterface({ input: process.stdin }))
-    say(JSON.stringify(await lookOnce(open, plan)));
+async function answer(look: () => Promise<unknown>): Promise<void> {
+  for await (const _request of createInterface({ input: process.stdin })) say(JSON.stringify(await look()));
 }
 
 async function main(): Promise<void> {
@@ -62,7 +62,8 @@ async function main(): Promise<void> {
   const open = async (): Promise<Engine> => (opener as (argument: unknown) => Promise<Engine>)(argument);
   const plan = makePlan(job.plan);
   if (job.kind === 'run') return run(plan, open);
-  if (job.kind === 'look') return look(plan, open);
+  if (job.kind === 'look') return answer(() => lookOnce(open, plan));
+  if (job.kind === 'survey') return answer(() => survey(open, plan));
   if (job.kind === 'recover') return recover(plan, open);
   if (job.kind === 'faults') return runFaults({ job, plan, open, say });
   if (job.kind === 'reads') return runReads({ job, plan, open, say });

@@ -29,6 +29,8 @@ function crcOf(lines: readonly string[]): string {
 export interface GroupSight {
   readonly text: string;
   readonly snapshots: readonly string[];
+  /** Each entry by itself, where that was asked for. */
+  readonly entries?: readonly string[];
 }
 
 /** Survives JSON. */
@@ -54,7 +56,11 @@ export function stateText(state: StorageState): string {
 }
 
 /** Reads all of a group that was just opened. */
-export async function observeGroup(storage: Storage, state: StorageState): Promise<GroupSight> {
+export async function observeGroup(
+  storage: Storage,
+  state: StorageState,
+  withEntries = false,
+): Promise<GroupSight> {
   const { firstIndex, lastIndex } = state;
   const entries = await storage.entries(firstIndex, lastIndex + 1, NoLimit);
   const snapshots: string[] = [];
@@ -66,7 +72,8 @@ export async function observeGroup(storage: Storage, state: StorageState): Promi
     snapshots.push(snapshotText(stored));
   }
   const shown = entries.map(showEntry);
-  return { text: `${stateText(state)}; ${String(entries.length)} entries ${crcOf(shown)}`, snapshots };
+  const text = `${stateText(state)}; ${String(entries.length)} entries ${crcOf(shown)}`;
+  return withEntries ? { text, snapshots, entries: shown } : { text, snapshots };
 }
 
 export async function observeOrdered(store: OrderedStore): Promise<string> {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import type { Sight } from '../child/observe.ts';
 import { endedWell, runChild } from '../child/process.ts';
-import type { PlanOptions } from '../child/plan.ts';
 import { seededRandom, type Random } from '../child/random.ts';
 import { numberFrom, seedOf } from '../replay.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
@@ -17,6 +16,7 @@ import {
   directoryOf,
   needShim,
   openerOf,
+  planOf,
   recordRun,
   unexplained,
   withScratch,
@@ -28,10 +28,6 @@ const defaultStates = 120;
 const lost: Fate = { data: () => 'lost', name: () => false };
 
 const statesWanted = (): number => numberFrom('BALSA_POWER_STATES', defaultStates);
-
-function planOf(context: CaseContext, salt: number, rounds = 40): PlanOptions {
-  return { seed: (seedOf(context.options) + salt) >>> 0, rounds, orderedStore: context.hasOrderedStore };
-}
 
 /** Ends the case for a store that says itself that a power cut loses acknowledged writes. */
 async function needStrict(context: CaseContext): Promise<void> {

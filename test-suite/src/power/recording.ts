@@ -6,6 +6,7 @@ import type { CaseContext } from '../case.ts';
 import { Expected, type Progress } from '../child/expected.ts';
 import { endedWell, runChild } from '../child/process.ts';
 import { makePlan, type PlanOptions } from '../child/plan.ts';
+import { seedOf } from '../replay.ts';
 import type { Job } from '../child/job.ts';
 import { findShim } from '../shim/compile.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
@@ -102,4 +103,9 @@ export class Announced {
   progress(): Progress {
     return this.#expected.progress(this.lines);
   }
+}
+
+/** A plan of the case's seed; `salt` keeps cases from trying the same one. */
+export function planOf(context: CaseContext, salt: number, rounds = 40): PlanOptions {
+  return { seed: (seedOf(context.options) + salt) >>> 0, rounds, orderedStore: context.hasOrderedStore };
 }

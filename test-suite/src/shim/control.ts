@@ -52,7 +52,7 @@ export class ShimControl {
   constructor(path: string, create = false) {
     this.path = path;
     this.#fd = openSync(path, create ? 'w+' : 'r+');
-    if (create) this.#write({ ...nothing });
+    if (create) this.reset();
   }
 
   get(field: Field): number {
@@ -69,6 +69,11 @@ export class ShimControl {
     writeSync(this.#fd, buffer, 0, matchBytes, fields.length * 8);
     for (const field of faultFields) this.#set(field, numbers[field] ?? nothing[field]);
     this.#set('injected', 0);
+  }
+
+  /** No faults, and all counts at zero: for the next process. */
+  reset(): void {
+    this.#write({ ...nothing });
   }
 
   disarm(): void {

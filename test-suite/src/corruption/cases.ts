@@ -1,0 +1,191 @@
+/** Damaged files: what is served is the truth or an error, and what was acknowledged is never missing unsaid. */
+import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
+import { relative } from 'node:path';
+import type { CaseContext, ConformanceCase } from '../case.ts';
+import { Expected } from '../child/expected.ts';
+import { Actor } from '../child/perform.ts';
+import { makePlan, type PlanOptions } from '../child/plan.ts';
+import { ChildServer } from '../child/process.ts';
+import { seededRandom, type Random } from '../child/random.ts';
+import type { Tree } from '../power/disk.ts';
+import { readTree, writeTree } from '../power/directory.ts';
+import { directoryOf, openerOf, planOf } from '../power/recording.ts';
+import { numberFrom, seedOf } from '../replay.ts';
+import { findShim } from '../shim/compile.ts';
+import {
+  flippedBit,
+  lostBlock,
+  misplaced,
+  truncated,
+  wholeFiles,
+  type Damage,
+  type DamageOptions,
+} from './damage.ts';
+import { survey, wrongSurvey, type Survey } from './survey.ts';
+
+/** Damages per case; `BALSA_DAMAGES` says another number. */
+const damagesWanted = (): number => numberFrom('BALSA_DAMAGES', 80);
+
+/** One store at three times: early, at its end with the process dead, and closed in good order. */
+interface Specimen {
+  readonly plan: PlanOptions;
+  readonly expected: Expected;
+  readonly older: Tree;
+  readonly killed: Tree;
+  readonly closed: Tree;
+  readonly watermarkLag: number;
+  readonly files: (tree: Tree) => string[];
+}
+
+async function makeSpecimen(context: CaseContext, salt: number): Promise<Specimen> {
+  const { persistent, watermarkLag, durability } = (await context.engine()).capabilities;
+  await context.closeEngine();
+  if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
+  if (durability !== 'strict')
+    context.notApplicable(`the store declares durability ${durability}: it opens although writes are lost`);
+  const directory = directoryOf(context);
+  writeTree(directory, new Map());
+  const options = planOf(context, salt, 32);
+  const plan = makePlan({ ...options, bigBytes: 20_000 });
+  const expected = await Expected.of(plan);
+  const actor = new Actor(plan, () => context.harness.open());
+  await actor.open();
+  let older: Tree = new Map();
+  for (const round of plan.rounds) {
+    if (round[0]?.action.kind === 'reopen') {
+      await actor.close();
+      older = readTree(directory);
+      await actor.open();
+      continue;
+    }
+    await Promise.all(round.map((step) => actor.perform(step)));
+  }
+  // What the store writes behind an acknowledgement goes through the thread pool, as this does.
+  for (let i = 0; i < 40; i++) await stat(directory);
+  const killed = readTree(directory);
+  const named = await namedFiles(context, directory);
+  await actor.close();
+  const closed = readTree(directory);
+  const closedNames = await namedFiles(context, directory);
+  const files = (tree: Tree): string[] =>
+    [...tree.keys()].filter(
+      (path) =>
+        tree.get(path) !== undefined && (named?.has(path) !== false || closedNames?.has(path) === true),
+    );
+  return { plan: { ...options, bigBytes: 20_000 }, expected, older, killed, closed, watermarkLag, files };
+}
+
+/** Locks and sockets hold nothing: only files that the harness names are damaged. */
+async function namedFiles(context: CaseContext, directory: string): Promise<Set<string> | undefined> {
+  const paths = await context.harness.files?.();
+  return paths === undefined ? undefined : new Set(paths.map((path) => relative(directory, path)));
+}
+
+/** Opens damaged directories one after another, in a child without syncs where there can be one. */
+async function judgeDamages(
+  context: CaseContext,
+  specimen: Specimen,
+  damages: readonly Damage[],
+): Promise<number> {
+  const directory = directoryOf(context);
+  const { plan, expected, watermarkLag } = specimen;
+  const shim = await findShim();
+  const server =
+    'path' in shim && context.harness.child !== undefined
+      ? new ChildServer({ kind: 'survey', opener: openerOf(context), directory, plan }, { shim: shim.path })
+      : undefined;
+  let refused = 0;
+  try {
+    for (const { what, tree, stale = false } of damages) {
+      writeTree(directory, tree);
+      const found =
+        server === undefined
+          ? await survey(() => context.harness.open(), expected.plan)
+          : (JSON.parse(await server.ask('survey')) as Survey);
+      if (found.refusals.length > 0) refused++;
+      const wrong = wrongSurvey(expected, found, expected.complete, {
+        mayLose: watermarkLag,
+        withoutOrdered: stale,
+      });
+      assert.equal(wrong, undefined, `${what} (seed ${String(seedOf(context.options))}):\n${wrong ?? ''}`);
+    }
+    return refused;
+  } finally {
+    await server?.stop();
+  }
+}
+
+function bothBases(specimen: Specimen, random: Random, make: (options: DamageOptions) => Damage): Damage[] {
+  const { older, killed, closed, files } = specimen;
+  return Array.from({ length: damagesWanted() }, (_, i) => {
+    const base = i % 2 === 0 ? killed : closed;
+    const damage = make({ base, older, files: files(base), random });
+    return { ...damage, what: `${damage.what}, ${i % 2 === 0 ? 'the process killed' : 'the store closed'}` };
+  });
+}
+
+function damageCase(
+  name: string,
+  title: string,
+  salt: number,
+  make: (options: DamageOptions) => Damage,
+): ConformanceCase {
+  return {
+    id: `corruption/${name}`,
+    title,
+    level: 'corruption',
+    needs: ['files'],
+    async run(context) {
+      const specimen = await makeSpecimen(context, salt);
+      const random = seededRandom(seedOf(context.options) + salt);
+      const refused = await judgeDamages(context, specimen, bothBases(specimen, random, make));
+      assert.ok(refused > 0, 'no damage was noticed at all: are these the files that the store reads?');
+    },
+  };
+}
+
+const files: ConformanceCase = {
+  id: 'corruption/missing-older-and-exchanged-files',
+  title:
+    'a file that is missing, that an older copy replaced, or that changed places with another is noticed or does not matter',
+  level: 'corruption',
+  needs: ['files'],
+  async run(context) {
+    const specimen = await makeSpecimen(context, 504);
+    const random = seededRandom(seedOf(context.options));
+    const { older, killed, closed } = specimen;
+    const damages = [killed, closed].flatMap((base) =>
+      wholeFiles({ base, older, files: specimen.files(base), random }),
+    );
+    await judgeDamages(context, specimen, damages);
+  },
+};
+
+export const corruptionCases: readonly ConformanceCase[] = [
+  damageCase(
+    'a-flipped-bit',
+    'after a flipped bit, what is served is the truth or an error that names damage',
+    500,
+    flippedBit,
+  ),
+  damageCase(
+    'a-truncated-file',
+    'after a file was cut short, nothing acknowledged is missing unsaid',
+    501,
+    truncated,
+  ),
+  damageCase(
+    'misplaced-blocks',
+    'blocks that changed places, landed elsewhere or are zeros are never served as truth',
+    502,
+    misplaced,
+  ),
+  damageCase(
+    'a-lost-block',
+    'a block that the device never wrote does not bring back what was overwritten',
+    503,
+    lostBlock,
+  ),
+  files,
+];

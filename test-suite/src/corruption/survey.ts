@@ -1,0 +1,160 @@
+/** Reads all that can still be read of a damaged store, each part by itself. */
+import { crc32, isBalsaError, type Engine, type Storage, type StorageState } from '@balsa/raft-core';
+import { readSnapshot, showEntry } from '../check.ts';
+import type { Expected, Progress } from '../child/expected.ts';
+import {
+  codeOf,
+  identityText,
+  observeGroup,
+  observeOrdered,
+  snapshotText,
+  stateText,
+  type Sight,
+} from '../child/observe.ts';
+import { orderedName } from '../child/perform.ts';
+import { groupLanes, type Plan } from '../child/plan.ts';
+
+/** What was refused, and with which code: `open`, `log of a`, ... */
+export interface Refusal {
+  readonly part: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Survives JSON. */
+export interface Survey {
+  readonly refusals: readonly Refusal[];
+  readonly identity?: string;
+  readonly groups: Readonly<Record<string, Sight['groups'][string]>>;
+  /** Of groups whose log cannot be read whole: the state, and the entries that single reads gave. */
+  readonly partial: Readonly<Record<string, { readonly state: string; readonly entries: readonly string[] }>>;
+  readonly ordered?: string;
+}
+
+/** Codes that the contract names for data that are not what was written. */
+export const damageCodes: readonly string[] = [
+  'STORE_CORRUPT',
+  'STORE_ACKNOWLEDGED_WRITE_LOST',
+  'STORE_FORMAT_VERSION',
+];
+
+class Surveyor {
+  readonly refusals: Refusal[] = [];
+  readonly groups: Record<string, Sight['groups'][string]> = {};
+  readonly partial: Record<string, { state: string; entries: string[] }> = {};
+  identity: string | undefined;
+  ordered: string | undefined;
+
+  /** Undefined when it is refused. */
+  async try<T>(part: string, run: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await run();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.refusals.push({ part, code: codeOf(error), message });
+      return undefined;
+    }
+  }
+
+  async group(lane: string, storage: Storage): Promise<void> {
+    const state = await this.try(`open of ${lane}`, () => storage.open());
+    if (state === undefined) return;
+    try {
+      this.groups[lane] = await observeGroup(storage, state);
+    } catch (error) {
+      if (!isBalsaError(error)) throw error;
+      this.refusals.push({ part: `log or snapshots of ${lane}`, code: error.code, message: error.message });
+      this.partial[lane] = { state: stateText(state), entries: await this.#single(storage, state) };
+      await this.#snapshots(lane, storage);
+    }
+  }
+
+  async #single(storage: Storage, { firstIndex, lastIndex }: StorageState): Promise<string[]> {
+    const entries: string[] = [];
+    for (let index = firstIndex; index <= lastIndex; index++) {
+      const found = await this.try(`entry ${String(index)}`, () => storage.entries(index, index + 1, 0));
+      entries.push(...(found ?? []).map(showEntry));
+    }
+    return entries;
+  }
+
+  async #snapshots(lane: string, storage: Storage): Promise<void> {
+    for (const stored of (await this.try(`snapshots of ${lane}`, () => storage.listSnapshots())) ?? []) {
+      const chunks = await this.try(`snapshot of ${lane}`, () => readSnapshot(storage, stored.id));
+      if (chunks === undefined) continue;
+      const checksum = chunks.reduce((sum, chunk) => crc32(chunk, sum), 0);
+      if (checksum !== stored.checksum)
+        throw new Error(`snapshot ${snapshotText(stored)} reads as ${checksum.toString(16)}`);
+    }
+  }
+
+  result(): Survey {
+    const { refusals, groups, partial, identity, ordered } = this;
+    return {
+      refusals,
+      groups,
+      partial,
+      ...(identity !== undefined && { identity }),
+      ...(ordered !== undefined && { ordered }),
+    };
+  }
+}
+
+export async function survey(open: () => Promise<Engine>, plan: Plan): Promise<Survey> {
+  const surveyor = new Surveyor();
+  const engine = await surveyor.try('open', open);
+  if (engine === undefined) return surveyor.result();
+  try {
+    surveyor.identity = await surveyor.try('identity', async () => identityText(await engine.identity()));
+    for (const lane of groupLanes) await surveyor.group(lane, engine.group(lane));
+    if (plan.orderedStore) {
+      surveyor.ordered = await surveyor.try('ordered store', () =>
+        observeOrdered(engine.orderedStore(orderedName)),
+      );
+    }
+    return surveyor.result();
+  } finally {
+    await surveyor.try('close', () => engine.close());
+  }
+}
+
+export interface SurveyJudgement {
+  readonly mayLose: number;
+  /** The ordered store is not looked at: nothing chains its pairs to one another. */
+  readonly withoutOrdered?: boolean;
+}
+
+/** What is wrong, in words: something served that is not the truth, missing unsaid, or refused with a wrong code. */
+export function wrongSurvey(
+  expected: Expected,
+  found: Survey,
+  progress: Progress,
+  judgement: SurveyJudgement,
+): string | undefined {
+  const odd = found.refusals.filter(({ part, code }) => part !== 'close' && !damageCodes.includes(code));
+  if (odd.length > 0) {
+    return odd
+      .map(
+        ({ part, code, message }) =>
+          `${part}: refused with ${code}, which is not a code for damage (${message})`,
+      )
+      .join('\n');
+  }
+  const sight: Sight = {
+    identity: found.identity ?? expected.identity,
+    groups: found.groups,
+    ...(found.ordered !== undefined && { ordered: found.ordered }),
+  };
+  const except = judgement.withoutOrdered === true ? (['kv'] as const) : [];
+  const wrong = expected.wrong(sight, progress, {
+    mayLose: judgement.mayLose,
+    withoutSnapshots: true,
+    except,
+  });
+  if (wrong !== undefined) return wrong;
+  for (const [lane, { state, entries }] of Object.entries(found.partial)) {
+    const reason = expected.wrongPart(lane, state, entries, progress, judgement.mayLose);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
