@@ -19,6 +19,7 @@ const commands = {
   build: async () => 0,
   soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
+  zoo: (args) => runNode(['test-suite/dist/zoo/main.js', ...args]),
   'etcd-testdata': (args) => runNode(['scripts/etcd-testdata.mjs', ...args]),
 };
 

@@ -6,7 +6,7 @@ import { sameGroup, showEntry } from '../check.ts';
 import { bytes, conf, create, hard, meta, receive, run } from '../make.ts';
 
 /** Turns of the microtask queue after which a crash is tried. Later ones find the call long settled. */
-const turns = 24;
+const turns = 60;
 
 async function after(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await Promise.resolve();

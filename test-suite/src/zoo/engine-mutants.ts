@@ -6,6 +6,7 @@ import type { Mutant } from './mutant.ts';
 export const engineMutants: readonly Mutant[] = [
   {
     bug: 'destroys every group whose name begins alike',
+    cite: 'a prefix scan without an end; tested by nobody (storage.md, case 8)',
     killer: 'groups/destroy-removes-one',
     change: () => (engine) =>
       override(engine, {
@@ -18,11 +19,13 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'brings group names to one normal form',
+    cite: 'file names on some systems; tested by nobody (storage.md, case 8)',
     killer: 'groups/names-never-mix',
     change: () => (engine) => override(engine, { group: (id) => engine.group(id.normalize('NFC')) }),
   },
   {
     bug: 'lists groups in the order of a locale',
+    cite: 'a database collation instead of code units',
     killer: 'groups/names-never-mix',
     change: () => (engine) =>
       override(engine, {
@@ -31,12 +34,14 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'lets a second stamp pass',
+    cite: 'canonical/raft: bootstrap of a store that was bootstrapped',
     killer: 'identity/second-stamp-is-refused',
     change: () => (engine) =>
       override(engine, { stamp: (identity) => engine.stamp(identity).catch(() => undefined) }),
   },
   {
     bug: 'a view sees later writes',
+    cite: 'SQLite backup(): a copy that held later writes than its start',
     killer: 'ordered/view-is-a-point-in-time',
     change: () =>
       inOrderedStores((store) => ({
@@ -45,6 +50,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'writes the applied index only when it syncs',
+    cite: 'lni/dragonboat on-disk state machines: the index must go with the data',
     killer: 'ordered/view-is-a-point-in-time',
     change: () => {
       let applied = 0;
@@ -62,6 +68,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'orders keys as text instead of bytes',
+    cite: 'hashicorp/raft-boltdb: uint64 keys as big-endian bytes',
     killer: 'ordered/byte-order',
     change: () =>
       inOrderedStores((store) => ({
@@ -73,6 +80,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'applies the changes of a batch in the order of their keys',
+    cite: 'a write batch sorted before it is applied',
     killer: 'ordered/changes-in-order',
     change: () =>
       inOrderedStores((store) => ({
@@ -87,6 +95,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'keeps the old applied index when a restore commits a lower one',
+    cite: 'hashicorp/raft: a restore by the user leaves a gap of indexes',
     killer: 'ordered/restore-switches-atomically',
     change: () =>
       inOrderedStores((store) => ({
@@ -100,6 +109,7 @@ export const engineMutants: readonly Mutant[] = [
   },
   {
     bug: 'fills a restore in place',
+    cite: 'rqlite/rqlite#2759: a failed restore left rows twice',
     killer: 'ordered/restore-switches-atomically',
     change: () =>
       inOrderedStores((store) => ({

@@ -33,6 +33,7 @@ async function swallow(work: Promise<void>, code: ErrorCode): Promise<void> {
 export const logMutants: readonly Mutant[] = [
   {
     bug: 'keeps the tail behind a shorter suffix',
+    cite: 'databendlabs/openraft examples/log-rocks: the range to truncate excludes the last key, which survives',
     killer: 'append/shorter-suffix-leaves-no-ghost',
     change: () =>
       inGroups((storage) => ({
@@ -50,6 +51,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'finds the overwritten tail again when it is reopened',
+    cite: 'tikv/raft-engine: a stale batch at the tail of a recycled file',
     killer: 'reopen/no-ghost-tail',
     change: () => {
       let longest: readonly Entry[] = [];
@@ -73,6 +75,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'skips entries that it has already, and so does not truncate behind them',
+    cite: 'tikv/raft-rs storage tests: append of what is there truncates behind it',
     killer: 'append/identical-rewrite',
     change: () =>
       inGroups((storage) => ({
@@ -85,6 +88,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'forgets the boundary term when it is reopened',
+    cite: 'ROCm/spur#368: the last purged id was not persisted; no controller starts after its first purge',
     killer: 'reopen/boundary-term',
     change: () =>
       inGroups((storage) => ({
@@ -97,6 +101,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'is off by one at the byte limit',
+    cite: 'etcd-io/raft storage tests: limits of exactly two entries, and of one byte less',
     killer: 'read/limit-exact',
     change: () =>
       inGroups((storage) => ({
@@ -105,6 +110,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'gives a shorter answer instead of STORE_UNAVAILABLE',
+    cite: 'sofastack/sofa-jraft: a failed read looks like an entry that is not there',
     killer: 'read/outside-the-log',
     change: () =>
       inGroups((storage) => ({
@@ -121,6 +127,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'orders indexes as decimal text',
+    cite: 'lni/dragonboat logdb: tests of the order of keys',
     killer: 'append/decimal-lengths',
     change: () =>
       inGroups((storage) => ({
@@ -132,6 +139,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'hands out its own buffers',
+    cite: 'etcd-io/raft storage.go: what a read gave is appended to by the caller',
     killer: 'read/result-is-the-callers',
     change: () => {
       const cache = new Map<string, Entry>();
@@ -148,6 +156,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'reads a range in two steps, so that a write comes between',
+    cite: 'baidu/braft: multi_read_single_modify_thread_safe',
     killer: 'concurrency/read-beside-overwrite',
     change: () =>
       inGroups((storage) => ({
@@ -162,6 +171,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'writes the entries before it looks at the hard state',
+    cite: 'CurvineIO/curvine#1368: hs.commit out of range at every boot',
     killer: 'atomicity/refused-commit-beyond-last',
     change: () =>
       inGroups((storage) => ({
@@ -173,12 +183,14 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'drops a second write silently while one is in flight',
+    cite: 'databendlabs/openraft examples/log-rocks: completions of overlapping appends reorder',
     killer: 'atomicity/one-write-at-a-time',
     change: () =>
       inGroups((storage) => ({ write: (batch) => swallow(storage.write(batch), 'STORE_WRITE_IN_FLIGHT') })),
   },
   {
     bug: 'loses the index of the conf state',
+    cite: 'etcd-io/raft: conf entries between applied and committed are met again after a restart',
     killer: 'conf-state/round-trip',
     change: () =>
       inGroups((storage) => ({
@@ -190,6 +202,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'ignores a compaction that it should refuse for a membership change',
+    cite: 'databendlabs/openraft#1828: a fully purged log is a dead end',
     killer: 'compaction/conf-unrecorded',
     change: () =>
       inGroups((storage) => ({
@@ -198,6 +211,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'ignores a compaction beyond the commit',
+    cite: 'eBay/HomeStore#446: compaction beyond the last entry was asserted',
     killer: 'compaction/beyond-commit',
     change: () =>
       inGroups((storage) => ({
@@ -206,6 +220,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'lists a snapshot before it is committed',
+    cite: 'databendlabs/openraft examples/sm-rocks: a snapshot written in place, neither synced nor renamed',
     killer: 'snapshots/not-listed-before-commit',
     change: () =>
       inGroups((storage) => ({
@@ -217,6 +232,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'does not compare a snapshot with what was announced',
+    cite: 'hashicorp/raft file snapshots: Open hashes the whole file again',
     killer: 'snapshots/wrong-checksum-is-refused',
     change: () =>
       inGroups((storage) => ({
@@ -228,6 +244,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'forgets that a restore is pending',
+    cite: 'tikv/tikv failpoints: a restart while a snapshot is applied',
     killer: 'install/restored',
     change: () =>
       inGroups((storage) => ({
@@ -236,6 +253,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'takes a snapshot that is out of date for installed',
+    cite: 'CurvineIO/curvine#1601: a snapshot older than the first index leaves the node stuck',
     killer: 'install/out-of-date',
     change: () =>
       inGroups((storage) => ({
@@ -244,6 +262,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'prunes by the order of creation instead of the index',
+    cite: 'hashicorp/raft file snapshots: ordering by term and index',
     killer: 'snapshots/newest-first',
     change: () => {
       const order: string[] = [];
@@ -260,11 +279,13 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'stays usable after close',
+    cite: 'canonical/raft: appends during close',
     killer: 'close/later-calls-are-refused',
     change: () => inGroups(() => ({ close: () => Promise.resolve() })),
   },
   {
     bug: 'loses a vote in rare circumstances that no single case thinks of',
+    cite: 'RedisLabs/redisraft#14 and #42: found by random histories only',
     killer: 'model/group-histories',
     change: () =>
       inGroups((storage) => ({
@@ -279,6 +300,7 @@ export const logMutants: readonly Mutant[] = [
   },
   {
     bug: 'gives snapshots at one index the same metadata object, the first one',
+    cite: 'lni/dragonboat: several groups in one log database',
     killer: 'groups/names-never-mix',
     change: () => {
       const first = new Map<number, SnapshotMetadata>();
