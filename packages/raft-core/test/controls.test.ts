@@ -147,6 +147,27 @@ describe('applying what is not durable here yet', () => {
 });
 
 describe('setters', () => {
+  test('setSkipBcastCommit and setBatchAppend take effect on a running leader', () => {
+    const network = leader();
+    const { node } = network.member(1);
+    const appends = (): number => {
+      network.sent.length = 0;
+      for (const payload of ['a', 'b', 'c']) node.propose(bytes(payload));
+      network.stabilize();
+      return network.sent.filter((m) => m.to === 2 && m.type === MessageType.MsgApp).length;
+    };
+    const before = appends();
+    expect(before).toBeGreaterThan(3);
+    node.setSkipBcastCommit(true);
+    const quiet = appends();
+    expect(quiet).toBe(3);
+    node.setBatchAppend(true);
+    expect(appends()).toBe(1);
+    node.setSkipBcastCommit(false);
+    node.setBatchAppend(false);
+    expect(appends()).toBe(before);
+  });
+
   test('setCheckQuorum(true) makes a leader without a quorum step down, false lets it stay', () => {
     for (const on of [true, false]) {
       const network = leader({ checkQuorum: !on });

@@ -4,6 +4,7 @@ import {
   ConfChangeType,
   EmptyBytes,
   EmptyConfState,
+  EntryType,
   Message,
   MessageType,
   StateType,
@@ -150,6 +151,15 @@ describe('membership', () => {
     const network = new Network();
     const before = conf(network, 1);
     expect(network.node(1).applyConfChange(change([[AddNode, 0]]))).toEqual(before);
+  });
+
+  test('an update of a node changes no membership', () => {
+    const network = new Network();
+    network.elect(1);
+    const before = conf(network, 1);
+    propose(network, 1, change([[ConfChangeType.UpdateNode, 2]]));
+    expect(network.member(2).disk.entries.at(-1)?.type).toBe(EntryType.ConfChangeV2);
+    expect(conf(network, 2)).toEqual(before);
   });
 
   test('a change that cannot be applied throws and changes nothing', () => {
