@@ -1,50 +1,19 @@
 /** The commands of etcd's interaction transcripts. */
 import { parseConfChanges } from '../conf-change/conf-change.ts';
-import { ReadOnlyOption } from '../config.ts';
 import { BalsaError } from '../errors.ts';
 import { Message, MessageType } from '../message.ts';
 import { stateTypeName } from '../names.ts';
 import { ConfChangeTransition, EmptyBytes, type ConfChange, type NodeId, type Snapshot } from '../types.ts';
-import type { Command, CommandArg } from './datadriven.ts';
+import { bare, boolean, firstNode, integer, nodesOf, refuse, valueOf } from './command-args.ts';
+import type { Command } from './datadriven.ts';
 import { describeMessage, messageTypeOf } from '../describe.ts';
 import { utf8 } from '../go-text.ts';
 import { EmptySnapshot, transcriptError, type Delivery, type InteractionEnv } from './interaction-env.ts';
-import type { NodeOptions, TranscriptNode } from './transcript-node.ts';
+import { nodeOptions } from './node-options.ts';
+import { ownHandlers } from './own-commands.ts';
+import type { TranscriptNode } from './transcript-node.ts';
 
 type Handler = (env: InteractionEnv, command: Command) => void;
-
-function refuse(text: string): never {
-  throw new BalsaError('INVALID_ARGUMENT', text);
-}
-
-function integer(text: string | undefined): number {
-  const value = Number(text);
-  return text !== undefined && text !== '' && Number.isSafeInteger(value)
-    ? value
-    : refuse(`'${String(text)}' is no number`);
-}
-
-function boolean(text: string | undefined): boolean {
-  if (text !== 'true' && text !== 'false') refuse(`'${String(text)}' is neither true nor false`);
-  return text === 'true';
-}
-
-/** The bare keys, which are node ids but for the payload of `propose`. */
-function bare(command: Command): string[] {
-  return command.args.filter((arg) => arg.values.length === 0).map((arg) => arg.key);
-}
-
-function nodesOf(env: InteractionEnv, command: Command): TranscriptNode[] {
-  return bare(command).map((key) => env.node(integer(key)));
-}
-
-function firstNode(env: InteractionEnv, command: Command): TranscriptNode {
-  return env.node(integer(bare(command)[0]));
-}
-
-function valueOf(command: Command, key: string): string | undefined {
-  return command.args.find((arg) => arg.key === key)?.values[0];
-}
 
 /** Runs `work` for each node; under a heading for each when there are several. */
 function each(doing: string, work: (env: InteractionEnv, node: TranscriptNode) => void): Handler {
@@ -61,37 +30,8 @@ function each(doing: string, work: (env: InteractionEnv, node: TranscriptNode) =
   };
 }
 
-function readOnlyOption(value: string | undefined): ReadOnlyOption {
-  if (value === 'safe') return ReadOnlyOption.Safe;
-  return value === 'lease-based'
-    ? ReadOnlyOption.LeaseBased
-    : refuse(`invalid read-only option '${String(value)}'`);
-}
-
-const optionReaders: Readonly<Record<string, (value: string | undefined) => NodeOptions>> = {
-  inflight: (value) => ({ maxInflightMsgs: integer(value) }),
-  index: (value) => ({ applied: integer(value) }),
-  'async-storage-writes': (value) => ({ asyncStorageWrites: boolean(value) }),
-  prevote: (value) => ({ preVote: boolean(value) }),
-  checkquorum: (value) => ({ checkQuorum: boolean(value) }),
-  'max-committed-size-per-ready': (value) => ({ maxCommittedSizePerReady: integer(value) }),
-  'disable-conf-change-validation': (value) => ({ disableConfChangeValidation: boolean(value) }),
-  'read-only': (value) => ({ readOnlyOption: readOnlyOption(value) }),
-  'step-down-on-removal': (value) => ({ stepDownOnRemoval: boolean(value) }),
-};
-
-function nodeOptions(args: readonly CommandArg[]): NodeOptions {
-  let options: NodeOptions = {};
-  for (const { key, values } of args) {
-    const read = optionReaders[key];
-    if (read !== undefined) options = { ...options, ...read(values[0]) };
-    else if (!['voters', 'learners', 'content'].includes(key)) refuse(`unknown option ${key}`);
-  }
-  return options;
-}
-
 /** The snapshot that new nodes start from; the empty one when nothing was said of members or index. */
-function startSnapshot(command: Command): Snapshot {
+function startSnapshot(command: Command, least: number): Snapshot {
   const ids = (key: string): NodeId[] =>
     (command.args.find((arg) => arg.key === key)?.values ?? []).map(integer).sort((a, b) => a - b);
   const voters = ids('voters');
@@ -99,7 +39,7 @@ function startSnapshot(command: Command): Snapshot {
   const index = integer(valueOf(command, 'index') ?? '0');
   const data = utf8(valueOf(command, 'content') ?? '');
   if (voters.length + learners.length + index + data.length === 0) return EmptySnapshot;
-  if (index <= 1) refuse('index must be specified as > 1 due to bootstrap');
+  if (index < least) refuse('index must be specified as > 1 due to bootstrap');
   const confState = { voters, learners, votersOutgoing: [], learnersNext: [], autoLeave: false };
   return { data, metadata: { index, term: 1, confState } };
 }
@@ -187,7 +127,17 @@ function ticks(count: (node: TranscriptNode) => number): Handler {
 const handlers: Readonly<Record<string, Handler>> = {
   _breakpoint: () => undefined,
   'add-nodes': (env, command) => {
-    env.addNodes(integer(command.args[0]?.key), nodeOptions(command.args.slice(1)), startSnapshot(command));
+    env.addNodes(
+      integer(command.args[0]?.key),
+      nodeOptions(command.args.slice(1)),
+      startSnapshot(command, 2),
+    );
+  },
+  ...ownHandlers,
+  // As a cluster is founded: the membership at index 1 of term 1, and nothing else in the store.
+  'found-nodes': (env, command) => {
+    const found = { ...command, args: [...command.args, { key: 'index', values: ['1'] }] };
+    env.addNodes(integer(command.args[0]?.key), nodeOptions(command.args.slice(1)), startSnapshot(found, 1));
   },
   campaign: (env, command) => {
     firstNode(env, command).core.campaign();

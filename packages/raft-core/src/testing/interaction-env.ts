@@ -1,5 +1,5 @@
 /** A cluster in a transcript: nodes, messages on their way, and the loops that move them. */
-import type { Ready } from '../core.ts';
+import type { Fetch, Ready } from '../core.ts';
 import { BalsaError, isBalsaError } from '../errors.ts';
 import { LocalAppendThread, LocalApplyThread, type Message, type MessageType } from '../message.ts';
 import { EmptyConfState, type HardState, type NodeId, type Snapshot } from '../types.ts';
@@ -70,7 +70,8 @@ export class InteractionEnv {
 
   processReady(node: TranscriptNode): void {
     const ready = node.core.ready();
-    this.output.write(describeReady(ready));
+    const text = describeReady(ready);
+    this.output.write(node.storage.cold && !text.endsWith('\n') ? `${text}\n` : text);
     if (!node.config.asyncStorageWrites) {
       node.persist(ready.hardState, ready.entries, ready.snapshot);
       node.apply(ready.committedEntries);
@@ -201,10 +202,33 @@ export class InteractionEnv {
     return taken;
   }
 
-  /** `peek` has all that the store has, so what is asked for here is not there. */
+  /** The oldest fetch that waits is answered from the store, or fails. */
+  answerFetch(node: TranscriptNode, failed: 'compacted' | 'unavailable' | undefined): void {
+    const fetch = node.fetches.shift();
+    if (fetch === undefined) {
+      this.output.write('no fetches\n');
+      return;
+    }
+    this.output.write(`${failed === undefined ? 'answered' : failed}: ${describeFetch(fetch)}\n`);
+    if (failed !== undefined) node.core.fetchFailed(fetch.id, failed);
+    else if (fetch.purpose === 'snapshot') node.core.snapshotReady(fetch.id, node.newestSnapshot);
+    else node.core.fetched(fetch.id, node.storage.read(fetch.low, fetch.high, fetch.maxBytes) ?? []);
+  }
+
+  /** `peek` has all that a warm store has, so what is asked for there is not there. */
   #answerFetches(node: TranscriptNode, ready: Ready): void {
-    for (const { id, purpose } of ready.fetches) {
-      node.core.fetchFailed(id, purpose === 'snapshot' ? 'unavailable' : 'compacted');
+    for (const fetch of ready.fetches) {
+      if (node.storage.cold) {
+        this.output.write(`fetch: ${describeFetch(fetch)}\n`);
+        node.fetches.push(fetch);
+      } else node.core.fetchFailed(fetch.id, fetch.purpose === 'snapshot' ? 'unavailable' : 'compacted');
     }
   }
+}
+
+function describeFetch(fetch: Fetch): string {
+  if (fetch.purpose === 'snapshot')
+    return `snapshot at ${String(fetch.minIndex)} or above for ${String(fetch.to)}`;
+  const range = `entries [${String(fetch.low)},${String(fetch.high)})`;
+  return fetch.purpose === 'send' ? `${range} for ${String(fetch.to)}` : `${range} to apply`;
 }

@@ -1,7 +1,7 @@
 /** One node of a transcript: a core, its store, its work queues and an "appender" state machine. */
 import { decodeConfChange } from '../codec/conf-change.ts';
 import { defaultConfig, type RaftConfig, type RaftInitialState } from '../config.ts';
-import type { RaftCore } from '../core.ts';
+import type { Fetch, RaftCore } from '../core.ts';
 import { invariant } from '../invariants.ts';
 import type { Message } from '../message.ts';
 import {
@@ -45,6 +45,14 @@ const stub: Omit<RaftConfig, 'id' | 'random' | 'logger' | 'peek'> = {
   asyncStorageWrites: false,
 };
 
+/** What a store reports at a restart in place of what it holds. */
+export interface RestartReport {
+  readonly applied: number | undefined;
+  readonly term: number | undefined;
+  readonly vote: NodeId | undefined;
+  readonly commit: number | undefined;
+}
+
 export interface TranscriptNodeOptions {
   readonly id: NodeId;
   readonly start: Snapshot;
@@ -60,8 +68,11 @@ export class TranscriptNode {
   readonly storage: TranscriptStorage;
   readonly appendWork: Message[] = [];
   readonly applyWork: Message[] = [];
+  /** What a cold store was asked for, oldest first. */
+  readonly fetches: Fetch[] = [];
   readonly #history: Snapshot[];
-  readonly #test: CoreUnderTest;
+  readonly #makeCore: MakeCore;
+  #test: CoreUnderTest;
 
   constructor({ id, start, options, output, random, makeCore }: TranscriptNodeOptions) {
     this.id = id;
@@ -69,6 +80,7 @@ export class TranscriptNode {
     this.storage = new TranscriptStorage(() => this.#history.at(-1));
     if (start.metadata.index > 0) this.storage.install(start);
     this.config = { ...stub, ...options, id, random, logger: output, peek: this.storage };
+    this.#makeCore = makeCore;
     this.#test = makeCore(this.config, {
       hardState: EmptyHardState,
       confState: start.metadata.confState,
@@ -92,6 +104,37 @@ export class TranscriptNode {
 
   setRandomizedElectionTimeout(ticks: number): void {
     this.#test.setRandomizedElectionTimeout(ticks);
+  }
+
+  /**
+   * Loses all but the store and what was applied, and starts again. What the store reports may be overridden, as one
+   * that lost or mixed up something would.
+   */
+  restart(report: RestartReport): void {
+    this.appendWork.length = 0;
+    this.applyWork.length = 0;
+    this.fetches.length = 0;
+    const { installed } = this.storage;
+    // What came from a leader is no history of this node's own, until it starts from it.
+    if (installed !== undefined && installed.metadata.index > this.newestSnapshot.metadata.index)
+      this.#history.push(installed);
+    const wanted = report.applied ?? this.newestSnapshot.metadata.index;
+    while (this.#history.length > 1 && this.newestSnapshot.metadata.index > wanted) this.#history.pop();
+    const { hardState } = this.storage;
+    const stored: HardState = {
+      term: report.term ?? hardState.term,
+      vote: report.vote ?? hardState.vote,
+      commit: report.commit ?? Math.max(hardState.commit, wanted),
+    };
+    this.#test = this.#makeCore(
+      { ...this.config, applied: wanted },
+      {
+        hardState: stored,
+        confState: this.newestSnapshot.metadata.confState,
+        outline: this.storage.outline(),
+      },
+    );
+    this.storage.hardState = stored;
   }
 
   persist(hardState: HardState | undefined, entries: readonly Entry[], snapshot: Snapshot | undefined): void {

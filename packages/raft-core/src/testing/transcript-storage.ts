@@ -3,11 +3,15 @@ import type { LogPeek } from '../config.ts';
 import { BalsaError } from '../errors.ts';
 import { invariant } from '../invariants.ts';
 import { limitSize } from '../entry-size.ts';
-import type { OutlineData, TermRun } from '../outline.ts';
+import { EmptyOutline, Outline, type OutlineData, type TermRun } from '../outline.ts';
 import { EmptyHardState, type Entry, type HardState, type LogIndex, type Snapshot } from '../types.ts';
 
 export class TranscriptStorage implements LogPeek {
   hardState: HardState = EmptyHardState;
+  /** Nothing is in memory: all that is read has to be fetched. */
+  cold = false;
+  /** The snapshot that was installed last. */
+  installed: Snapshot | undefined;
   readonly #newestSnapshot: () => Snapshot | undefined;
   #boundary: TermRun = { index: 0, term: 0 };
   #entries: Entry[] = [];
@@ -25,10 +29,14 @@ export class TranscriptStorage implements LogPeek {
     return this.#boundary.index + this.#entries.length;
   }
 
-  /** The outline of a store that holds no entries: what a node starts from. */
   outline(): OutlineData {
-    invariant(this.#entries.length === 0, 'transcript: nodes start with an empty log');
-    return { boundary: this.#boundary, runs: [], confIndexes: [], lastIndex: this.#boundary.index };
+    const outline = new Outline({
+      ...EmptyOutline,
+      boundary: this.#boundary,
+      lastIndex: this.#boundary.index,
+    });
+    outline.append(this.#entries);
+    return outline.toData();
   }
 
   all(): readonly Entry[] {
@@ -36,11 +44,16 @@ export class TranscriptStorage implements LogPeek {
   }
 
   entries(low: LogIndex, high: LogIndex, maxBytes: number): readonly Entry[] | undefined {
+    return this.cold ? undefined : this.read(low, high, maxBytes);
+  }
+
+  read(low: LogIndex, high: LogIndex, maxBytes: number): readonly Entry[] | undefined {
     if (low < this.firstIndex || low > this.lastIndex) return undefined;
     return limitSize(this.#entries.slice(low - this.firstIndex, high - this.firstIndex), maxBytes);
   }
 
   snapshot(minIndex: LogIndex): Snapshot | undefined {
+    if (this.cold) return undefined;
     const snapshot = this.#newestSnapshot();
     return snapshot !== undefined && snapshot.metadata.index >= Math.max(minIndex, 1) ? snapshot : undefined;
   }
@@ -65,6 +78,7 @@ export class TranscriptStorage implements LogPeek {
     }
     this.#boundary = { index, term };
     this.#entries = [];
+    this.installed = snapshot;
   }
 
   /** Drops entries <= `index`. */
