@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { maxValueBytes } from '@balsa/kv';
 import { describe, expect, test } from 'vitest';
 import { linesInput, openInput, parseLine, take, type Item } from '../src/demo/input.ts';
 import { checksumOf, decodeValue, encodeValue } from '../src/demo/stored-value.ts';
@@ -30,6 +31,16 @@ describe('lines of input', () => {
     'null',
   ])('refuses %s and says where', (line) => {
     expect(() => parseLine(line, 'in.jsonl:3')).toThrow(/^in\.jsonl:3: /);
+  });
+
+  test('refuses a value that the service would refuse, and says how large it may be', () => {
+    const line = (bytes: number): string => JSON.stringify({ key: 'k', value: 'é'.repeat(bytes / 2 - 1) });
+    const most = maxValueBytes - 64;
+    const { json } = parseLine(line(most), 'f:1');
+    expect(Buffer.byteLength(encodeValue(Number.MAX_SAFE_INTEGER, json))).toBeLessThanOrEqual(maxValueBytes);
+    expect(() => parseLine(line(most + 2), 'f:9')).toThrow(
+      `f:9: "value" has ${most + 2} bytes as JSON; at most ${most} are taken.`,
+    );
   });
 
   test('a file can be read again and again, whole or in part', async () => {

@@ -3,6 +3,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { maxValueBytes } from '@balsa/kv';
 import { CommandFailure } from '../messages.ts';
 
 export interface Item {
@@ -19,12 +20,25 @@ export interface Input {
 
 /** Longest key, in UTF-16 units: within what the store takes, whatever the characters are. */
 const maxKeyLength = 8_192;
+/** Of one value: what the service takes, less what the demo puts around it. */
+const maxJsonBytes = maxValueBytes - 64;
 
 function checkKey(key: unknown, place: string): string {
   if (typeof key !== 'string' || key.length === 0 || key.length > maxKeyLength) {
     throw new CommandFailure(`${place}: "key" must be a text of 1 to ${maxKeyLength} characters.`);
   }
   return key;
+}
+
+function checkValue(value: unknown, place: string): string {
+  const json = JSON.stringify(value);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > maxJsonBytes) {
+    throw new CommandFailure(
+      `${place}: "value" has ${bytes} bytes as JSON; at most ${maxJsonBytes} are taken.`,
+    );
+  }
+  return json;
 }
 
 /** Lines of `{"key":...,"value":...}`. Empty lines are passed over. A later line of the same key replaces the earlier one. */
@@ -59,7 +73,7 @@ export function parseLine(line: string, place: string): Item {
   if (typeof value !== 'object' || value === null || !('key' in value) || !('value' in value)) {
     throw new CommandFailure(`${place}: expected {"key":...,"value":...}.`);
   }
-  return { key: checkKey(value.key, place), json: JSON.stringify(value.value) };
+  return { key: checkKey(value.key, place), json: checkValue(value.value, place) };
 }
 
 /** The packages of an npm lock file: a key for each, its JSON as value. */

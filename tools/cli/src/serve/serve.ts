@@ -28,9 +28,9 @@ export interface ServeOptions {
 }
 
 /** From the request to stop until the process ends by force, in milliseconds. */
-const stopMs = 1_400;
+const stopMs = 1_100;
 /** Of that, for commands under way: without a leader, which stops as well, some cannot be answered any more. In milliseconds. */
-const drainMs = 400;
+const drainMs = 300;
 
 interface RunningNode {
   readonly node: RaftNode<KvResult>;

@@ -32,7 +32,7 @@ const nodeIds = [1, 2, 3] as const;
 /** Nodes of a cluster whose parent was killed are gone after this. In milliseconds. */
 const leftoverMs = 3_000;
 /** A node gets this long to stop by itself; with what it takes to kill the rest, all is over within two seconds. */
-const stopMs = 1_500;
+const stopMs = 1_250;
 /** A first leader is there well within this, in milliseconds. */
 const electionMs = 6_000;
 const redrawMs = 1_000;
