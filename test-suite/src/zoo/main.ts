@@ -1,11 +1,13 @@
 /** `npm run zoo`: says of every broken store which case killed it. Exit code 1 when one lives, or a correct store dies. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { levels } from '../target.ts';
 import { zooPage, type Killed } from './page.ts';
 import { allKillers, correctStores, judge, zoo } from './zoo.ts';
 
 /** The rare bugs want more histories than the default, which is for stores on real disks. */
 const histories = { runs: 100 };
 const inFull = { runs: 20 };
+const everyLevel = { runs: 20, levels };
 
 const page = new URL('../../../docs/zoo.md', import.meta.url);
 const flags = new Set(process.argv.slice(2));
@@ -30,7 +32,7 @@ async function main(): Promise<number> {
     rows.push({ animal, killers });
   }
   for (const target of correctStores) {
-    const killers = await allKillers(target, inFull);
+    const killers = await allKillers(target, everyLevel);
     if (killers.length > 0) failures++;
     process.stdout.write(
       `${killers.length === 0 ? 'lives' : 'KILLED'}    ${target.name} ${killers.join(' ')}\n`,

@@ -28,7 +28,7 @@ export function zooPage(rows: readonly Killed[], correct: readonly string[]): st
     'that survives is a defect of the suite. Stores that keep every rule have to live: ' +
       `${correct.join(', ')}.`,
     '',
-    `There are ${String(rows.length)} broken stores.`,
+    `There are ${String(rows.length)} broken stores. The third column is of the levels core, durable, crash and concurrency.`,
     '',
     '| what the store does | killed by its case | and by | after |',
     '| --- | --- | --- | --- |',

@@ -4,7 +4,7 @@ import { isBalsaError } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import { runCase, type CaseOptions, type ConformanceCase } from '../case.ts';
 import { orderedCases, storageCases } from '../suite.ts';
-import type { Target } from '../target.ts';
+import type { Level, Target } from '../target.ts';
 import { durabilityMutants } from './durability-mutants.ts';
 import { engineMutants } from './engine-mutants.ts';
 import { logMutants } from './log-mutants.ts';
@@ -111,11 +111,17 @@ async function judgeBy(one: ConformanceCase, target: Target, options: CaseOption
   }
 }
 
-/** Ids of all cases of these levels that kill the store, the long ones left out. */
-export async function allKillers(target: Target, options: CaseOptions = {}): Promise<string[]> {
+/** Levels that a memory store is quickly held to; the others take long with stores as wasteful as some here. */
+const quick: readonly Level[] = ['core', 'durable', 'crash', 'concurrency'];
+
+/** Ids of all cases that kill the store: of the quick levels, or of all but the long cases. */
+export async function allKillers(
+  target: Target,
+  options: CaseOptions & { readonly levels?: readonly Level[] } = {},
+): Promise<string[]> {
   const killers: string[] = [];
   for (const one of [...storageCases, ...orderedCases]) {
-    if (one.long === true) continue;
+    if (one.long === true || !(options.levels ?? quick).includes(one.level)) continue;
     if ((await judgeBy(one, target, options)).status !== 'survived') killers.push(one.id);
   }
   return killers;
