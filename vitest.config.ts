@@ -16,6 +16,7 @@ export default defineConfig({
       project('storage-kit', 'packages/storage-kit'),
       project('raft-node', 'packages/raft-node'),
       project('storage-sqlite', 'packages/storage-sqlite'),
+      project('storage-file', 'packages/storage-file'),
       project('transport-memory', 'packages/transport-memory'),
       project('transport-tcp', 'packages/transport-tcp'),
       project('kv', 'packages/kv'),

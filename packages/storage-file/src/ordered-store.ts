@@ -1,0 +1,321 @@
+/**
+ * The ordered key-value store on files, by the letter of raft-core's contracts/ordered-store.ts. The
+ * pairs live in memory, all of them; the files hold every batch since the last rewriting.
+ */
+import {
+  BalsaError,
+  LogLevel,
+  assertSafeInteger,
+  type Env,
+  type KeyValue,
+  type LogIndex,
+  type OrderedBatch,
+  type OrderedRestore,
+  type OrderedStore,
+  type OrderedView,
+  type RangeOptions,
+} from '@balsa/raft-core';
+import { poisoned, refused, unknownOutcome } from './errors.ts';
+import { addMeta } from './format.ts';
+import type { LogWriter } from './log-writer.ts';
+import { FileRestore, GenerationWriter, checkKey } from './ordered-restore.ts';
+import { FileView } from './ordered-view.ts';
+import { loadGeneration, removeGeneration, type Generation, type StateFilesOptions } from './state-files.ts';
+import { encodeBatch, type Change } from './state-format.ts';
+
+export interface FileOrderedStoreOptions extends StateFilesOptions {
+  readonly name: string;
+  readonly env: Env;
+  readonly writer: LogWriter;
+  readonly meta: Map<string, string>;
+  readonly maxViews: number;
+  readonly nextGeneration: () => number;
+  readonly onClose: () => void;
+}
+
+/** Garbage that is not worth a rewriting, in bytes. */
+const toleratedBytes = 1024 * 1024;
+const fewParts = 16;
+/** Bytes of a pair in a file beyond its key and value. */
+const pairOverhead = 8;
+
+export class FileOrderedStore implements OrderedStore {
+  readonly #options: FileOrderedStoreOptions;
+  readonly #restores = new Set<FileRestore>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #current: Generation | undefined;
+  #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
+  #closed: Promise<void> | undefined;
+  #writing = false;
+  #views = 0;
+  #poison: unknown;
+  /** Writes and switches of contents take effect one at a time. */
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(options: FileOrderedStoreOptions) {
+    this.#options = options;
+  }
+
+  open(): Promise<{ readonly appliedIndex: LogIndex }> {
+    this.#opening ??= this.#track(() => this.#open());
+    return this.#opening;
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const { map } = this.#check();
+    for (const key of keys) checkKey(key);
+    const now = map.now();
+    return keys.map((key) => now.get(key)?.slice());
+  }
+
+  async range(options: RangeOptions): Promise<KeyValue[]> {
+    return this.#check().map.now().range(options);
+  }
+
+  async count(): Promise<number> {
+    return this.#check().map.size;
+  }
+
+  async write(batch: OrderedBatch): Promise<void> {
+    this.#check();
+    if (this.#writing) {
+      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
+    }
+    assertSafeInteger(batch.appliedIndex, 'applied index');
+    for (const [key] of batch.changes) checkKey(key);
+    this.#writing = true;
+    try {
+      await this.#inTurn(() => this.#apply(batch));
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async sync(): Promise<LogIndex> {
+    const generation = this.#check();
+    const { appliedIndex, file } = generation;
+    const { sequence } = file.end;
+    if (generation.synced >= sequence) return appliedIndex;
+    generation.users++;
+    return this.#track(async () => {
+      try {
+        await file.handle.dataSync();
+        await this.#options.writer.assertOwner();
+        generation.synced = Math.max(generation.synced, sequence);
+        return appliedIndex;
+      } catch (error) {
+        this.#poison ??= error;
+        throw unknownOutcome(error, `the sync of ${this.#what()}`);
+      } finally {
+        generation.users--;
+        await closeUnused(generation);
+      }
+    });
+  }
+
+  async view(): Promise<OrderedView> {
+    const { map, appliedIndex } = this.#check();
+    const { maxViews } = this.#options;
+    if (this.#views >= maxViews) {
+      throw new BalsaError(
+        'OVERLOADED',
+        `${this.#what()} has ${String(maxViews)} views open, the most it takes`,
+      );
+    }
+    this.#views++;
+    const check = (): void => {
+      this.#checkUsable();
+    };
+    return new FileView(map.view(), appliedIndex, check, () => {
+      this.#views--;
+    });
+  }
+
+  async beginRestore(): Promise<OrderedRestore> {
+    this.#check();
+    return this.#restore();
+  }
+
+  /** Rewrites the contents when more than half of the files is garbage. Writes wait meanwhile. */
+  async maintain(): Promise<boolean> {
+    this.#check();
+    if (this.#isWasteful()) await this.#inTurn(() => this.#rewrite());
+    return false;
+  }
+
+  async bytes(): Promise<number> {
+    const { sealedBytes, file } = this.#check();
+    return sealedBytes + file.end.offset;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #open(): Promise<{ readonly appliedIndex: LogIndex }> {
+    this.#checkUsable();
+    const { meta, name, nextGeneration } = this.#options;
+    const pointer = meta.get(storeKey(name));
+    if (pointer === undefined) {
+      // A new store is the restore of nothing: files first, then the pointer to them.
+      const writer = new GenerationWriter(this.#options, nextGeneration());
+      const empty = await writer.finish(0);
+      await this.#switchTo(empty);
+    } else {
+      this.#current = await loadGeneration(this.#options, Number(pointer));
+    }
+    return { appliedIndex: this.#check().appliedIndex };
+  }
+
+  async #apply(batch: OrderedBatch): Promise<void> {
+    const generation = this.#current;
+    if (generation === undefined) throw this.#notOpen();
+    const { file, map, synced } = generation;
+    if (batch.appliedIndex < generation.appliedIndex) {
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        `applied index ${String(batch.appliedIndex)} is below the present ${String(generation.appliedIndex)} of ${this.#what()}`,
+      );
+    }
+    if (this.#poison !== undefined) throw poisoned(this.#poison);
+    const changes = batch.changes.map(([key, value]): Change => [key.slice(), value?.slice()]);
+    await this.#options.writer.assertOwner();
+    try {
+      await file.append(encodeBatch(changes, batch.appliedIndex, synced), file.end.sequence + 1);
+    } catch (error) {
+      await this.#undo(generation, error);
+      throw refused(error, `write to ${file.path}`);
+    }
+    for (const [key, value] of changes) map.set(key, value);
+    generation.appliedIndex = batch.appliedIndex;
+  }
+
+  async #undo({ file }: Generation, error: unknown): Promise<void> {
+    try {
+      await file.undo();
+    } catch (second) {
+      this.#poison ??= new AggregateError([error, second], 'a write failed, and so did taking it back');
+      throw unknownOutcome(error, `a write to ${this.#what()}`);
+    }
+  }
+
+  #restore(): FileRestore {
+    const restore: FileRestore = new FileRestore({
+      writer: new GenerationWriter(this.#options, this.#options.nextGeneration()),
+      check: () => {
+        this.#checkUsable();
+      },
+      switchTo: (generation) => this.#inTurn(() => this.#switchTo(generation)),
+      ended: () => this.#restores.delete(restore),
+    });
+    this.#restores.add(restore);
+    return restore;
+  }
+
+  #isWasteful(): boolean {
+    const { map, sealedBytes, file, parts } = this.#check();
+    const live = map.bytes + map.size * pairOverhead;
+    return sealedBytes + file.end.offset > 2 * live + toleratedBytes || parts > fewParts;
+  }
+
+  async #rewrite(): Promise<void> {
+    const { map, appliedIndex } = this.#check();
+    const writer = new GenerationWriter(this.#options, this.#options.nextGeneration());
+    try {
+      // No write comes in between, but a view of the old map may go on while the new one is filled.
+      for (const { key, value } of map.view().pairs()) await writer.add(key, value);
+      await this.#switchTo(await writer.finish(appliedIndex));
+    } catch (error) {
+      const failure = refused(error, `rewrite ${this.#what()}`);
+      if (failure.outcome === 'refused') await writer.abandon();
+      throw failure;
+    }
+  }
+
+  /** The one atomic step: a record in the log says which generation is the present one. */
+  async #switchTo(generation: Generation): Promise<void> {
+    const { writer, meta, name } = this.#options;
+    const [key, value] = [storeKey(name), String(generation.number)];
+    await writer.submit({
+      owner: this,
+      prepare: () => ({
+        encode: (body) => {
+          addMeta(body, key, value);
+        },
+        done: () => meta.set(key, value),
+        syncWatermark: true,
+      }),
+    });
+    const old = this.#current;
+    this.#current = generation;
+    if (old !== undefined) await this.#retire(old);
+  }
+
+  async #retire(old: Generation): Promise<void> {
+    old.retired = true;
+    try {
+      await closeUnused(old);
+      await removeGeneration(this.#options, old.number);
+    } catch (error) {
+      // Not a fault of anybody's call: the next opening of the engine removes it.
+      this.#options.env.log.log(LogLevel.Warn, `cannot remove the old contents of ${this.#what()}`, {
+        error,
+      });
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const restore of [...this.#restores]) await restore.abort();
+    await Promise.allSettled(this.#pending);
+    await this.#current?.file.handle.close();
+    this.#options.onClose();
+  }
+
+  #check(): Generation {
+    this.#checkUsable();
+    if (this.#current === undefined) throw this.#notOpen();
+    return this.#current;
+  }
+
+  #notOpen(): BalsaError {
+    return new BalsaError('STORE_NOT_OPEN', `${this.#what()} is not open yet`);
+  }
+
+  #checkUsable(): void {
+    if (this.#closed !== undefined) throw new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
+    this.#options.writer.check();
+    if (this.#poison !== undefined) throw poisoned(this.#poison);
+  }
+
+  #what(): string {
+    return `ordered store ${JSON.stringify(this.#options.name)}`;
+  }
+
+  #inTurn(run: () => Promise<void>): Promise<void> {
+    const result = this.#track(() => this.#tail.then(run));
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  #track<T>(run: () => Promise<T>): Promise<T> {
+    const work = run();
+    this.#pending.add(work);
+    const forget = (): boolean => this.#pending.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+}
+
+async function closeUnused(generation: Generation): Promise<void> {
+  if (generation.retired && generation.users === 0) await generation.file.handle.close();
+}
+
+/** Where the log says which generation is the present one. */
+export function storeKey(name: string): string {
+  return `store:${name}`;
+}
