@@ -158,4 +158,3 @@ function after(prefix: Uint8Array): Uint8Array {
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
   return bytes;
 }
-

@@ -66,7 +66,8 @@ class Round {
   /** An acknowledgement of an entry that is overwritten before it was ever durable would be a lie: it is dropped. */
   #truncateFrom(index: LogIndex): void {
     while ((this.entries.at(-1)?.index ?? 0) >= index) this.entries.pop();
-    const acknowledges = (m: Message): boolean => m.type === MessageType.MsgAppResp && !m.reject && m.index >= index;
+    const acknowledges = (m: Message): boolean =>
+      m.type === MessageType.MsgAppResp && !m.reject && m.index >= index;
     if (this.responses.some(acknowledges)) this.responses = this.responses.filter((m) => !acknowledges(m));
   }
 }
@@ -135,7 +136,8 @@ export class AppendQueue {
   }
 
   #wait(): Promise<void> {
-    if (this.#closed) return Promise.reject(new BalsaError('STOPPED', 'the node is stopped: nothing is written any more'));
+    if (this.#closed)
+      return Promise.reject(new BalsaError('STOPPED', 'the node is stopped: nothing is written any more'));
     return new Promise((resolve, reject) => {
       this.#flushWanted = true;
       this.#waiters.push({ resolve, reject });

@@ -8,6 +8,9 @@ import {
   decodeConfChange,
   EntryType,
   entrySize,
+  invariant,
+  isBalsaError,
+  LogLevel,
   toBalsaError,
   type ConfState,
   type ConfChange,
@@ -31,7 +34,7 @@ export interface ApplyLoopOptions<R> {
   readonly applyConfChange: (change: ConfChange) => ConfState;
   /** Resolves when addresses and conf state are durable. */
   readonly recordConf: (change: ConfChange, confState: IndexedConfState) => Promise<void>;
-  /** An entry took effect; `result` for a command, `confState` for a membership change. */
+  /** An entry took effect; `result` for a command, `confState` for a membership change unless it was refused. */
   readonly onEntry: (entry: Entry, result: R | undefined, confState: ConfState | undefined) => void;
   /** The applied index grew. */
   readonly onApplied: (entries: number, bytes: number) => void;
@@ -106,15 +109,34 @@ export class ApplyLoop<R> {
   }
 
   async #apply(entries: readonly Entry[]): Promise<void> {
+    checkConsecutive(entries);
     let start = 0;
     while (start < entries.length && !this.#closed) {
+      // What a snapshot has overtaken is in the state already, and its membership changes are in the snapshot's.
+      if (this.#isContained(entries[start])) {
+        start++;
+        continue;
+      }
       let end = start;
       while (end < entries.length && entries[end]?.type === EntryType.Normal) end++;
       if (end > start) await this.#applyCommands(entries.slice(start, end));
       const change = entries[end];
-      if (change !== undefined && !this.#isClosed()) await this.#applyChange(change, end + 1 === entries.length);
+      if (change !== undefined && !this.#isClosed())
+        await this.#applyChange(change, end + 1 === entries.length);
       start = end + 1;
     }
+  }
+
+  /** Whether the state holds it already. What lies further ahead than the next index would leave a gap. */
+  #isContained(entry: Entry | undefined): boolean {
+    const { applied } = this.#options.history;
+    const index = entry?.index ?? 0;
+    invariant(
+      index <= applied + 1,
+      'entries are applied without a gap',
+      () => `${String(index)} after ${String(applied)}`,
+    );
+    return index <= applied;
   }
 
   async #applyCommands(entries: readonly Entry[]): Promise<void> {
@@ -142,30 +164,68 @@ export class ApplyLoop<R> {
   }
 
   async #applyChange(entry: Entry, isLast: boolean): Promise<void> {
-    const { history, metrics, applyConfChange, recordConf, onEntry, onApplied } = this.#options;
+    const { history, metrics, recordConf, onEntry, onApplied } = this.#options;
     const change = decodeConfChange(entry.type, entry.data);
     let confState: ConfState | undefined;
+    let refused = false;
     if (entry.index > history.confIndex) {
-      confState = applyConfChange(change);
-      const indexed = { index: entry.index, state: confState };
-      await recordConf(change, indexed);
-      history.confApplied(indexed);
-      metrics.add('confChanges');
+      confState = this.#changed(change, entry.index);
+      if (confState === undefined) refused = true;
+      else {
+        const indexed = { index: entry.index, state: confState };
+        await recordConf(change, indexed);
+        history.confApplied(indexed);
+        metrics.add('confChanges');
+      }
     }
     history.entriesApplied([entry], entry.index);
     // Else the next batch of commands carries the index to the state machine.
     if (isLast && !this.#closed) await this.#callStateMachine([], entry.index);
-    onEntry(entry, undefined, confState ?? history.confState?.state);
+    onEntry(entry, undefined, refused ? undefined : (confState ?? history.confState?.state));
     onApplied(1, entrySize(entry));
+  }
+
+  /**
+   * The membership after a change; undefined when the present one does not allow it. Every member has the
+   * same present membership at that index, so every member refuses it alike, and goes on.
+   */
+  #changed(change: ConfChange, index: LogIndex): ConfState | undefined {
+    try {
+      return this.#options.applyConfChange(change);
+    } catch (error) {
+      if (!isBalsaError(error, 'CONF_CHANGE_INVALID')) throw error;
+      this.#options.env.log.log(
+        LogLevel.Error,
+        `the membership change at index ${String(index)} has no effect: ${error.message}`,
+        { error },
+      );
+      return undefined;
+    }
   }
 
   async #callStateMachine(commands: readonly Command[], appliedIndex: LogIndex): Promise<readonly R[]> {
     try {
       return await this.#options.stateMachine.apply({ commands, appliedIndex });
     } catch (error) {
-      const range = commands[0] === undefined ? String(appliedIndex) : `${String(commands[0].index)} to ${String(appliedIndex)}`;
-      throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the state machine failed to apply index ${range}: ${String(error)}`);
+      const range =
+        commands[0] === undefined
+          ? String(appliedIndex)
+          : `${String(commands[0].index)} to ${String(appliedIndex)}`;
+      throw toBalsaError(
+        error,
+        'STATE_MACHINE_FAILED',
+        `the state machine failed to apply index ${range}: ${String(error)}`,
+      );
     }
   }
 }
 
+function checkConsecutive(entries: readonly Entry[]): void {
+  const first = entries[0]?.index ?? 0;
+  const stray = entries.find((entry, i) => entry.index !== first + i);
+  invariant(
+    stray === undefined,
+    'entries are applied without a gap',
+    () => `${String(stray?.index)} in a batch from ${String(first)}`,
+  );
+}

@@ -108,7 +108,9 @@ export class ByteReader {
     try {
       return decoder.decode(this.bytes());
     } catch (error) {
-      throw new BalsaError('WIRE_MALFORMED', `${this.#what}: a text is not UTF-8 or too short`, { cause: error });
+      throw new BalsaError('WIRE_MALFORMED', `${this.#what}: a text is not UTF-8 or too short`, {
+        cause: error,
+      });
     }
   }
 
@@ -133,7 +135,10 @@ export class ByteReader {
 
   #take(length: number): number {
     const at = this.#at;
-    if (at + length > this.#bytes.length) throw this.malformed(`needs ${String(length)} bytes at ${String(at)}, has ${String(this.#bytes.length - at)}`);
+    if (at + length > this.#bytes.length)
+      throw this.malformed(
+        `needs ${String(length)} bytes at ${String(at)}, has ${String(this.#bytes.length - at)}`,
+      );
     this.#at = at + length;
     return at;
   }

@@ -8,9 +8,12 @@
 import {
   isBalsaError,
   LogLevel,
+  ProgressState,
   StateType,
   type Env,
   type LogIndex,
+  type NodeId,
+  type PeerProgress,
   type RaftCore,
   type StateMachine,
   type Storage,
@@ -34,6 +37,10 @@ export interface CompactorOptions {
   readonly maker: SnapshotMaker;
   /** No entry above it may go: transfers under way need what follows. Infinity when there is none. */
   readonly pinned: () => LogIndex;
+  /** A peer that was not heard of for so many milliseconds holds nothing back. More than one election timeout. */
+  readonly activeMs: number;
+  /** Since when no stored snapshot was of use, in the time of Env. */
+  readonly idleSince: () => number;
   readonly firstIndex: LogIndex;
   readonly onCompacted: (index: LogIndex) => void;
   readonly onError: (error: unknown) => void;
@@ -56,6 +63,8 @@ export class Compactor {
   #entries = 0;
   #bytes = 0;
   #maintainedAt: number;
+  /** When each peer was last known to be active; empty unless leading. */
+  readonly #activeAt = new Map<NodeId, number>();
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -90,10 +99,12 @@ export class Compactor {
 
   /** Housekeeping in slices, between other work. */
   tick(): void {
+    this.#noteActive();
     const now = this.#options.env.now();
     if (now - this.#maintainedAt < this.#options.settings.maintainEveryMs) return;
     this.#maintainedAt = now;
     this.#start(async () => {
+      await this.#pruneIdle();
       await this.#options.storage.maintain();
       this.#stats = await this.#options.storage.stats();
     });
@@ -137,7 +148,7 @@ export class Compactor {
   }
 
   async #compact(): Promise<void> {
-    const { storage, history, core, queue, settings, onCompacted, metrics, pinned } = this.#options;
+    const { storage, history, core, queue, settings, onCompacted, metrics } = this.#options;
     this.#entries = 0;
     this.#bytes = 0;
     this.#stats = await storage.stats();
@@ -146,10 +157,18 @@ export class Compactor {
     if (target - this.#firstIndex + 1 < Math.max(1, Math.floor(settings.checkEveryEntries / 2))) return;
     const durable = await this.#durableState(target);
     if (queue.durableCommit < Math.min(target, durable)) await queue.flush();
-    const index = Math.min(target, durable, queue.durableCommit, core.applied, history.applied, pinned());
+    const index = Math.min(
+      target,
+      durable,
+      queue.durableCommit,
+      core.applied,
+      history.applied,
+      this.#needed(),
+    );
     if (this.#closed || index < this.#firstIndex) return;
     await storage.compactTo(index);
-    this.#firstIndex = index + 1;
+    // A snapshot may have been installed meanwhile.
+    this.#firstIndex = Math.max(this.#firstIndex, index + 1);
     metrics.add('compactions');
     onCompacted(index);
     await this.#prune();
@@ -167,6 +186,16 @@ export class Compactor {
     if (first >= 0) await storage.pruneSnapshots(first + settings.snapshotsKept);
   }
 
+  /** A state machine on disk needs none for itself, and whoever needs one later gets it made. */
+  async #pruneIdle(): Promise<void> {
+    const { storage, settings, history, stateMachine, env, idleSince } = this.#options;
+    if (!stateMachine.persistent || env.now() - idleSince() < settings.snapshotIdleMs) return;
+    const stored = await storage.listSnapshots();
+    // One above is being received or installed.
+    if (stored.length > 0 && stored.every(({ metadata }) => metadata.index <= history.applied))
+      await storage.pruneSnapshots(0);
+  }
+
   /** Up to which index the state is durable, after making it so as far as `target` needs. */
   async #durableState(target: LogIndex): Promise<LogIndex> {
     const { stateMachine, storage, history, maker } = this.#options;
@@ -177,20 +206,50 @@ export class Compactor {
   }
 
   #target(): LogIndex {
-    const { settings, core, history, pinned } = this.#options;
-    const applied = history.applied;
-    const { entryCount, logBytes } = this.#stats;
-    const entryBytes = Math.max(1, logBytes / Math.max(1, entryCount));
-    const keep = Math.min(settings.keepEntries, Math.floor(settings.keepBytes / entryBytes));
-    let target = applied - keep;
-    const floor = core.lastIndex - Math.floor(settings.maxLogBytes / entryBytes);
-    const status = core.status();
-    if (core.state === StateType.Leader) {
-      for (const peer of status.progress) {
-        if (peer.id === status.id || !peer.recentActive || peer.match === 0) continue;
-        target = Math.min(target, Math.max(peer.match, floor));
-      }
-    }
-    return Math.min(target, pinned());
+    const { settings, history } = this.#options;
+    const keep = Math.min(settings.keepEntries, Math.floor(settings.keepBytes / this.#entryBytes));
+    return Math.min(history.applied - keep, this.#needed());
   }
+
+  /**
+   * The progress of the other members, after a look at which of them are active. The core's own mark is
+   * taken away once an election timeout, until the next answer: a moment too short to let go of the log.
+   */
+  #noteActive(): readonly PeerProgress[] {
+    const { core, env, activeMs } = this.#options;
+    const status = core.state === StateType.Leader ? core.status() : undefined;
+    const peers = status?.progress.filter((peer) => peer.id !== status.id) ?? [];
+    const now = env.now();
+    for (const peer of peers) if (peer.recentActive) this.#activeAt.set(peer.id, now);
+    for (const [id, at] of this.#activeAt) {
+      if (now - at > activeMs || !peers.some((peer) => peer.id === id)) this.#activeAt.delete(id);
+    }
+    return peers;
+  }
+
+  /** Mean, of what is in the log. */
+  get #entryBytes(): number {
+    const { entryCount, logBytes } = this.#stats;
+    return Math.max(1, logBytes / Math.max(1, entryCount));
+  }
+
+  /** Nothing above it may go: transfers under way and recently active followers need what follows, within `maxLogBytes`. */
+  #needed(): LogIndex {
+    const { settings, core, pinned } = this.#options;
+    let least = pinned();
+    const progress = this.#noteActive();
+    for (const peer of progress) {
+      if (this.#activeAt.has(peer.id)) least = Math.min(least, neededBy(peer));
+    }
+    return Math.max(least, core.lastIndex - Math.floor(settings.maxLogBytes / this.#entryBytes));
+  }
+}
+
+/**
+ * What a peer goes on from. One that gets, or has just got, a snapshot goes on from that, also while it
+ * restores it and has acknowledged nothing yet; else it would need another snapshot as soon as it is done.
+ */
+function neededBy({ state, pendingSnapshot, match, next }: PeerProgress): LogIndex {
+  if (state === ProgressState.Snapshot) return pendingSnapshot;
+  return match > 0 ? match : next - 1;
 }

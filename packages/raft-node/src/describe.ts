@@ -29,7 +29,11 @@ export function statusOf<R>(runtime: Runtime<R>, connectedPeers: readonly number
     members: membersOf(status.confState, book),
     connectedPeers,
     progress: status.progress.map((peer) => peerStatus(peer, status.lastIndex)),
-    log: { entries: status.lastIndex - compactor.firstIndex + 1, bytes: stats.logBytes, garbageBytes: stats.garbageBytes },
+    log: {
+      entries: status.lastIndex - compactor.firstIndex + 1,
+      bytes: stats.logBytes,
+      garbageBytes: stats.garbageBytes,
+    },
     snapshots: { count: stats.snapshotCount, bytes: stats.snapshotBytes },
     snapshotProgress: runtime.snapshots.progress,
     pending: {

@@ -1,5 +1,12 @@
 /** The one loop that drives a core: inputs in, and while there is a Ready, its work out. */
-import { isBalsaError, type Env, type Message, type RaftCore, type Ready, type Timer } from '@balsa/raft-core';
+import {
+  isBalsaError,
+  type Env,
+  type Message,
+  type RaftCore,
+  type Ready,
+  type Timer,
+} from '@balsa/raft-core';
 import type { MetricsRecorder } from './metrics.ts';
 
 export interface DriverOptions {

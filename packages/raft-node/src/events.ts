@@ -1,5 +1,13 @@
 /** What a node tells those who listen. */
-import { LogLevel, type BalsaError, type ConfState, type LogIndex, type Logger, type NodeId, type Term } from '@balsa/raft-core';
+import {
+  LogLevel,
+  type BalsaError,
+  type ConfState,
+  type LogIndex,
+  type Logger,
+  type NodeId,
+  type Term,
+} from '@balsa/raft-core';
 import type { MemberStatus, NodeRole, SnapshotProgress } from './status.ts';
 
 export interface NodeEvents {
@@ -8,7 +16,11 @@ export interface NodeEvents {
   /** The leader known to this node changed; undefined when none is known. */
   readonly leader: { readonly leader: NodeId | undefined; readonly term: Term };
   /** A membership change, or a snapshot with its membership, took effect on this node. */
-  readonly membership: { readonly index: LogIndex; readonly confState: ConfState; readonly members: readonly MemberStatus[] };
+  readonly membership: {
+    readonly index: LogIndex;
+    readonly confState: ConfState;
+    readonly members: readonly MemberStatus[];
+  };
   /** Entries up to `index` are gone from the log. */
   readonly compacted: { readonly index: LogIndex };
   /** A snapshot began, moved on (at most once a chunk), ended or failed. */

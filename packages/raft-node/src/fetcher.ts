@@ -1,5 +1,13 @@
 /** Answers what the core asks for and has not in memory: entries to send or apply, snapshots to send. */
-import { isBalsaError, LogLevel, type Entry, type Env, type Fetch, type RaftCore, type Storage } from '@balsa/raft-core';
+import {
+  isBalsaError,
+  LogLevel,
+  type Entry,
+  type Env,
+  type Fetch,
+  type RaftCore,
+  type Storage,
+} from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { encodeDescription } from './snapshot-description.ts';
 import type { SnapshotMaker } from './snapshot-maker.ts';

@@ -4,7 +4,14 @@
  *
  * A frame travels on one connection, once. What is lost with the connection is never sent again.
  */
-import { errorRegistry, type ConfChangeSingle, type ErrorCode, type LogIndex, type NodeId, type Term } from '@balsa/raft-core';
+import {
+  errorRegistry,
+  type ConfChangeSingle,
+  type ErrorCode,
+  type LogIndex,
+  type NodeId,
+  type Term,
+} from '@balsa/raft-core';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { readMembers, writeMembers } from './conf-context.ts';
 import type { Member } from './options.ts';
@@ -15,9 +22,22 @@ export type ProposalBody =
   | { readonly kind: 'change'; readonly changes: readonly ConfChangeSingle[]; readonly context: Uint8Array };
 
 export type ControlFrame =
-  | { readonly type: 'propose'; readonly proposals: readonly { readonly counter: number; readonly body: ProposalBody }[] }
-  | { readonly type: 'accepted'; readonly term: Term; readonly places: readonly { readonly counter: number; readonly index: LogIndex }[] }
-  | { readonly type: 'refused'; readonly counters: readonly number[]; readonly code: ErrorCode; readonly text: string; readonly leader: NodeId }
+  | {
+      readonly type: 'propose';
+      readonly proposals: readonly { readonly counter: number; readonly body: ProposalBody }[];
+    }
+  | {
+      readonly type: 'accepted';
+      readonly term: Term;
+      readonly places: readonly { readonly counter: number; readonly index: LogIndex }[];
+    }
+  | {
+      readonly type: 'refused';
+      readonly counters: readonly number[];
+      readonly code: ErrorCode;
+      readonly text: string;
+      readonly leader: NodeId;
+    }
   | { readonly type: 'members'; readonly members: readonly Member[] }
   | { readonly type: 'hello'; readonly incarnation: string };
 
@@ -71,7 +91,8 @@ function decodeBody(reader: ByteReader, type: number): ControlFrame {
   switch (type) {
     case types.propose: {
       const proposals = [];
-      for (let n = reader.count(13); n > 0; n--) proposals.push({ counter: reader.u64(), body: readBody(reader) });
+      for (let n = reader.count(13); n > 0; n--)
+        proposals.push({ counter: reader.u64(), body: readBody(reader) });
       return { type: 'propose', proposals };
     }
     case types.accepted: {
@@ -111,7 +132,8 @@ function readBody(reader: ByteReader): ProposalBody {
   const changes: ConfChangeSingle[] = [];
   for (let n = reader.count(9); n > 0; n--) {
     const type = reader.u8();
-    if (type !== 0 && type !== 1 && type !== 2 && type !== 3) throw reader.malformed(`change of type ${String(type)} is not known`);
+    if (type !== 0 && type !== 1 && type !== 2 && type !== 3)
+      throw reader.malformed(`change of type ${String(type)} is not known`);
     changes.push({ type, nodeId: reader.u64() });
   }
   return { kind: 'change', changes, context: reader.bytes() };

@@ -1,5 +1,12 @@
 /** Terms and memberships of what was applied, so that a snapshot at any recent index can be described exactly. */
-import { Outline, type ConfState, type IndexedConfState, type LogIndex, type OutlineData, type Term } from '@balsa/raft-core';
+import {
+  Outline,
+  type ConfState,
+  type IndexedConfState,
+  type LogIndex,
+  type OutlineData,
+  type Term,
+} from '@balsa/raft-core';
 import type { EntryHead, SnapshotMetadata } from '@balsa/raft-core';
 
 /** Memberships remembered. A view is never as old as this many changes. */

@@ -1,5 +1,12 @@
 /** What comes from the network. Nothing that a peer sends is thrown further: it is refused and counted. */
-import { BalsaError, isBalsaError, MessageType, type Message, type NodeId, type TransportHandler } from '@balsa/raft-core';
+import {
+  BalsaError,
+  isBalsaError,
+  MessageType,
+  type Message,
+  type NodeId,
+  type TransportHandler,
+} from '@balsa/raft-core';
 import { decodeFrame, type ControlFrame } from './forwarding.ts';
 import { Introductions, type IntroductionsOptions } from './introductions.ts';
 import type { SnapshotsIn } from './snapshots-in.ts';
@@ -16,7 +23,11 @@ export interface InboxOptions extends Omit<IntroductionsOptions, 'onReleased'> {
 }
 
 /** Messages that only this node's own driver may give to its core. MsgSnap comes through `onSnapshot`. */
-const refusedTypes: ReadonlySet<number> = new Set([MessageType.MsgProp, MessageType.MsgSnap, MessageType.MsgForgetLeader]);
+const refusedTypes: ReadonlySet<number> = new Set([
+  MessageType.MsgProp,
+  MessageType.MsgSnap,
+  MessageType.MsgForgetLeader,
+]);
 
 export class Inbox {
   readonly introductions: Introductions;
@@ -46,8 +57,10 @@ export class Inbox {
         if (running() && group === ours) onUnreachable(peer);
       },
       onSnapshot: async (group, from, message, source) => {
-        if (!this.#accepts(group)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `group ${group} is not served here`);
-        if (!introductions.knows(from)) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `node ${String(from)} has not said who it is`);
+        if (!this.#accepts(group))
+          throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `group ${group} is not served here`);
+        if (!introductions.knows(from))
+          throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `node ${String(from)} has not said who it is`);
         return await incoming.onOffer(from, message, source);
       },
     };

@@ -42,8 +42,10 @@ export class Installer {
   refusal(message: Message): string | undefined {
     const { core } = this.#options;
     const index = message.snapshot?.metadata.index ?? 0;
-    if (message.term < core.term) return `it is of term ${String(message.term)}, this node is in term ${String(core.term)}`;
-    if (index <= core.committed) return `it covers index ${String(index)}, this node has ${String(core.committed)}`;
+    if (message.term < core.term)
+      return `it is of term ${String(message.term)}, this node is in term ${String(core.term)}`;
+    if (index <= core.committed)
+      return `it covers index ${String(index)}, this node has ${String(core.committed)}`;
     if (this.#restoring !== undefined) return 'another snapshot is being restored';
     return undefined;
   }
@@ -56,11 +58,18 @@ export class Installer {
     const total = reader.snapshot.chunkCount;
     this.#report(metadata, 0, total, 'running');
     try {
-      await stateMachine.restore(metadata, chunksOf(reader, (n) => this.#report(metadata, n, total, 'running')));
+      await stateMachine.restore(
+        metadata,
+        chunksOf(reader, (n) => this.#report(metadata, n, total, 'running')),
+      );
       this.#report(metadata, total, total, 'done');
     } catch (error) {
       this.#report(metadata, 0, total, 'failed');
-      throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the snapshot at index ${String(metadata.index)} could not be restored: ${String(error)}`);
+      throw toBalsaError(
+        error,
+        'STATE_MACHINE_FAILED',
+        `the snapshot at index ${String(metadata.index)} could not be restored: ${String(error)}`,
+      );
     } finally {
       await reader.close();
     }
@@ -69,9 +78,21 @@ export class Installer {
     onInstalled(metadata);
   }
 
-  #report(metadata: SnapshotMetadata, chunks: number, totalChunks: number, state: SnapshotProgress['state']): void {
+  #report(
+    metadata: SnapshotMetadata,
+    chunks: number,
+    totalChunks: number,
+    state: SnapshotProgress['state'],
+  ): void {
     const { id, onProgress } = this.#options;
-    const progress: SnapshotProgress = { phase: 'restoring', peer: id, index: metadata.index, chunks, totalChunks, state };
+    const progress: SnapshotProgress = {
+      phase: 'restoring',
+      peer: id,
+      index: metadata.index,
+      chunks,
+      totalChunks,
+      state,
+    };
     this.#restoring = state === 'running' ? progress : undefined;
     onProgress(progress);
   }

@@ -101,7 +101,8 @@ export class Introductions {
     const { transport, group, incarnation } = this.#options;
     for (const peer of transport.stats().connectedPeers) {
       if (this.#told.has(peer)) continue;
-      if (transport.sendControl(group, peer, encodeFrame({ type: 'hello', incarnation }))) this.#told.add(peer);
+      if (transport.sendControl(group, peer, encodeFrame({ type: 'hello', incarnation })))
+        this.#told.add(peer);
     }
   }
 

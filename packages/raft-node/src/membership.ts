@@ -6,6 +6,8 @@ import {
   type ConfChangeSingle,
   type ConfState,
   type NodeId,
+  type PeerProgress,
+  type RaftCore,
   type Status,
 } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
@@ -31,8 +33,24 @@ export function removedBy(change: ConfChange): NodeId[] {
   return changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map(({ nodeId }) => nodeId);
 }
 
+/** Throws when a leader must not, or not yet, propose the change. */
+export function admitChange(
+  body: ProposalBody & { kind: 'change' },
+  core: RaftCore,
+  book: AddressBook,
+  maxPromoteLag: number,
+): void {
+  checkChange(body, core.status(), book, maxPromoteLag);
+  leaveBeforeRemoval(body, core);
+}
+
 /** Throws `CONF_CHANGE_INVALID` with the reason. What the core itself refuses is not repeated here. */
-export function checkChange(body: ProposalBody & { kind: 'change' }, status: Status, book: AddressBook, maxPromoteLag: number): void {
+function checkChange(
+  body: ProposalBody & { kind: 'change' },
+  status: Status,
+  book: AddressBook,
+  maxPromoteLag: number,
+): void {
   const { confState } = status;
   const present = allIds(confState);
   const told = new Set(decodeConfContext(body.context)?.members.map((member) => member.id));
@@ -44,8 +62,10 @@ export function checkChange(body: ProposalBody & { kind: 'change' }, status: Sta
       voters.delete(nodeId);
       continue;
     }
-    if (book.wasRemoved(nodeId)) refuse(`node ${String(nodeId)} was removed, and ids are not reused: give the node a new id`);
-    if (!present.has(nodeId) && !told.has(nodeId) && book.address(nodeId) === undefined) refuse(`the address of node ${String(nodeId)} is not known`);
+    if (book.wasRemoved(nodeId))
+      refuse(`node ${String(nodeId)} was removed, and ids are not reused: give the node a new id`);
+    if (!present.has(nodeId) && !told.has(nodeId) && book.address(nodeId) === undefined)
+      refuse(`the address of node ${String(nodeId)} is not known`);
     if (type === ConfChangeType.AddLearnerNode) {
       if (confState.learners.includes(nodeId)) refuse(`node ${String(nodeId)} is a learner already`);
       voters.delete(nodeId);
@@ -58,11 +78,45 @@ export function checkChange(body: ProposalBody & { kind: 'change' }, status: Sta
   if (voters.size === 0) refuse('no voter would be left');
 }
 
+/**
+ * A leader that is to be removed hands over first. Else, with two voters, the one that stays might never
+ * learn that the removal is committed, and could not be elected without the one that is gone.
+ */
+function leaveBeforeRemoval(body: ProposalBody & { kind: 'change' }, core: RaftCore): void {
+  const { id, progress } = core.status();
+  const removed = new Set(
+    body.changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map(({ nodeId }) => nodeId),
+  );
+  const to = removed.has(id) ? successor(progress, new Set([id, ...removed])) : undefined;
+  if (to === undefined) return;
+  core.transferLeader(to);
+  throw new BalsaError(
+    'NOT_LEADER',
+    `node ${String(id)}, which is to be removed, hands leadership to node ${String(to)} first: ask again`,
+    {
+      details: { leader: to },
+    },
+  );
+}
+
+/** The voter with the most of the log; one that was heard of lately, if there is any. */
+export function successor(
+  progress: readonly PeerProgress[],
+  except: ReadonlySet<NodeId>,
+): NodeId | undefined {
+  const voters = progress.filter(({ id, learner }) => !learner && !except.has(id));
+  voters.sort((a, b) => Number(b.recentActive) - Number(a.recentActive) || b.match - a.match || a.id - b.id);
+  return voters[0]?.id;
+}
+
 /** A voter that lags may keep the cluster from committing anything until it has caught up (thesis §4.2.1). */
 function checkLag(id: NodeId, status: Status, maxLag: number): void {
   const match = status.progress.find((peer) => peer.id === id)?.match ?? 0;
   const lag = status.lastIndex - match;
-  if (match === 0 || lag > maxLag) refuse(`learner ${String(id)} still lags ${String(lag)} entries behind, at most ${String(maxLag)} are allowed: wait until it has caught up`);
+  if (match === 0 || lag > maxLag)
+    refuse(
+      `learner ${String(id)} still lags ${String(lag)} entries behind, at most ${String(maxLag)} are allowed: wait until it has caught up`,
+    );
 }
 
 function refuse(why: string): never {

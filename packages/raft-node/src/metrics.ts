@@ -59,9 +59,12 @@ export type GaugeName =
   | 'snapshotBytes'
   | 'connectedPeers';
 
-export type HistogramName = 'storageWriteMs' | 'applyMs' | 'proposeMs' | 'readMs' | 'tickDelayMs' | 'writeBatchEntries';
+export type HistogramName =
+  'storageWriteMs' | 'applyMs' | 'proposeMs' | 'readMs' | 'tickDelayMs' | 'writeBatchEntries';
 
-const msBounds: readonly number[] = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000];
+const msBounds: readonly number[] = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000,
+];
 const countBounds: readonly number[] = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 class Histogram {

@@ -98,6 +98,11 @@ export interface CompactionOptions {
   readonly maxLogBytes: number;
   /** Stored snapshots that stay. At least 1. Default 1. */
   readonly snapshotsKept: number;
+  /**
+   * With a persistent state machine, which can make another at any time: stored snapshots go when none was
+   * sent for so many milliseconds. Default 600 000.
+   */
+  readonly snapshotIdleMs: number;
   /** Milliseconds between slices of housekeeping in the store. Default 1000. */
   readonly maintainEveryMs: number;
 }
@@ -109,6 +114,7 @@ export const defaultCompaction: CompactionOptions = Object.freeze({
   keepBytes: 16 * 1024 * 1024,
   maxLogBytes: 64 * 1024 * 1024,
   snapshotsKept: 1,
+  snapshotIdleMs: 600_000,
   maintainEveryMs: 1000,
 });
 
@@ -189,7 +195,11 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
   const group = options.group ?? 'main';
   if (group.length === 0 || group.length > 256) refuse('group', 'be 1 to 256 characters long', group);
   if (options.bootstrap !== undefined && options.join !== undefined) {
-    refuse('join', 'not be given together with bootstrap: a node either founds a cluster or joins one', options.join);
+    refuse(
+      'join',
+      'not be given together with bootstrap: a node either founds a cluster or joins one',
+      options.join,
+    );
   }
   checkBootstrap(options);
   if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
@@ -242,5 +252,7 @@ function checkClusterId(field: string, value: string): void {
 }
 
 function refuse(field: string, must: string, value: unknown): never {
-  throw new BalsaError('INVALID_CONFIG', `${field} must ${must}, but is ${JSON.stringify(value)}`, { details: { field } });
+  throw new BalsaError('INVALID_CONFIG', `${field} must ${must}, but is ${JSON.stringify(value)}`, {
+    details: { field },
+  });
 }

@@ -1,21 +1,24 @@
 /** Keeps the transport's peers in line with the membership and the address book. */
-import type { ConfState, NodeId, Transport } from '@balsa/raft-core';
+import type { ConfState, NodeId, PeerProgress, Transport } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
+import { encodeFrame } from './forwarding.ts';
 import { allIds } from './membership.ts';
-import type { Member } from './options.ts';
+import type { Member, NodeSettings } from './options.ts';
 
 /** Ticks that a removed peer stays connected, so that it hears of its removal. */
 const farewellTicks = 2;
 
 export class Peers {
   readonly #id: NodeId;
+  readonly #group: string;
   readonly #transport: Transport;
   readonly #book: AddressBook;
   readonly #addresses = new Map<NodeId, string>();
   readonly #leaving = new Map<NodeId, number>();
 
-  constructor(id: NodeId, transport: Transport, book: AddressBook) {
+  constructor({ id, group }: Pick<NodeSettings, 'id' | 'group'>, transport: Transport, book: AddressBook) {
     this.#id = id;
+    this.#group = group;
     this.#transport = transport;
     this.#book = book;
   }
@@ -25,13 +28,23 @@ export class Peers {
     // Without a membership yet, everybody that is known may be the one who brings it.
     const wanted = ids.size === 0 ? new Set(this.#book.members.map((member) => member.id)) : ids;
     for (const id of wanted) this.#connect(id);
-    for (const id of this.#addresses.keys()) if (!wanted.has(id)) this.#leaving.set(id, this.#leaving.get(id) ?? farewellTicks);
+    for (const id of this.#addresses.keys())
+      if (!wanted.has(id)) this.#leaving.set(id, this.#leaving.get(id) ?? farewellTicks);
   }
 
   /** Addresses that a leader tells a member which knows nobody yet. */
   learn(members: readonly Member[], confState: ConfState): void {
     if (allIds(confState).size > 0) return;
     for (const member of members) if (this.#book.hint(member)) this.#connect(member.id);
+  }
+
+  /** A new member knows nobody: its leader tells it where the others are, until it has something of the log. */
+  introduce(progress: readonly PeerProgress[]): void {
+    for (const peer of progress) {
+      if (peer.match > 0 || peer.id === this.#id) continue;
+      const frame = encodeFrame({ type: 'members', members: this.#book.members });
+      this.#transport.sendControl(this.#group, peer.id, frame);
+    }
   }
 
   tick(): void {

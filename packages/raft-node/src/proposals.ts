@@ -11,7 +11,6 @@ import {
   ConfChangeTransition,
   decodeConfChange,
   EntryType,
-  isBalsaError,
   StateType,
   toBalsaError,
   type ConfState,
@@ -28,11 +27,7 @@ import { ownCounter, payloadOf } from './envelope.ts';
 import { bodySize, encodeFrame, type ControlFrame, type ProposalBody } from './forwarding.ts';
 import type { MetricsRecorder } from './metrics.ts';
 import type { NodeLimits } from './options.ts';
-
-/** What a proposal resolves with: the result of a command, or the membership after a change. */
-export type Outcome<R> =
-  | { readonly kind: 'command'; readonly result: R }
-  | { readonly kind: 'change'; readonly confState: ConfState };
+import { dropped, overwritten, unknown, type Intake, type Outcome, type Own } from './proposal.ts';
 
 export interface ProposalsOptions {
   readonly env: Env;
@@ -49,27 +44,6 @@ export interface ProposalsOptions {
   /** Refuses a membership change that must not be proposed; throws. */
   readonly checkChange: (body: ProposalBody & { kind: 'change' }) => void;
   readonly schedule: () => void;
-}
-
-interface Own<R> {
-  readonly counter: number;
-  readonly body: ProposalBody;
-  readonly size: number;
-  readonly call: Call<Outcome<R>>;
-  state: 'queued' | 'forwarded' | 'placed';
-  /** The leader that it was forwarded to, and in which term. */
-  leader: NodeId;
-  term: Term;
-  /** Known once `placed`. */
-  index: LogIndex;
-}
-
-/** Something to put into the log of this leader: an own proposal, or one of a follower. */
-interface Intake<R> {
-  readonly body: ProposalBody;
-  readonly own: Own<R> | undefined;
-  readonly from: NodeId;
-  readonly counter: number;
 }
 
 /** Forwarded proposals that wait in the leader for its next turn, at most. */
@@ -171,6 +145,13 @@ export class Proposals<R> {
       this.#placed.delete(own.index);
       if (own.body.kind === 'command') own.call.resolve({ kind: 'command', result: result as R });
       else if (confState !== undefined) own.call.resolve({ kind: 'change', confState });
+      else
+        own.call.reject(
+          new BalsaError(
+            'CONF_CHANGE_INVALID',
+            'the membership does not allow this change: it had no effect',
+          ),
+        );
       return;
     }
     const placed = this.#placed.get(entry.index);
@@ -202,7 +183,9 @@ export class Proposals<R> {
     const { core } = this.#options;
     for (const own of [...this.#own.values()]) {
       if (own.state === 'forwarded' && (own.leader !== core.leader || own.term !== core.term)) {
-        own.call.reject(unknown(`leader ${String(own.leader)} of term ${String(own.term)} was replaced before it answered`));
+        own.call.reject(
+          unknown(`leader ${String(own.leader)} of term ${String(own.term)} was replaced before it answered`),
+        );
       }
     }
     this.#options.schedule();
@@ -213,13 +196,16 @@ export class Proposals<R> {
     const now = env.now();
     for (const own of [...this.#own.values()]) {
       if (own.state === 'queued') {
-        if (core.leader === 0 && now >= Math.min(own.call.deadline, own.call.startedAt + leaderWaitMs)) own.call.reject(this.#notLeader());
-        else if (now >= own.call.deadline) own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
+        if (core.leader === 0 && now >= Math.min(own.call.deadline, own.call.startedAt + leaderWaitMs))
+          own.call.reject(this.#notLeader());
+        else if (now >= own.call.deadline)
+          own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
       } else if (now >= own.call.deadline) {
         own.call.reject(unknown(`no result within ${String(Math.round(now - own.call.startedAt))} ms`));
       }
     }
-    if (this.#queue.some((own) => own.call.settled)) this.#queue = this.#queue.filter((own) => !own.call.settled);
+    if (this.#queue.some((own) => own.call.settled))
+      this.#queue = this.#queue.filter((own) => !own.call.settled);
     if (this.#queue.length > 0 && core.leader !== 0) this.#options.schedule();
   }
 
@@ -314,7 +300,13 @@ export class Proposals<R> {
     }
     const { core } = this.#options;
     for (const [peer, list] of counters) {
-      this.#send(peer, { type: 'refused', counters: list, code: error.code, text: error.message, leader: core.leader });
+      this.#send(peer, {
+        type: 'refused',
+        counters: list,
+        code: error.code,
+        text: error.message,
+        leader: core.leader,
+      });
     }
   }
 
@@ -336,7 +328,8 @@ export class Proposals<R> {
 
   /** Once committed, what no node can read would stop them all: it is kept out of the log. */
   #refusalOf(body: ProposalBody): BalsaError | undefined {
-    if (bodySize(body) > this.#options.maxBodyBytes) return new BalsaError('STORE_ENTRY_TOO_LARGE', 'a forwarded proposal is larger than the cluster takes');
+    if (bodySize(body) > this.#options.maxBodyBytes)
+      return new BalsaError('STORE_ENTRY_TOO_LARGE', 'a forwarded proposal is larger than the cluster takes');
     try {
       if (body.kind === 'command') payloadOf(body.data, 0);
       return undefined;
@@ -373,7 +366,9 @@ export class Proposals<R> {
     const own = this.#own.get(counter);
     if (own === undefined || own.state !== 'forwarded' || own.leader !== from) return;
     if (index <= this.#options.applied()) {
-      own.call.reject(unknown(`index ${String(index)} was applied before the leader's answer came, without it being seen`));
+      own.call.reject(
+        unknown(`index ${String(index)} was applied before the leader's answer came, without it being seen`),
+      );
       return;
     }
     this.#placeOwn(own, index, term);
@@ -382,7 +377,11 @@ export class Proposals<R> {
   #onRefused(from: NodeId, counter: number, frame: ControlFrame & { type: 'refused' }): void {
     const own = this.#own.get(counter);
     if (own === undefined || own.state !== 'forwarded' || own.leader !== from) return;
-    own.call.reject(new BalsaError(frame.code, `leader ${String(from)}: ${frame.text}`, { details: { leader: frame.leader } }));
+    own.call.reject(
+      new BalsaError(frame.code, `leader ${String(from)}: ${frame.text}`, {
+        details: { leader: frame.leader },
+      }),
+    );
   }
 
   // --- common
@@ -407,7 +406,8 @@ export class Proposals<R> {
     const queue = this.#queue;
     this.#queue = [];
     return queue.filter((own) => {
-      if (!own.call.settled && now >= own.call.deadline) own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
+      if (!own.call.settled && now >= own.call.deadline)
+        own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
       return !own.call.settled;
     });
   }
@@ -415,15 +415,25 @@ export class Proposals<R> {
   #checkRoom(size: number): void {
     const { limits, maxBodyBytes } = this.#options;
     if (size > maxBodyBytes) {
-      throw new BalsaError('STORE_ENTRY_TOO_LARGE', `a proposal of ${String(size)} bytes with its envelope is over the cluster's ${String(maxBodyBytes)}`, {
-        details: { size, limit: maxBodyBytes },
-      });
+      throw new BalsaError(
+        'STORE_ENTRY_TOO_LARGE',
+        `a proposal of ${String(size)} bytes with its envelope is over the cluster's ${String(maxBodyBytes)}`,
+        {
+          details: { size, limit: maxBodyBytes },
+        },
+      );
     }
     if (this.#own.size >= limits.maxPendingProposals) {
-      throw new BalsaError('OVERLOADED', `${String(limits.maxPendingProposals)} proposals are waiting already`, { details: { limit: limits.maxPendingProposals } });
+      throw new BalsaError(
+        'OVERLOADED',
+        `${String(limits.maxPendingProposals)} proposals are waiting already`,
+        { details: { limit: limits.maxPendingProposals } },
+      );
     }
     if (this.#own.size > 0 && this.#bytes + size > limits.maxPendingBytes) {
-      throw new BalsaError('OVERLOADED', `${String(this.#bytes)} bytes of proposals are waiting already`, { details: { limit: limits.maxPendingBytes } });
+      throw new BalsaError('OVERLOADED', `${String(this.#bytes)} bytes of proposals are waiting already`, {
+        details: { limit: limits.maxPendingBytes },
+      });
     }
   }
 
@@ -436,7 +446,8 @@ export class Proposals<R> {
       return counter === undefined ? undefined : this.#own.get(counter);
     }
     const context = decodeConfContext(decodeConfChange(entry.type, entry.data).context);
-    if (context === undefined || !context.incarnation.every((byte, i) => byte === incarnation[i])) return undefined;
+    if (context === undefined || !context.incarnation.every((byte, i) => byte === incarnation[i]))
+      return undefined;
     return this.#own.get(context.counter);
   }
 
@@ -452,26 +463,10 @@ export class Proposals<R> {
 
   #notLeader(): BalsaError {
     const { core } = this.#options;
-    const text = core.leader === 0 ? 'no leader is known' : `this node is not the leader; node ${String(core.leader)} is`;
+    const text =
+      core.leader === 0
+        ? 'no leader is known'
+        : `this node is not the leader; node ${String(core.leader)} is`;
     return new BalsaError('NOT_LEADER', text, { details: { leader: core.leader } });
   }
 }
-
-function unknown(why: string): BalsaError {
-  return new BalsaError('UNKNOWN_OUTCOME', why);
-}
-
-function overwritten(own: { readonly index: LogIndex; readonly term: Term; readonly body: ProposalBody }, entry: Entry): BalsaError {
-  // The core replaces a change that the membership does not allow by an empty entry at the same place.
-  if (own.body.kind === 'change' && entry.term === own.term && entry.data.length === 0) {
-    return new BalsaError('CONF_CHANGE_INVALID', 'the present membership does not allow this change, or another change is not finished yet');
-  }
-  const text = `another leader put an entry of term ${String(entry.term)} at index ${String(own.index)}, where this proposal of term ${String(own.term)} was`;
-  return new BalsaError('PROPOSAL_DROPPED', text, { details: { index: own.index } });
-}
-
-function dropped(error: unknown): BalsaError {
-  if (isBalsaError(error, 'INVARIANT_BROKEN') || !isBalsaError(error)) throw error;
-  return error;
-}
-

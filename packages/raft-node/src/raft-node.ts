@@ -2,12 +2,12 @@
 import {
   BalsaError,
   ConfChangeType,
+  isBalsaError,
   LogLevel,
   StateType,
   type ConfState,
   type LogIndex,
   type NodeId,
-  type PeerProgress,
 } from '@balsa/raft-core';
 import type { CallOptions } from './call.ts';
 import { encodeConfContext } from './conf-context.ts';
@@ -15,7 +15,9 @@ import { metricsOf, statusOf } from './describe.ts';
 import { encodeEnvelope } from './envelope.ts';
 import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
+import { successor } from './membership.ts';
 import { resolveOptions, type Member, type RaftNodeOptions } from './options.ts';
+import type { Outcome } from './proposal.ts';
 import { recover } from './recover.ts';
 import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
@@ -87,8 +89,12 @@ export class RaftNode<R> implements AsyncDisposable {
   async propose(data: Uint8Array, options?: CallOptions): Promise<R> {
     this.#checkRunning();
     const { proposals, incarnation } = this.#runtime;
-    const outcome = await proposals.submit((counter) => ({ kind: 'command', data: encodeEnvelope(incarnation, counter, data) }), options);
-    if (outcome.kind !== 'command') throw new BalsaError('INVARIANT_BROKEN', 'a command ended as a membership change');
+    const outcome = await proposals.submit(
+      (counter) => ({ kind: 'command', data: encodeEnvelope(incarnation, counter, data) }),
+      options,
+    );
+    if (outcome.kind !== 'command')
+      throw new BalsaError('INVARIANT_BROKEN', 'a command ended as a membership change');
     return outcome.result;
   }
 
@@ -112,7 +118,7 @@ export class RaftNode<R> implements AsyncDisposable {
     return this.changeMembership([{ type: 'addVoter', id }], options);
   }
 
-  /** For good: the id is used up. A leader that removes itself steps down. */
+  /** For good: the id is used up. A leader hands leadership over before it is removed. */
   removeMember(id: NodeId, options?: CallOptions): Promise<ConfState> {
     return this.changeMembership([{ type: 'remove', id }], options);
   }
@@ -124,9 +130,46 @@ export class RaftNode<R> implements AsyncDisposable {
    */
   async changeMembership(changes: readonly MembershipChange[], options?: CallOptions): Promise<ConfState> {
     this.#checkRunning();
-    const { proposals, incarnation, jointWaiters, settings } = this.#runtime;
+    const { waiting, settings } = this.#runtime;
+    const outcome = await this.#proposeChange(changes, options);
+    if (outcome.kind !== 'change')
+      throw new BalsaError('INVARIANT_BROKEN', 'a membership change ended as a command');
+    if (outcome.confState.votersOutgoing.length === 0) return outcome.confState;
+    const late = (): BalsaError =>
+      new BalsaError(
+        'UNKNOWN_OUTCOME',
+        'the change took effect, but the joint configuration was not left in time',
+      );
+    return await waiting.joint.wait(options?.timeoutMs ?? settings.requestTimeoutMs, late);
+  }
+
+  /** A leader that is to be removed refuses and hands over: its successor is asked then. Twice at most. */
+  async #proposeChange(
+    changes: readonly MembershipChange[],
+    options: CallOptions | undefined,
+  ): Promise<Outcome<R>> {
+    const { core, waiting, settings } = this.#runtime;
+    for (let handovers = 0; ; handovers++) {
+      const { leader } = core;
+      try {
+        return await this.#proposeOnce(changes, options);
+      } catch (error) {
+        const handsOver = changes.some(({ type, id }) => type === 'remove' && id === leader);
+        if (!isBalsaError(error, 'NOT_LEADER') || !handsOver || handovers === 2) throw error;
+        if (core.leader === leader || core.leader === 0)
+          await waiting.leaders.wait(2 * settings.electionTick * settings.tickMs, () => error);
+      }
+    }
+  }
+
+  async #proposeOnce(
+    changes: readonly MembershipChange[],
+    options: CallOptions | undefined,
+  ): Promise<Outcome<R>> {
+    this.#checkRunning();
+    const { proposals, incarnation } = this.#runtime;
     const members = changes.flatMap(({ id, address }) => (address === undefined ? [] : [{ id, address }]));
-    const outcome = await proposals.submit(
+    return await proposals.submit(
       (counter) => ({
         kind: 'change',
         changes: changes.map(({ type, id }) => ({ type: changeTypes[type], nodeId: id })),
@@ -134,10 +177,6 @@ export class RaftNode<R> implements AsyncDisposable {
       }),
       options,
     );
-    if (outcome.kind !== 'change') throw new BalsaError('INVARIANT_BROKEN', 'a membership change ended as a command');
-    if (outcome.confState.votersOutgoing.length === 0) return outcome.confState;
-    const late = (): BalsaError => new BalsaError('UNKNOWN_OUTCOME', 'the change took effect, but the joint configuration was not left in time');
-    return await jointWaiters.wait(options?.timeoutMs ?? settings.requestTimeoutMs, late);
   }
 
   /**
@@ -148,15 +187,21 @@ export class RaftNode<R> implements AsyncDisposable {
   async transferLeadership(to?: NodeId): Promise<NodeId> {
     this.#checkRunning();
     const runtime = this.#runtime;
-    const { core, settings, transfers } = runtime;
+    const { core, settings, waiting } = runtime;
     if (core.state !== StateType.Leader) {
-      throw new BalsaError('NOT_LEADER', `node ${String(settings.id)} is not the leader`, { details: { leader: core.leader } });
+      throw new BalsaError('NOT_LEADER', `node ${String(settings.id)} is not the leader`, {
+        details: { leader: core.leader },
+      });
     }
-    const target = to ?? successor(core.status().progress, settings.id);
-    if (target === undefined) throw new BalsaError('NOT_LEADER', 'there is no other voter to hand leadership to');
+    const target = to ?? successor(core.status().progress, new Set([settings.id]));
+    if (target === undefined)
+      throw new BalsaError('NOT_LEADER', 'there is no other voter to hand leadership to');
     if (target === settings.id) return target;
     const timeoutMs = 2 * settings.electionTick * settings.tickMs;
-    const done = transfers.wait(timeoutMs, () => new BalsaError('TIMEOUT', `leadership did not move to node ${String(target)} in time`));
+    const done = waiting.transfers.wait(
+      timeoutMs,
+      () => new BalsaError('TIMEOUT', `leadership did not move to node ${String(target)} in time`),
+    );
     runtime.input(() => core.transferLeader(target));
     return await done;
   }
@@ -195,16 +240,7 @@ export class RaftNode<R> implements AsyncDisposable {
   }
 
   #checkRunning(): void {
-    if (!this.#runtime.running) throw new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
+    if (!this.#runtime.running)
+      throw new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
   }
-}
-
-/** The voter with the most of the log, among those heard of lately. */
-function successor(progress: readonly PeerProgress[], self: NodeId): NodeId | undefined {
-  let best: PeerProgress | undefined;
-  for (const peer of progress) {
-    if (peer.id === self || peer.learner || !peer.recentActive) continue;
-    if (best === undefined || peer.match > best.match) best = peer;
-  }
-  return best?.id;
 }

@@ -51,7 +51,11 @@ export class Reads {
     metrics.add('reads');
     if (this.#pending >= maxPending) {
       metrics.readOutcome('OVERLOADED');
-      return Promise.reject(new BalsaError('OVERLOADED', `${String(maxPending)} reads are waiting already`, { details: { limit: maxPending } }));
+      return Promise.reject(
+        new BalsaError('OVERLOADED', `${String(maxPending)} reads are waiting already`, {
+          details: { limit: maxPending },
+        }),
+      );
     }
     const call = new Call<LogIndex>(env, options, requestTimeoutMs, (code) => {
       this.#pending--;
@@ -103,8 +107,12 @@ export class Reads {
     const now = this.#options.env.now();
     for (const call of this.#all()) {
       if (now < call.deadline) continue;
-      const why = this.#options.hasLeader() ? 'the read index was not confirmed and applied' : 'no leader is known';
-      call.reject(new BalsaError('TIMEOUT', `${why} within ${String(Math.round(call.deadline - call.startedAt))} ms`));
+      const why = this.#options.hasLeader()
+        ? 'the read index was not confirmed and applied'
+        : 'no leader is known';
+      call.reject(
+        new BalsaError('TIMEOUT', `${why} within ${String(Math.round(call.deadline - call.startedAt))} ms`),
+      );
     }
     this.#waiting = this.#waiting.filter((call) => !call.settled);
     this.#confirmed = this.#confirmed.filter((group) => group.calls.some((call) => !call.settled));

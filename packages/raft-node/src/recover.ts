@@ -45,7 +45,10 @@ const bootstrapIndex = 1;
 const bootstrapTerm = 1;
 
 /** Chunks of a stored snapshot, one in memory at a time. */
-export async function* chunksOf(reader: SnapshotReader, onChunk?: (n: number) => void): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(
+  reader: SnapshotReader,
+  onChunk?: (n: number) => void,
+): AsyncGenerator<Uint8Array> {
   for (let n = 0; n < reader.snapshot.chunkCount; n++) {
     yield await reader.chunk(n);
     onChunk?.(n + 1);
@@ -55,15 +58,21 @@ export async function* chunksOf(reader: SnapshotReader, onChunk?: (n: number) =>
 export async function recover<R>(options: RaftNodeOptions<R>, settings: NodeSettings): Promise<Recovered> {
   const { engine, env, stateMachine } = options;
   const storage = engine.group(settings.group);
-  const store = engine.orderedStore(settings.group === 'main' ? addressStoreName : `${addressStoreName}.${settings.group}`);
-  const book = new AddressBook(store, settings.group, [...(options.bootstrap?.members ?? []), ...(options.members ?? [])]);
+  const store = engine.orderedStore(
+    settings.group === 'main' ? addressStoreName : `${addressStoreName}.${settings.group}`,
+  );
+  const book = new AddressBook(store, settings.group, [
+    ...(options.bootstrap?.members ?? []),
+    ...(options.members ?? []),
+  ]);
   try {
     const identity = await establishIdentity(options, settings);
     let state = await storage.open();
     await book.open();
     if (isEmpty(state)) {
       if (options.join !== undefined && !book.joined) await book.markJoined();
-      if (options.bootstrap !== undefined && !book.joined) state = await bootstrapGroup(storage, options.bootstrap);
+      if (options.bootstrap !== undefined && !book.joined)
+        state = await bootstrapGroup(storage, options.bootstrap);
     } else if (state.firstIndex === bootstrapIndex && state.confState.index === bootstrapIndex) {
       // A crash came between the first write and its compaction.
       state = await compactBootstrap(storage, state);
@@ -88,7 +97,10 @@ export async function recover<R>(options: RaftNodeOptions<R>, settings: NodeSett
   }
 }
 
-async function establishIdentity<R>(options: RaftNodeOptions<R>, settings: NodeSettings): Promise<StoreIdentity> {
+async function establishIdentity<R>(
+  options: RaftNodeOptions<R>,
+  settings: NodeSettings,
+): Promise<StoreIdentity> {
   const { engine, bootstrap, join, env } = options;
   const found = await engine.identity();
   const founding = bootstrap ?? join;
@@ -114,11 +126,19 @@ async function establishIdentity<R>(options: RaftNodeOptions<R>, settings: NodeS
   return identity;
 }
 
-function checkIdentity(found: StoreIdentity, id: NodeId, founding: { readonly clusterId: string; readonly maxEntryBytes?: number } | undefined): void {
+function checkIdentity(
+  found: StoreIdentity,
+  id: NodeId,
+  founding: { readonly clusterId: string; readonly maxEntryBytes?: number } | undefined,
+): void {
   const refuse = (what: string, has: unknown, wanted: unknown): never => {
-    throw new BalsaError('STORE_IDENTITY_MISMATCH', `the store belongs to ${what} ${String(has)}, but the node was started for ${String(wanted)}`, {
-      details: { what, has, wanted },
-    });
+    throw new BalsaError(
+      'STORE_IDENTITY_MISMATCH',
+      `the store belongs to ${what} ${String(has)}, but the node was started for ${String(wanted)}`,
+      {
+        details: { what, has, wanted },
+      },
+    );
   };
   if (found.nodeId !== id) refuse('node', found.nodeId, id);
   if (founding === undefined) return;
@@ -131,18 +151,33 @@ function checkIdentity(found: StoreIdentity, id: NodeId, founding: { readonly cl
 function checkEntrySize(engine: Engine, maxEntryBytes: number): void {
   const { maxEntryBytes: able, engine: name } = engine.capabilities;
   if (maxEntryBytes <= able) return;
-  throw new BalsaError('INVALID_CONFIG', `entries of the cluster may have ${String(maxEntryBytes)} bytes, the ${name} store takes ${String(able)}`, {
-    details: { field: 'maxEntryBytes' },
-  });
+  throw new BalsaError(
+    'INVALID_CONFIG',
+    `entries of the cluster may have ${String(maxEntryBytes)} bytes, the ${name} store takes ${String(able)}`,
+    {
+      details: { field: 'maxEntryBytes' },
+    },
+  );
 }
 
 function isEmpty(state: StorageState): boolean {
-  return state.lastIndex === 0 && state.hardState.term === 0 && state.confState.index === 0 && state.pendingRestore === undefined;
+  return (
+    state.lastIndex === 0 &&
+    state.hardState.term === 0 &&
+    state.confState.index === 0 &&
+    state.pendingRestore === undefined
+  );
 }
 
 async function bootstrapGroup(storage: Storage, bootstrap: BootstrapOptions): Promise<StorageState> {
   const voters = bootstrap.members.map((member) => member.id).sort((a, b) => a - b);
-  const confState: ConfState = { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+  const confState: ConfState = {
+    voters,
+    votersOutgoing: [],
+    learners: [],
+    learnersNext: [],
+    autoLeave: false,
+  };
   const hardState: HardState = { term: bootstrapTerm, vote: 0, commit: bootstrapIndex };
   const indexed = { index: bootstrapIndex, state: confState };
   await storage.write({ entries: [new Entry(bootstrapTerm, bootstrapIndex)], hardState, confState: indexed });
@@ -171,16 +206,28 @@ async function openStateMachine<R>(stateMachine: StateMachine<R>): Promise<LogIn
   try {
     return (await stateMachine.open()).appliedIndex;
   } catch (error) {
-    throw toBalsaError(error, 'STATE_MACHINE_FAILED', `the state machine could not be opened: ${String(error)}`);
+    throw toBalsaError(
+      error,
+      'STATE_MACHINE_FAILED',
+      `the state machine could not be opened: ${String(error)}`,
+    );
   }
 }
 
 /** Brings the state machine to where the log can take over. Returns its applied index. */
-async function recoverState<R>(storage: Storage, state: StorageState, stateMachine: StateMachine<R>, env: Env): Promise<LogIndex> {
+async function recoverState<R>(
+  storage: Storage,
+  state: StorageState,
+  stateMachine: StateMachine<R>,
+  env: Env,
+): Promise<LogIndex> {
   let applied = await openStateMachine(stateMachine);
   const pending = state.pendingRestore;
   if (pending !== undefined) {
-    env.log.log(LogLevel.Info, `finishing the restore of the snapshot at index ${String(pending.metadata.index)}`);
+    env.log.log(
+      LogLevel.Info,
+      `finishing the restore of the snapshot at index ${String(pending.metadata.index)}`,
+    );
     applied = await restoreFrom(storage, stateMachine, pending);
     await storage.write({ restored: pending.id });
   }
@@ -194,7 +241,9 @@ async function recoverState<R>(storage: Storage, state: StorageState, stateMachi
   const boundary = state.firstIndex - 1;
   // Whoever keeps its state in memory starts from the newest snapshot rather than from the first entry.
   if (applied < boundary || !stateMachine.persistent) {
-    const usable = (await storage.listSnapshots()).find((snapshot) => snapshot.metadata.index > applied && isUsable(snapshot, state));
+    const usable = (await storage.listSnapshots()).find(
+      (snapshot) => snapshot.metadata.index > applied && isUsable(snapshot, state),
+    );
     if (usable !== undefined) applied = await restoreFrom(storage, stateMachine, usable);
   }
   if (applied >= boundary) return applied;
@@ -220,7 +269,11 @@ function isUsable({ metadata, origin }: StoredSnapshot, state: StorageState): bo
   return metadata.index >= boundary && metadata.index <= most;
 }
 
-async function restoreFrom<R>(storage: Storage, stateMachine: StateMachine<R>, snapshot: StoredSnapshot): Promise<LogIndex> {
+async function restoreFrom<R>(
+  storage: Storage,
+  stateMachine: StateMachine<R>,
+  snapshot: StoredSnapshot,
+): Promise<LogIndex> {
   const reader = await storage.openSnapshot(snapshot.id);
   try {
     await stateMachine.restore(snapshot.metadata, chunksOf(reader));

@@ -17,7 +17,6 @@ import {
   StateType,
   toBalsaError,
   type ConfChange,
-  type ConfState,
   type Env,
   type IndexedConfState,
   type LogIndex,
@@ -38,21 +37,22 @@ import { coreConfig } from './core-config.ts';
 import { Driver } from './driver.ts';
 import { NodeEmitter } from './events.ts';
 import { Fetcher } from './fetcher.ts';
-import { encodeFrame, type ControlFrame } from './forwarding.ts';
+import type { ControlFrame } from './forwarding.ts';
 import { AppliedHistory } from './history.ts';
 import { Inbox } from './inbox.ts';
 import { Leadership } from './leadership.ts';
-import { checkChange, membersOf, removedBy } from './membership.ts';
+import { admitChange, membersOf, removedBy } from './membership.ts';
 import { MetricsRecorder } from './metrics.ts';
 import type { NodeSettings, RaftNodeOptions } from './options.ts';
 import { Peers } from './peers.ts';
 import { Proposals } from './proposals.ts';
 import { Reads } from './reads.ts';
 import type { Recovered } from './recover.ts';
+import { SerialMachine } from './serial-machine.ts';
 import { closeAll, type ClosingStep } from './shutdown.ts';
 import { Snapshots } from './snapshots.ts';
 import { Ticker } from './ticker.ts';
-import { Waiters } from './waiters.ts';
+import { NodeWaiters } from './waiters.ts';
 
 export class Runtime<R> {
   readonly settings: NodeSettings;
@@ -70,16 +70,14 @@ export class Runtime<R> {
   readonly snapshots: Snapshots;
   readonly compactor: Compactor;
   readonly peers: Peers;
-  /** Callers that wait for another leader. */
-  readonly transfers: Waiters<NodeId>;
-  /** Callers that wait for a joint configuration to be left. */
-  readonly jointWaiters: Waiters<ConfState>;
+  readonly waiting: NodeWaiters;
   /** Eight bytes, random per run. */
   readonly incarnation: Uint8Array;
   readonly stopped: Promise<BalsaError | undefined>;
 
   readonly #options: RaftNodeOptions<R>;
   readonly #storage: Recovered['storage'];
+  readonly #machine: SerialMachine<R>;
   readonly #runIncarnation: string;
   readonly #fetcher: Fetcher;
   readonly #leadership: Leadership;
@@ -93,6 +91,7 @@ export class Runtime<R> {
     const { env } = options;
     this.#options = options;
     this.#storage = recovered.storage;
+    this.#machine = new SerialMachine<R>(options.stateMachine);
     this.settings = settings;
     this.env = env;
     this.book = recovered.book;
@@ -110,9 +109,8 @@ export class Runtime<R> {
       outline: recovered.outline,
     });
     this.#driver = this.#makeDriver();
-    this.peers = new Peers(settings.id, options.transport, recovered.book);
-    this.transfers = new Waiters<NodeId>(env);
-    this.jointWaiters = new Waiters<ConfState>(env);
+    this.peers = new Peers(settings, options.transport, recovered.book);
+    this.waiting = new NodeWaiters(env);
     this.queue = this.#makeQueue(recovered);
     this.apply = this.#makeApply();
     this.proposals = this.#makeProposals();
@@ -123,13 +121,23 @@ export class Runtime<R> {
     this.#fetcher = this.#makeFetcher();
     this.#inbox = this.#makeInbox();
     const { tickMs, electionTick } = settings;
-    this.#ticker = new Ticker({ env, metrics: this.metrics, tickMs, lateMs: (tickMs * electionTick) / 2, onTick: () => this.#onTick() });
+    this.#ticker = new Ticker({
+      env,
+      metrics: this.metrics,
+      tickMs,
+      lateMs: (tickMs * electionTick) / 2,
+      onTick: () => this.#onTick(),
+    });
   }
 
   /** Joins the network and begins to tick. */
   async start(): Promise<void> {
     const { transport } = this.#options;
-    const identity = { clusterId: this.identity.clusterId, nodeId: this.settings.id, incarnation: this.#runIncarnation };
+    const identity = {
+      clusterId: this.identity.clusterId,
+      nodeId: this.settings.id,
+      incarnation: this.#runIncarnation,
+    };
     await transport.start(identity, this.#inbox.handler());
     this.peers.sync(this.core.status().confState);
     this.#ticker.start();
@@ -148,8 +156,16 @@ export class Runtime<R> {
   /** Stops for good because of `error`: votes for nothing, acknowledges nothing. */
   fail(error: unknown): void {
     if (!this.running) return;
-    const cause = toBalsaError(error, 'INVARIANT_BROKEN', `node ${String(this.settings.id)} failed: ${String(error)}`);
-    this.env.log.log(LogLevel.Error, `node ${String(this.settings.id)} stops: ${cause.code}: ${cause.message}`, { error });
+    const cause = toBalsaError(
+      error,
+      'INVARIANT_BROKEN',
+      `node ${String(this.settings.id)} failed: ${String(error)}`,
+    );
+    this.env.log.log(
+      LogLevel.Error,
+      `node ${String(this.settings.id)} stops: ${cause.code}: ${cause.message}`,
+      { error },
+    );
     void this.close(cause);
   }
 
@@ -164,18 +180,13 @@ export class Runtime<R> {
   #handle(ready: Ready): void {
     this.#leadership.note();
     for (const state of ready.readStates) this.reads.onReadState(state);
-    const toPeers: Message[] = [];
-    const local: Message[] = [];
-    for (const message of ready.messages) {
-      if (message.to === LocalAppendThread || message.to === LocalApplyThread || message.type === MessageType.MsgSnap) local.push(message);
-      else toPeers.push(message);
-    }
     // First to the peers: their disks work while this one does.
+    const toPeers = ready.messages.filter((message) => !isLocal(message));
     if (toPeers.length > 0) this.#options.transport.send(this.settings.group, toPeers);
-    for (const message of local) {
+    for (const message of ready.messages) {
       if (message.to === LocalAppendThread) this.queue.push(message);
       else if (message.to === LocalApplyThread) this.apply.push(message);
-      else this.snapshots.out.send(message);
+      else if (message.type === MessageType.MsgSnap) this.snapshots.out.send(message);
     }
     for (const fetch of ready.fetches) this.#fetcher.fetch(fetch);
   }
@@ -191,12 +202,6 @@ export class Runtime<R> {
 
   // --- applying
 
-  #applyConfChange(change: ConfChange): ConfState {
-    const confState = this.core.applyConfChange(change);
-    this.#driver.schedule();
-    return confState;
-  }
-
   async #recordConf(change: ConfChange, confState: IndexedConfState): Promise<void> {
     const members = decodeConfContext(change.context)?.members ?? [];
     await this.book.record(members, removedBy(change));
@@ -211,7 +216,7 @@ export class Runtime<R> {
       confState: confState.state,
       members: membersOf(confState.state, this.book),
     });
-    if (confState.state.votersOutgoing.length === 0) this.jointWaiters.resolve(confState.state);
+    if (confState.state.votersOutgoing.length === 0) this.waiting.joint.resolve(confState.state);
   }
 
   #onApplied(entries: number, bytes: number): void {
@@ -224,8 +229,6 @@ export class Runtime<R> {
     this.events.emit('compacted', { index });
     this.input(() => this.core.compacted(index));
   }
-
-  // --- snapshots
 
   /**
    * A change of membership that is still being applied belongs before the snapshot's membership, so the
@@ -245,8 +248,6 @@ export class Runtime<R> {
     this.#membershipChanged({ index: metadata.index, state: metadata.confState });
   }
 
-  // --- the network
-
   #onMessages(messages: readonly Message[]): void {
     try {
       for (const message of messages) this.#driver.step(message);
@@ -262,30 +263,19 @@ export class Runtime<R> {
     else this.proposals.onFrame(from, frame);
   }
 
-  // --- time
-
   #onTick(): void {
     this.input(() => {
       this.core.tick();
       this.#leadership.note();
       this.proposals.tick();
       this.reads.tick();
-      this.transfers.tick();
-      this.jointWaiters.tick();
+      this.waiting.tick();
       this.snapshots.out.tick();
       this.compactor.tick();
       this.peers.tick();
       this.#inbox.introductions.tick();
-      if (this.core.state === StateType.Leader) this.#introduce();
+      if (this.core.state === StateType.Leader) this.peers.introduce(this.core.status().progress);
     });
-  }
-
-  /** A new member knows nobody: the leader tells it where the others are, until it has something of the log. */
-  #introduce(): void {
-    for (const peer of this.core.status().progress) {
-      if (peer.match > 0 || peer.id === this.settings.id) continue;
-      this.#options.transport.sendControl(this.settings.group, peer.id, encodeFrame({ type: 'members', members: this.book.members }));
-    }
   }
 
   // --- the end
@@ -298,32 +288,25 @@ export class Runtime<R> {
     this.proposals.close(cause);
     const stopped = new BalsaError('STOPPED', 'the node is stopped', cause === undefined ? {} : { cause });
     this.reads.close(stopped);
-    this.transfers.reject(stopped);
-    this.jointWaiters.reject(stopped);
-    await closeAll(`node ${String(this.settings.id)}`, this.env, this.settings.stopTimeoutMs, this.#closingSteps(cause));
-    this.events.emit('stopped', cause === undefined ? {} : { error: cause });
-    this.#resolveStopped(cause);
-  }
-
-  /** In this order: nothing new comes in, what is under way ends, then what it stood on is closed. */
-  #closingSteps(cause: BalsaError | undefined): ClosingStep[] {
-    const { transport, stateMachine, engine, ownEngine } = this.#options;
+    this.waiting.reject(stopped);
+    const { transport, engine, ownEngine } = this.#options;
     const steps: ClosingStep[] = [
       ['transport', () => transport.stop()],
       ['snapshots', () => this.snapshots.close()],
       ['apply loop', () => this.apply.close()],
-    ];
-    if (cause === undefined) steps.push(['last write', () => this.queue.flush()]);
-    steps.push(
+      ['last write', () => (cause === undefined ? this.queue.flush() : Promise.resolve())],
       ['append queue', () => this.queue.close()],
       ['compactor', () => this.compactor.close()],
       ['fetches', () => this.#fetcher.close()],
-      ['state machine', () => stateMachine.close()],
+      ['state machine', () => this.#machine.close()],
       ['address book', () => this.book.close()],
       ['storage group', () => this.#storage.close()],
-    );
-    if (ownEngine === true) steps.push(['engine', () => engine.close()]);
-    return steps;
+      ['engine', () => (ownEngine === true ? engine.close() : Promise.resolve())],
+    ];
+    // In this order: nothing new comes in, what is under way ends, then what it stood on is closed.
+    await closeAll(`node ${String(this.settings.id)}`, this.env, this.settings.stopTimeoutMs, steps);
+    this.events.emit('stopped', cause === undefined ? {} : { error: cause });
+    this.#resolveStopped(cause);
   }
 
   // --- making
@@ -341,7 +324,7 @@ export class Runtime<R> {
       core,
       applied: () => this.history.applied,
       sendControl: (peer, frame) => this.#options.transport.sendControl(settings.group, peer, frame),
-      checkChange: (body) => checkChange(body, core.status(), book, settings.limits.maxPromoteLag),
+      checkChange: (body) => admitChange(body, core, book, settings.limits.maxPromoteLag),
       schedule: () => this.#driver.schedule(),
     });
   }
@@ -396,11 +379,14 @@ export class Runtime<R> {
   #makeApply(): ApplyLoop<R> {
     const { env, metrics, history } = this;
     return new ApplyLoop<R>({
-      stateMachine: this.#options.stateMachine,
+      stateMachine: this.#machine,
       env,
       metrics,
       history,
-      applyConfChange: (change) => this.#applyConfChange(change),
+      applyConfChange: (change) => {
+        this.#driver.schedule();
+        return this.core.applyConfChange(change);
+      },
       recordConf: (change, confState) => this.#recordConf(change, confState),
       onEntry: (entry, result, confState) => this.proposals.onEntry(entry, result, confState),
       onApplied: (entries, bytes) => this.#onApplied(entries, bytes),
@@ -411,12 +397,12 @@ export class Runtime<R> {
 
   #makeSnapshots(): Snapshots {
     const { settings, core, env, metrics, history, book } = this;
-    const { stateMachine, transport } = this.#options;
+    const { transport } = this.#options;
     return new Snapshots({
       settings,
       core,
       storage: this.#storage,
-      stateMachine,
+      stateMachine: this.#machine,
       transport,
       env,
       metrics,
@@ -438,7 +424,7 @@ export class Runtime<R> {
       metrics,
       onDeposed: () => this.snapshots.out.abortAll('this node leads no longer'),
       onChange: (leader) => {
-        if (leader !== 0 && leader !== this.settings.id) this.transfers.resolve(leader);
+        this.waiting.onLeader(leader, this.settings.id);
         this.proposals.onLeaderChange();
         this.reads.onLeaderChange();
       },
@@ -450,7 +436,7 @@ export class Runtime<R> {
     return new Compactor({
       settings: settings.compaction,
       storage: this.#storage,
-      stateMachine: this.#options.stateMachine,
+      stateMachine: this.#machine,
       env,
       metrics,
       core,
@@ -458,6 +444,8 @@ export class Runtime<R> {
       history,
       maker: snapshots.maker,
       pinned: () => snapshots.pinnedIndex,
+      activeMs: 2 * settings.electionTick * settings.tickMs,
+      idleSince: () => snapshots.idleSince,
       firstIndex: recovered.outline.boundary.index + 1,
       onCompacted: (index) => this.#onCompacted(index),
       onError: (error) => this.fail(error),
@@ -497,4 +485,8 @@ export class Runtime<R> {
       onError: (error) => this.fail(error),
     });
   }
+}
+
+function isLocal({ to, type }: Message): boolean {
+  return to === LocalAppendThread || to === LocalApplyThread || type === MessageType.MsgSnap;
 }

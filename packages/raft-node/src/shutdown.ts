@@ -5,7 +5,12 @@ import { LogLevel, type Env, type Timer } from '@balsa/raft-core';
 export type ClosingStep = readonly [what: string, close: () => Promise<void>];
 
 /** One part that fails to close does not keep the others open. Never rejects; ends after `timeoutMs`, whatever hangs. */
-export async function closeAll(node: string, env: Env, timeoutMs: number, steps: readonly ClosingStep[]): Promise<void> {
+export async function closeAll(
+  node: string,
+  env: Env,
+  timeoutMs: number,
+  steps: readonly ClosingStep[],
+): Promise<void> {
   let timer: Timer | undefined;
   const bound = new Promise<void>((resolve) => {
     timer = env.setTimer(timeoutMs, () => {

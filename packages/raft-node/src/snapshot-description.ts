@@ -4,7 +4,10 @@ import { ByteReader, ByteWriter } from './bytes.ts';
 import { readIds, readMembers, writeIds, writeMembers } from './conf-context.ts';
 import type { Member } from './options.ts';
 
-export interface SnapshotDescription extends Pick<StoredSnapshot, 'id' | 'chunkCount' | 'bytes' | 'checksum'> {
+export interface SnapshotDescription extends Pick<
+  StoredSnapshot,
+  'id' | 'chunkCount' | 'bytes' | 'checksum'
+> {
   readonly members: readonly Member[];
   /** Ids that were members once and never come back. */
   readonly removed: readonly NodeId[];

@@ -36,6 +36,7 @@ export function nextTurn(env: Env): Promise<void> {
 export class SnapshotMaker {
   readonly #options: SnapshotMakerOptions;
   #making: Promise<StoredSnapshot> | undefined;
+  #makingIndex: LogIndex | undefined;
   #progress: SnapshotProgress | undefined;
   #closed = false;
 
@@ -43,9 +44,9 @@ export class SnapshotMaker {
     this.#options = options;
   }
 
-  /** Index of the snapshot that is being made. */
+  /** Index of the snapshot that is being made: the log has to go on from there when it is done. */
   get makingIndex(): LogIndex | undefined {
-    return this.#progress?.index;
+    return this.#makingIndex;
   }
 
   get progress(): SnapshotProgress | undefined {
@@ -77,6 +78,7 @@ export class SnapshotMaker {
   make(): Promise<StoredSnapshot> {
     this.#making ??= this.#make().finally(() => {
       this.#making = undefined;
+      this.#makingIndex = undefined;
       this.#progress = undefined;
     });
     return this.#making;
@@ -91,11 +93,15 @@ export class SnapshotMaker {
   async #make(): Promise<StoredSnapshot> {
     const { stateMachine, storage, history, metrics } = this.#options;
     const view = await stateMachine.snapshot();
+    this.#makingIndex = view.appliedIndex;
     let writer: SnapshotWriter | undefined;
     try {
       const metadata = history.metadata(view.appliedIndex);
       if (metadata === undefined) {
-        throw new BalsaError('STORE_SNAPSHOT_ABORTED', `the membership at index ${String(view.appliedIndex)} is not known again yet`);
+        throw new BalsaError(
+          'STORE_SNAPSHOT_ABORTED',
+          `the membership at index ${String(view.appliedIndex)} is not known again yet`,
+        );
       }
       writer = await storage.createSnapshot(metadata);
       for await (const chunk of view.chunks()) {
@@ -122,7 +128,15 @@ export class SnapshotMaker {
 
   #report(index: LogIndex, chunks: number, state: SnapshotProgress['state'], reason?: string): void {
     const { id, onProgress } = this.#options;
-    this.#progress = { phase: 'creating', peer: id, index, chunks, totalChunks: 0, state, ...(reason !== undefined && { reason }) };
+    this.#progress = {
+      phase: 'creating',
+      peer: id,
+      index,
+      chunks,
+      totalChunks: 0,
+      state,
+      ...(reason !== undefined && { reason }),
+    };
     onProgress(this.#progress);
   }
 }

@@ -56,15 +56,23 @@ export class SnapshotsIn {
   storedId(snapshot: Snapshot): SnapshotId {
     const id = this.#stored.get(keyOf(snapshot));
     if (id === undefined) {
-      throw new BalsaError('INVARIANT_BROKEN', `the core wants to install a snapshot at index ${String(snapshot.metadata.index)} that was never stored`);
+      throw new BalsaError(
+        'INVARIANT_BROKEN',
+        `the core wants to install a snapshot at index ${String(snapshot.metadata.index)} that was never stored`,
+      );
     }
     return id;
   }
 
   async onOffer(from: NodeId, message: Message, offer: Offer): Promise<SnapshotSink> {
     const snapshot = message.snapshot;
-    const refusal = this.#closed ? 'the node stops' : snapshot === undefined ? 'there is no snapshot in the message' : this.#options.refusal(message);
-    if (snapshot === undefined || refusal !== undefined) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `not wanted: ${String(refusal)}`);
+    const refusal = this.#closed
+      ? 'the node stops'
+      : snapshot === undefined
+        ? 'there is no snapshot in the message'
+        : this.#options.refusal(message);
+    if (snapshot === undefined || refusal !== undefined)
+      throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `not wanted: ${String(refusal)}`);
     checkOffer(snapshot, offer);
     const receiving = await this.#begin(from, keyOf(snapshot), offer);
     return this.#sink(receiving, message);
@@ -80,7 +88,11 @@ export class SnapshotsIn {
 
   async #begin(from: NodeId, key: string, offer: Offer): Promise<Receiving> {
     const present = this.#receiving;
-    if (present?.active === true) throw new BalsaError('OVERLOADED', `a snapshot from node ${String(present.from)} is being received already`);
+    if (present?.active === true)
+      throw new BalsaError(
+        'OVERLOADED',
+        `a snapshot from node ${String(present.from)} is being received already`,
+      );
     if (present?.key === key) {
       present.active = true;
       return present;
@@ -109,14 +121,20 @@ export class SnapshotsIn {
     return {
       nextChunk: writer.chunkCount,
       write: async (chunk) => {
-        if (this.#receiving !== receiving) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'this transfer was given up');
+        if (this.#receiving !== receiving)
+          throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'this transfer was given up');
         await writer.write(chunk);
         onProgress(progressOf(receiving, 'running'));
       },
       finish: async () => {
-        if (this.#receiving !== receiving) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'this transfer was given up');
+        if (this.#receiving !== receiving)
+          throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'this transfer was given up');
         try {
-          const stored = await writer.commit({ chunkCount: offer.chunkCount, bytes: offer.bytes, checksum: offer.checksum });
+          const stored = await writer.commit({
+            chunkCount: offer.chunkCount,
+            bytes: offer.bytes,
+            checksum: offer.checksum,
+          });
           this.#remember(receiving.key, stored.id);
         } finally {
           // What failed its verification is of no use for a resumption.
@@ -130,7 +148,10 @@ export class SnapshotsIn {
         if (this.#receiving !== receiving) return;
         receiving.active = false;
         metrics.add('snapshotsFailed');
-        onProgress({ ...progressOf(receiving, 'failed'), reason: cause instanceof Error ? cause.message : String(cause) });
+        onProgress({
+          ...progressOf(receiving, 'failed'),
+          reason: cause instanceof Error ? cause.message : String(cause),
+        });
         await Promise.resolve();
       },
     };
@@ -156,7 +177,8 @@ function checkOffer(snapshot: Snapshot, offer: Offer): void {
     told.checksum === offer.checksum &&
     snapshot.metadata.index === offer.metadata.index &&
     snapshot.metadata.term === offer.metadata.term;
-  if (!same) throw new BalsaError('STORE_SNAPSHOT_INVALID', 'the message and the offer describe different snapshots');
+  if (!same)
+    throw new BalsaError('STORE_SNAPSHOT_INVALID', 'the message and the offer describe different snapshots');
 }
 
 function progressOf(receiving: Receiving, state: SnapshotProgress['state']): SnapshotProgress {

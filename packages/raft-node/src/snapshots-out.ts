@@ -43,11 +43,18 @@ export class SnapshotsOut {
   readonly #options: SnapshotsOutOptions;
   readonly #sending = new Map<NodeId, Sending>();
   #queue: Message[] = [];
+  #usedAt: number;
   readonly #tasks = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: SnapshotsOutOptions) {
     this.#options = options;
+    this.#usedAt = options.env.now();
+  }
+
+  /** Since when nothing was sent or waited to be, in the time of Env; now while there is something. */
+  get idleSince(): number {
+    return this.#sending.size + this.#queue.length > 0 ? this.#options.env.now() : this.#usedAt;
   }
 
   /** The lowest index that a transfer needs the log to go on from. */
@@ -62,7 +69,7 @@ export class SnapshotsOut {
     return [...this.#sending.values()].map((sending) => progressOf(sending, 'running'));
   }
 
-  /** Takes a MsgSnap of the core. An older transfer to the same peer is given up for it. */
+  /** Takes a MsgSnap of the core, which hears how it ended. An older one to the same peer is given up for it, and this one's end reported instead. */
   send(message: Message): void {
     if (this.#closed) return;
     this.#cancel(message.to, 'a newer snapshot is to be sent');
@@ -131,12 +138,18 @@ export class SnapshotsOut {
     } catch (error) {
       metrics.add('snapshotsFailed');
       const reason = error instanceof Error ? error.message : String(error);
-      env.log.log(LogLevel.Warn, `the snapshot at index ${String(sending.index)} did not reach node ${String(peer)}: ${reason}`, { error });
+      env.log.log(
+        LogLevel.Warn,
+        `the snapshot at index ${String(sending.index)} did not reach node ${String(peer)}: ${reason}`,
+        { error },
+      );
       onProgress({ ...progressOf(sending, 'failed'), reason });
     }
     this.#sending.delete(peer);
+    this.#usedAt = env.now();
     if (this.#closed) return;
-    report(peer, ok);
+    // The core waits for the newer one now: the failure of the older would end that wait.
+    if (!this.#queue.some((message) => message.to === peer)) report(peer, ok);
     this.#next();
   }
 
@@ -148,7 +161,8 @@ export class SnapshotsOut {
     sending.totalChunks = chunkCount;
     const reader: SnapshotReader = await storage.openSnapshot(id);
     try {
-      if (sending.cancelled !== undefined) throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', sending.cancelled);
+      if (sending.cancelled !== undefined)
+        throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', sending.cancelled);
       const chunk = async (n: number): Promise<Uint8Array> => {
         await nextTurn(env);
         return await reader.chunk(n);

@@ -56,7 +56,11 @@ export class Snapshots {
       stallMs: settings.limits.snapshotStallMs,
     });
     this.installer = new Installer({ ...options, id: settings.id });
-    this.incoming = new SnapshotsIn({ ...options, onStored, refusal: (message) => this.installer.refusal(message) });
+    this.incoming = new SnapshotsIn({
+      ...options,
+      onStored,
+      refusal: (message) => this.installer.refusal(message),
+    });
   }
 
   /** What is on its way now. */
@@ -68,6 +72,12 @@ export class Snapshots {
   /** Entries above it are still needed by what is being made or sent; Infinity when there is nothing. */
   get pinnedIndex(): LogIndex {
     return Math.min(this.out.pinnedIndex, this.maker.makingIndex ?? Infinity);
+  }
+
+  /** Since when no stored snapshot was of use, in the time of Env; Infinity while one is. */
+  get idleSince(): number {
+    const isBusy = this.maker.makingIndex !== undefined || this.installer.restoring !== undefined;
+    return isBusy ? Infinity : this.out.idleSince;
   }
 
   /** Never rejects. */

@@ -38,7 +38,11 @@ export class Ticker {
     metrics.observe('tickDelayMs', delay);
     if (delay > lateMs) {
       metrics.add('lateTicks');
-      env.log.log(LogLevel.Warn, `a tick came ${String(Math.round(delay))} ms late: something blocked the event loop`, { delayMs: delay });
+      env.log.log(
+        LogLevel.Warn,
+        `a tick came ${String(Math.round(delay))} ms late: something blocked the event loop`,
+        { delayMs: delay },
+      );
     }
     this.start();
     onTick();

@@ -1,4 +1,13 @@
-import { EmptyHardState, Entry, LocalAppendThread, Message, MessageType, type HardState, type Storage, type WriteBatch } from '@balsa/raft-core';
+import {
+  EmptyHardState,
+  Entry,
+  LocalAppendThread,
+  Message,
+  MessageType,
+  type HardState,
+  type Storage,
+  type WriteBatch,
+} from '@balsa/raft-core';
 import { createVirtualEnv, type VirtualEnv } from '@balsa/transport-memory';
 import { describe, expect, test } from 'vitest';
 import { AppendQueue } from '../src/append-queue.ts';
@@ -34,7 +43,8 @@ function bench(hardState: HardState = EmptyHardState): Bench {
     metrics: new MetricsRecorder(),
     commitFlushMs: 1000,
     hardState,
-    deliver: (responses) => sent.push(...responses.map((m) => `${String(m.to)}:${String(m.type)}:${String(m.index)}`)),
+    deliver: (responses) =>
+      sent.push(...responses.map((m) => `${String(m.to)}:${String(m.type)}:${String(m.index)}`)),
     storedId: () => 'snapshot',
     restore: () => Promise.resolve(),
     onError: (error) => errors.push(error),
@@ -48,7 +58,8 @@ function bench(hardState: HardState = EmptyHardState): Bench {
 }
 
 const ack = (to: number, index: number): Message => new Message(MessageType.MsgAppResp, { to, index });
-const entries = (term: number, ...indexes: number[]): Entry[] => indexes.map((index) => new Entry(term, index));
+const entries = (term: number, ...indexes: number[]): Entry[] =>
+  indexes.map((index) => new Entry(term, index));
 
 function append(fields: ConstructorParameters<typeof Message>[1]): Message {
   return new Message(MessageType.MsgStorageAppend, { to: LocalAppendThread, ...fields });
@@ -76,7 +87,10 @@ describe('group commit', () => {
     queue.push(append({ entries: entries(2, 2), term: 2, vote: 0, responses: [ack(9, 2)] }));
     await finish();
     expect(writes).toHaveLength(1);
-    expect(writes[0]?.entries?.map((entry) => [entry.index, entry.term])).toEqual([[1, 1], [2, 2]]);
+    expect(writes[0]?.entries?.map((entry) => [entry.index, entry.term])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
     expect(writes[0]?.hardState).toMatchObject({ term: 2 });
     expect(sent).toEqual(['8:4:1', '9:4:2']);
   });
@@ -124,7 +138,11 @@ describe('group commit', () => {
     expect(sent).toEqual(['2:4:1', '2:4:9']);
     await finish();
     expect(sent).toEqual(['2:4:1', '2:4:9', '2:4:10']);
-    expect(writes.map((batch) => Object.keys(batch).sort())).toEqual([['entries'], ['hardState', 'install'], ['entries', 'restored']]);
+    expect(writes.map((batch) => Object.keys(batch).sort())).toEqual([
+      ['entries'],
+      ['hardState', 'install'],
+      ['entries', 'restored'],
+    ]);
   });
 
   test('after a failed write nothing is acknowledged and nothing more is written', async () => {

@@ -38,13 +38,19 @@ function read(cluster: Cluster, id: number, tally: Tally, failures: string[]): v
   site.node.read({ timeoutMs: 4000 }).then(
     () => {
       const seen = new Set(site.machine.texts);
-      for (const text of before) if (!seen.has(text)) failures.push(`a read on node ${String(id)} missed ${text}`);
+      for (const text of before)
+        if (!seen.has(text)) failures.push(`a read on node ${String(id)} missed ${text}`);
     },
     () => undefined,
   );
 }
 
-async function disturb(cluster: Cluster, roll: number, random: () => number, down: Set<number>): Promise<void> {
+async function disturb(
+  cluster: Cluster,
+  roll: number,
+  random: () => number,
+  down: Set<number>,
+): Promise<void> {
   const id = 1 + Math.floor(random() * 3);
   if (roll < 0.25) {
     if (down.has(id)) {
@@ -62,7 +68,12 @@ async function disturb(cluster: Cluster, roll: number, random: () => number, dow
 
 async function run(seed: number, persistent: boolean): Promise<void> {
   const random = dice(seed);
-  const cluster = await Cluster.start({ seed, persistent, writeMs: 20, node: { compaction: { checkEveryEntries: 20, keepEntries: 10 } } });
+  const cluster = await Cluster.start({
+    seed,
+    persistent,
+    writeMs: 20,
+    node: { compaction: { checkEveryEntries: 20, keepEntries: 10 } },
+  });
   cluster.network.setLoss(random() * 0.05);
   cluster.network.setDuplicate(random() * 0.05);
   cluster.network.setReorder(random() * 0.1);
@@ -96,11 +107,14 @@ async function run(seed: number, persistent: boolean): Promise<void> {
 
 const count = Number(process.env['BALSA_SEEDS'] ?? '20');
 
-describe.each([true, false])('crashes, partitions and a bad network, state machine on disk: %s', (persistent) => {
-  test.each(Array.from({ length: count }, (_, i) => i + 1))(
-    'seed %i: what was acknowledged is there once, what was refused is not, reads are never stale',
-    async (seed) => {
-      await run(seed, persistent);
-    },
-  );
-});
+describe.each([true, false])(
+  'crashes, partitions and a bad network, state machine on disk: %s',
+  (persistent) => {
+    test.each(Array.from({ length: count }, (_, i) => i + 1))(
+      'seed %i: what was acknowledged is there once, what was refused is not, reads are never stale',
+      async (seed) => {
+        await run(seed, persistent);
+      },
+    );
+  },
+);

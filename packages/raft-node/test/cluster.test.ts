@@ -49,8 +49,14 @@ describe('three nodes', () => {
     const old = await cluster.leader();
     const rest = [1, 2, 3].filter((id) => id !== old);
     cluster.network.isolate(old);
-    const lost = cluster.node(old).propose(bytesOf('lost')).catch((e: unknown) => e);
-    const read = cluster.node(old).read({ timeoutMs: 3000 }).catch((e: unknown) => e);
+    const lost = cluster
+      .node(old)
+      .propose(bytesOf('lost'))
+      .catch((e: unknown) => e);
+    const read = cluster
+      .node(old)
+      .read({ timeoutMs: 3000 })
+      .catch((e: unknown) => e);
     await cluster.leader(rest);
     const next = await cluster.leader(rest);
     await cluster.propose(next, 'kept');

@@ -1,7 +1,18 @@
 /** A whole cluster in one process, in virtual time: memory disks, a memory network, one seed. */
 import { LogLevel, type Logger, type NodeId, type Storage, type WriteBatch } from '@balsa/raft-core';
-import { createMemoryDisk, openMemoryEngine, type MemoryDisk, type MemorySchedule } from '@balsa/raft-core/memory';
-import { createMemoryNetwork, createVirtualEnv, memoryAddress, type MemoryNetwork, type VirtualEnv } from '@balsa/transport-memory';
+import {
+  createMemoryDisk,
+  openMemoryEngine,
+  type MemoryDisk,
+  type MemorySchedule,
+} from '@balsa/raft-core/memory';
+import {
+  createMemoryNetwork,
+  createVirtualEnv,
+  memoryAddress,
+  type MemoryNetwork,
+  type VirtualEnv,
+} from '@balsa/transport-memory';
 import { RaftNode, type Member, type NodeStatus, type RaftNodeOptions } from '../src/index.ts';
 import { bytesOf, MachineDisk, TestMachine } from './machine.ts';
 
@@ -15,6 +26,8 @@ export interface Site {
   node: RaftNode<string>;
   /** Batches that reached the storage of this run. */
   writes: WriteBatch[];
+  /** Writes asked for from now on wait until the returned function is called. */
+  hangWrites: () => () => void;
 }
 
 export interface ClusterOptions {
@@ -75,8 +88,10 @@ export class Cluster {
     const schedule = this.#options.schedule ?? this.#slowDisk();
     const engine = openMemoryEngine({ disk, ...(schedule !== undefined && { schedule }) });
     const group = engine.group.bind(engine);
-    engine.group = (name) => recording(group(name), writes);
-    const founding = extra.join === undefined && this.initial.includes(id) ? { bootstrap: this.bootstrap } : {};
+    const gate: Gate = { closed: undefined };
+    engine.group = (name) => recording(group(name), writes, gate);
+    const founding =
+      extra.join === undefined && this.initial.includes(id) ? { bootstrap: this.bootstrap } : {};
     const starting = RaftNode.start<string>({
       id,
       engine,
@@ -89,7 +104,7 @@ export class Cluster {
       ...extra,
     });
     const node = await this.do(starting);
-    const site = { id, disk, machineDisk, machine, node, writes };
+    const site = { id, disk, machineDisk, machine, node, writes, hangWrites: () => shut(gate) };
     this.sites.set(id, site);
     return site;
   }
@@ -156,7 +171,12 @@ export class Cluster {
     const agreed = (): NodeId | undefined => {
       const leaders = new Set(among.map((id) => this.status(id).leader));
       const [leader] = leaders;
-      return leaders.size === 1 && leader !== undefined && among.includes(leader) && this.status(leader).role === 'leader' ? leader : undefined;
+      return leaders.size === 1 &&
+        leader !== undefined &&
+        among.includes(leader) &&
+        this.status(leader).role === 'leader'
+        ? leader
+        : undefined;
     };
     await this.until(() => agreed() !== undefined, `nodes ${among.join(', ')} agree on a leader`);
     return agreed() ?? 0;
@@ -172,11 +192,26 @@ export class Cluster {
   }
 }
 
-function recording(storage: Storage, writes: WriteBatch[]): Storage {
+interface Gate {
+  closed: Promise<void> | undefined;
+}
+
+function shut(gate: Gate): () => void {
+  let open: () => void = () => undefined;
+  gate.closed = new Promise((resolve) => {
+    open = resolve;
+  });
+  return () => {
+    gate.closed = undefined;
+    open();
+  };
+}
+
+function recording(storage: Storage, writes: WriteBatch[], gate: Gate): Storage {
   const write = storage.write.bind(storage);
   storage.write = (batch) => {
     writes.push(batch);
-    return write(batch);
+    return gate.closed === undefined ? write(batch) : gate.closed.then(() => write(batch));
   };
   return storage;
 }

@@ -8,7 +8,9 @@ import { decodeDescription, encodeDescription } from '../src/snapshot-descriptio
 
 const bytes = fc.uint8Array({ maxLength: 64 });
 const number = fc.nat({ max: Number.MAX_SAFE_INTEGER });
-const members = fc.array(fc.record({ id: number, address: fc.string({ unit: 'grapheme' }) }), { maxLength: 5 });
+const members = fc.array(fc.record({ id: number, address: fc.string({ unit: 'grapheme' }) }), {
+  maxLength: 5,
+});
 const changeType = fc.constantFrom(0 as const, 1 as const, 2 as const, 3 as const);
 const body = fc.oneof(
   fc.record({ kind: fc.constant('command' as const), data: bytes }),
@@ -19,7 +21,10 @@ const body = fc.oneof(
   }),
 );
 const frame: fc.Arbitrary<ControlFrame> = fc.oneof(
-  fc.record({ type: fc.constant('propose' as const), proposals: fc.array(fc.record({ counter: number, body }), { maxLength: 4 }) }),
+  fc.record({
+    type: fc.constant('propose' as const),
+    proposals: fc.array(fc.record({ counter: number, body }), { maxLength: 4 }),
+  }),
   fc.record({
     type: fc.constant('accepted' as const),
     term: number,
@@ -46,16 +51,32 @@ const description = fc.record({
 
 describe('what is written is read back', () => {
   test('control frames', () => {
-    fc.assert(fc.property(frame, (value) => { expect(decodeFrame(encodeFrame(value))).toEqual(value); }));
+    fc.assert(
+      fc.property(frame, (value) => {
+        expect(decodeFrame(encodeFrame(value))).toEqual(value);
+      }),
+    );
   });
 
   test('descriptions of snapshots', () => {
-    fc.assert(fc.property(description, (value) => { expect(decodeDescription(encodeDescription(value))).toEqual(value); }));
+    fc.assert(
+      fc.property(description, (value) => {
+        expect(decodeDescription(encodeDescription(value))).toEqual(value);
+      }),
+    );
   });
 
   test('contexts of membership changes', () => {
-    const context = fc.record({ incarnation: fc.uint8Array({ minLength: 8, maxLength: 8 }), counter: number, members });
-    fc.assert(fc.property(context, (value) => { expect(decodeConfContext(encodeConfContext(value))).toEqual(value); }));
+    const context = fc.record({
+      incarnation: fc.uint8Array({ minLength: 8, maxLength: 8 }),
+      counter: number,
+      members,
+    });
+    fc.assert(
+      fc.property(context, (value) => {
+        expect(decodeConfContext(encodeConfContext(value))).toEqual(value);
+      }),
+    );
   });
 
   test('envelopes', () => {
@@ -94,15 +115,24 @@ describe('what a peer sends', () => {
   });
 
   test('arbitrary bytes as a description of a snapshot are refused as malformed', () => {
-    fc.assert(fc.property(bytes, (value) => { expect(malformed(() => decodeDescription(value))).toBe(true); }));
+    fc.assert(
+      fc.property(bytes, (value) => {
+        expect(malformed(() => decodeDescription(value))).toBe(true);
+      }),
+    );
   });
 
   test('an envelope of an unknown version or flag stops the node rather than being skipped', () => {
     const data = encodeEnvelope(new Uint8Array(8), 1, new Uint8Array(3));
-    for (const [at, value] of [[0, 2], [1, 0x80]] as const) {
+    for (const [at, value] of [
+      [0, 2],
+      [1, 0x80],
+    ] as const) {
       const changed = data.slice();
       changed[at] = value;
-      expect(() => payloadOf(changed, 7)).toThrow(expect.objectContaining({ code: 'UNKNOWN_COMMAND_VERSION' }));
+      expect(() => payloadOf(changed, 7)).toThrow(
+        expect.objectContaining({ code: 'UNKNOWN_COMMAND_VERSION' }),
+      );
     }
   });
 });

@@ -26,7 +26,11 @@ describe('bootstrap and identity', () => {
     const other = { clusterId: '00000000000000ff', members: [member(1)] };
     expect(await codeOf(cluster.startNode(1, { bootstrap: other }))).toBe('STORE_IDENTITY_MISMATCH');
     const foreign = { clusterId, members: [member(1), member(2)] };
-    expect(await codeOf(cluster.startNode(1, { id: 2, bootstrap: foreign, transport: cluster.network.transport(2) }))).toBe('STORE_IDENTITY_MISMATCH');
+    expect(
+      await codeOf(
+        cluster.startNode(1, { id: 2, bootstrap: foreign, transport: cluster.network.transport(2) }),
+      ),
+    ).toBe('STORE_IDENTITY_MISMATCH');
     const larger = { clusterId, members: [member(1)], maxEntryBytes: 4096 };
     expect(await codeOf(cluster.startNode(1, { bootstrap: larger }))).toBe('STORE_IDENTITY_MISMATCH');
   });
@@ -53,7 +57,9 @@ describe('bootstrap and identity', () => {
     await cluster.crash(other);
     const pending = cluster.node(leader).propose(bytesOf('b'), { timeoutMs: 10_000 });
     expect(await cluster.do(codeOf(pending))).not.toBe('resolved');
-    expect(cluster.logs.some((line) => line.includes(`node ${String(wiped)} came back with an empty store`))).toBe(true);
+    expect(
+      cluster.logs.some((line) => line.includes(`node ${String(wiped)} came back with an empty store`)),
+    ).toBe(true);
     await cluster.startNode(other);
     await cluster.leader([leader, other]);
     // Those who remember keep remembering after a restart of their own.

@@ -78,7 +78,8 @@ export class TestMachine implements StateMachine<string> {
     return Promise.resolve({
       appliedIndex: applied,
       async *chunks(): AsyncGenerator<Uint8Array> {
-        for (let at = 0; at < whole.length; at += size) yield await Promise.resolve(whole.slice(at, at + size));
+        for (let at = 0; at < whole.length; at += size)
+          yield await Promise.resolve(whole.slice(at, at + size));
       },
       release: () => Promise.resolve(),
     });

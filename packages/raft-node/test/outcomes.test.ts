@@ -12,7 +12,10 @@ describe('how a proposal ends', () => {
     const leader = await cluster.leader();
     const [follower = 0] = others(leader);
     const pending = codeOf(cluster.node(follower).propose(bytesOf('x')));
-    await cluster.until(() => cluster.node(follower).metrics().counters.proposalsForwarded === 1, 'forwarded');
+    await cluster.until(
+      () => cluster.node(follower).metrics().counters.proposalsForwarded === 1,
+      'forwarded',
+    );
     await cluster.crash(leader);
     expect(await cluster.do(pending)).toBe('UNKNOWN_OUTCOME');
     await cluster.stop();
@@ -23,7 +26,9 @@ describe('how a proposal ends', () => {
     const leader = await cluster.leader();
     const [a = 0, b = 0] = others(leader);
     // Appends do not get through, so that what the leader accepts is committed by nobody.
-    cluster.network.setDropFilter(({ from, message }) => from === leader && message.type === MessageType.MsgApp);
+    cluster.network.setDropFilter(
+      ({ from, message }) => from === leader && message.type === MessageType.MsgApp,
+    );
     const pending = codeOf(cluster.node(a).propose(bytesOf('never'), { timeoutMs: 60_000 }));
     await cluster.until(() => cluster.node(leader).metrics().counters.proposalsFromPeers === 1, 'it arrived');
     await cluster.env.advance(50);
@@ -61,7 +66,9 @@ describe('how a proposal ends', () => {
     const leader = await cluster.leader();
     const [follower = 0] = others(leader);
     cluster.network.oneWay(follower, leader);
-    expect(await cluster.do(codeOf(cluster.node(follower).propose(bytesOf('x'), { timeoutMs: 500 })))).toBe('TIMEOUT');
+    expect(await cluster.do(codeOf(cluster.node(follower).propose(bytesOf('x'), { timeoutMs: 500 })))).toBe(
+      'TIMEOUT',
+    );
     await cluster.stop();
   });
 
@@ -69,14 +76,18 @@ describe('how a proposal ends', () => {
     const cluster = await Cluster.start();
     const leader = await cluster.leader();
     for (const id of others(leader)) await cluster.crash(id);
-    expect(await cluster.do(codeOf(cluster.node(leader).propose(bytesOf('x'), { timeoutMs: 300 })))).toBe('UNKNOWN_OUTCOME');
+    expect(await cluster.do(codeOf(cluster.node(leader).propose(bytesOf('x'), { timeoutMs: 300 })))).toBe(
+      'UNKNOWN_OUTCOME',
+    );
     await cluster.stop();
   });
 
   test('a caller that gives up is told so at once, also before anything was sent', async () => {
     const cluster = await Cluster.start();
     const leader = await cluster.leader();
-    expect(await codeOf(cluster.node(leader).propose(bytesOf('x'), { signal: AbortSignal.abort() }))).toBe('ABORTED');
+    expect(await codeOf(cluster.node(leader).propose(bytesOf('x'), { signal: AbortSignal.abort() }))).toBe(
+      'ABORTED',
+    );
     const controller = new AbortController();
     const pending = cluster.node(leader).propose(bytesOf('y'), { signal: controller.signal });
     controller.abort();
@@ -96,7 +107,11 @@ describe('how a proposal ends', () => {
     const queued = codeOf(cluster.node(leader).propose(bytesOf('y')));
     const read = codeOf(cluster.node(leader).read());
     const stopping = cluster.node(leader).stop();
-    expect(await cluster.do(Promise.all([placed, queued, read]))).toEqual(['UNKNOWN_OUTCOME', 'STOPPED', 'STOPPED']);
+    expect(await cluster.do(Promise.all([placed, queued, read]))).toEqual([
+      'UNKNOWN_OUTCOME',
+      'STOPPED',
+      'STOPPED',
+    ]);
     await cluster.do(stopping);
     await cluster.stop();
   });
@@ -108,13 +123,17 @@ describe('bounds', () => {
     await cluster.startNode(1, { bootstrap: { ...cluster.bootstrap, maxEntryBytes: 1000 } });
     await cluster.leader();
     const largest = 1000 - 24 - 18;
-    expect(await cluster.do(codeOf(cluster.node(1).propose(new Uint8Array(largest + 1))))).toBe('STORE_ENTRY_TOO_LARGE');
+    expect(await cluster.do(codeOf(cluster.node(1).propose(new Uint8Array(largest + 1))))).toBe(
+      'STORE_ENTRY_TOO_LARGE',
+    );
     expect(await cluster.do(codeOf(cluster.node(1).propose(new Uint8Array(largest))))).toBe('resolved');
     await cluster.stop();
   });
 
   test('too many proposals, bytes or reads waiting are refused as overload, and room comes back', async () => {
-    const cluster = await Cluster.start({ node: { limits: { maxPendingProposals: 3, maxPendingBytes: 100, maxReadsPending: 2 } } });
+    const cluster = await Cluster.start({
+      node: { limits: { maxPendingProposals: 3, maxPendingBytes: 100, maxReadsPending: 2 } },
+    });
     const leader = await cluster.leader();
     const node = cluster.node(leader);
     const three = [1, 2, 3].map(() => node.propose(bytesOf('x')));
@@ -144,7 +163,9 @@ describe('bounds', () => {
     const leader = await cluster.leader();
     const [follower = 0] = others(leader);
     let dropped = 0;
-    cluster.network.setDropFilter(({ message }) => message.type === MessageType.MsgReadIndexResp && dropped++ === 0);
+    cluster.network.setDropFilter(
+      ({ message }) => message.type === MessageType.MsgReadIndexResp && dropped++ === 0,
+    );
     await cluster.do(cluster.node(follower).read());
     expect(dropped).toBe(2);
     await cluster.stop();
@@ -159,7 +180,13 @@ describe('peers that misbehave', () => {
     const nothing = (): void => undefined;
     await stranger.start(
       { clusterId, nodeId: 9, incarnation: 'x' },
-      { onMessages: nothing, onControl: nothing, onDisconnect: nothing, onUnreachable: nothing, onSnapshot: () => Promise.reject(new Error('no')) },
+      {
+        onMessages: nothing,
+        onControl: nothing,
+        onDisconnect: nothing,
+        onUnreachable: nothing,
+        onSnapshot: () => Promise.reject(new Error('no')),
+      },
     );
     stranger.setPeer(leader, `memory:${String(leader)}`);
     const term = cluster.status(leader).term;

@@ -40,7 +40,11 @@ describe('the apply loop', () => {
       stateMachine: machine,
       env,
       metrics: new MetricsRecorder(),
-      history: new AppliedHistory({ boundary: { index: 0, term: 0 }, runs: [], confIndexes: [], lastIndex: 0 }, 0, { index: 0, state: confState }),
+      history: new AppliedHistory(
+        { boundary: { index: 0, term: 0 }, runs: [], confIndexes: [], lastIndex: 0 },
+        0,
+        { index: 0, state: confState },
+      ),
       applyConfChange: () => confState,
       recordConf: () => new Promise((resolve) => (durable = resolve)),
       onEntry: () => undefined,
@@ -48,7 +52,12 @@ describe('the apply loop', () => {
       deliver: (responses) => delivered.push(...responses),
       onError: (error) => errors.push(error),
     });
-    const change = encodeConfChange({ version: 2, transition: 0, changes: [{ type: 3, nodeId: 7 }], context: new Uint8Array(0) });
+    const change = encodeConfChange({
+      version: 2,
+      transition: 0,
+      changes: [{ type: 3, nodeId: 7 }],
+      context: new Uint8Array(0),
+    });
     const entries = [
       new Entry(1, 1, EntryType.Normal, encodeEnvelope(run, 1, bytesOf('before'))),
       new Entry(1, 2, change.type, change.data),
@@ -69,7 +78,11 @@ describe('the apply loop', () => {
 });
 
 describe('forwarded proposals', () => {
-  function follower(): { core: { leader: number; term: number }; proposals: Proposals<string>; frames: number[] } {
+  function follower(): {
+    core: { leader: number; term: number };
+    proposals: Proposals<string>;
+    frames: number[];
+  } {
     const core = { state: StateType.Follower, leader: 2, term: 5 };
     const frames: number[] = [];
     const proposals = new Proposals<string>({
@@ -89,7 +102,9 @@ describe('forwarded proposals', () => {
     return { core, proposals, frames };
   }
   const submit = (proposals: Proposals<string>): Promise<string> =>
-    codeOf(proposals.submit((counter) => ({ kind: 'command', data: encodeEnvelope(run, counter, bytesOf('x')) })));
+    codeOf(
+      proposals.submit((counter) => ({ kind: 'command', data: encodeEnvelope(run, counter, bytesOf('x')) })),
+    );
 
   test.each([
     ['another leader', { leader: 3, term: 5 }],
@@ -129,7 +144,9 @@ describe('a snapshot that is sent', () => {
     const reports: unknown[] = [];
     const out = new SnapshotsOut({
       group: 'main',
-      storage: { openSnapshot: () => Promise.resolve({ close: () => Promise.resolve() }) } as unknown as Storage,
+      storage: {
+        openSnapshot: () => Promise.resolve({ close: () => Promise.resolve() }),
+      } as unknown as Storage,
       transport: { sendSnapshot: () => transfer } as unknown as Transport,
       env,
       metrics: new MetricsRecorder(),
@@ -138,8 +155,20 @@ describe('a snapshot that is sent', () => {
       report: (peer, ok) => reports.push([peer, ok]),
       onProgress: () => undefined,
     });
-    const data = encodeDescription({ id: 's', chunkCount: 5, bytes: 9, checksum: 1, members: [], removed: [] });
-    out.send(new Message(MessageType.MsgSnap, { to: 2, snapshot: { metadata: { index: 8, term: 1, confState }, data } }));
+    const data = encodeDescription({
+      id: 's',
+      chunkCount: 5,
+      bytes: 9,
+      checksum: 1,
+      members: [],
+      removed: [],
+    });
+    out.send(
+      new Message(MessageType.MsgSnap, {
+        to: 2,
+        snapshot: { metadata: { index: 8, term: 1, confState }, data },
+      }),
+    );
     await env.settle();
     out.tick();
     expect(out.pinnedIndex).toBe(8);
@@ -169,7 +198,13 @@ describe('the clock', () => {
       log: { enabled: () => true, log: (level, text) => level === LogLevel.Warn && lines.push(text) },
     };
     let ticks = 0;
-    new Ticker({ env, metrics: new MetricsRecorder(), tickMs: 100, lateMs: 500, onTick: () => ticks++ }).start();
+    new Ticker({
+      env,
+      metrics: new MetricsRecorder(),
+      tickMs: 100,
+      lateMs: 500,
+      onTick: () => ticks++,
+    }).start();
     now = 100;
     fire();
     expect(lines).toEqual([]);

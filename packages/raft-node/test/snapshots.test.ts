@@ -16,7 +16,10 @@ describe.each([true, false])('snapshots, state machine %s', (persistent) => {
     const [victim = 0, other = 0] = others(leader);
     await cluster.crash(victim);
     await fill(cluster, leader, 60);
-    await cluster.until(() => cluster.status(leader).firstIndex > 20, 'the dead follower does not pin the log');
+    await cluster.until(
+      () => cluster.status(leader).firstIndex > 20,
+      'the dead follower does not pin the log',
+    );
     const site = await cluster.startNode(victim);
     await cluster.converged([victim, other], [...cluster.site(leader).machine.texts]);
     expect(site.machine.restores).toBeGreaterThan(0);
@@ -58,7 +61,10 @@ describe.each([true, false])('snapshots, state machine %s', (persistent) => {
     site.machine.restoreGate = new Promise((resolve) => {
       open = resolve;
     });
-    await cluster.until(() => cluster.status(victim).snapshotProgress.some((p) => p.phase === 'restoring'), 'the restore began');
+    await cluster.until(
+      () => cluster.status(victim).snapshotProgress.some((p) => p.phase === 'restoring'),
+      'the restore began',
+    );
     expect(cluster.status(victim).ready).toEqual({ ok: false, reason: 'a snapshot is being restored' });
     cluster.network.crash(victim);
     site.disk.crash();
@@ -96,7 +102,10 @@ describe('membership', () => {
     expect(cluster.status(leader).confState.voters).toEqual([leader, other, 4].sort((a, b) => a - b));
     expect(await cluster.do(codeOf(node.addLearner(member(wiped))))).toBe('CONF_CHANGE_INVALID');
     // The others must have heard of it: until then the removed member counts for their majority.
-    await cluster.until(() => [other, 4].every((id) => cluster.status(id).confState.voters.length === 3), 'all know the removal');
+    await cluster.until(
+      () => [other, 4].every((id) => cluster.status(id).confState.voters.length === 3),
+      'all know the removal',
+    );
     await cluster.crash(leader);
     const next = await cluster.leader([other, 4]);
     await cluster.propose(next, 'with the new one');
@@ -104,7 +113,9 @@ describe('membership', () => {
     // The new member knows everybody's address from the snapshot, and remembers it.
     await cluster.crash(4);
     await cluster.startNode(4);
-    expect(cluster.status(4).members.map((m) => m.address)).toEqual([leader, other, 4].sort((a, b) => a - b).map((id) => `memory:${String(id)}`));
+    expect(cluster.status(4).members.map((m) => m.address)).toEqual(
+      [leader, other, 4].sort((a, b) => a - b).map((id) => `memory:${String(id)}`),
+    );
     await cluster.leader([other, 4]);
     await cluster.stop();
   });
@@ -121,7 +132,10 @@ describe('membership', () => {
     const confState = await cluster.do(done);
     expect(confState.votersOutgoing).toEqual([]);
     expect(confState.voters).toEqual([1, 2, 3, 4].filter((id) => id !== gone));
-    await cluster.until(() => cluster.status(4).applied === cluster.status(leader).applied, 'the new voter caught up');
+    await cluster.until(
+      () => cluster.status(4).applied === cluster.status(leader).applied,
+      'the new voter caught up',
+    );
     await cluster.propose(4, 'from the new voter');
     await cluster.stop();
   });

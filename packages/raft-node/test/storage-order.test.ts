@@ -3,7 +3,8 @@ import type { WriteBatch } from '@balsa/raft-core';
 import { Cluster, codeOf } from './cluster.ts';
 import { bytesOf } from './machine.ts';
 
-const commitOnly = (batch: WriteBatch): boolean => batch.entries === undefined && batch.confState === undefined && batch.install === undefined;
+const commitOnly = (batch: WriteBatch): boolean =>
+  batch.entries === undefined && batch.confState === undefined && batch.install === undefined;
 
 describe('group commit', () => {
   test('many concurrent proposals share few writes on every node', async () => {
@@ -13,7 +14,10 @@ describe('group commit', () => {
     for (const site of cluster.sites.values()) site.writes.length = 0;
     const all = Array.from({ length: 400 }, (_, i) => cluster.node(leader).propose(bytesOf(`p${String(i)}`)));
     await cluster.do(Promise.all(all));
-    await cluster.until(() => [1, 2, 3].every((id) => cluster.site(id).machine.texts.length === 401), 'all applied everything');
+    await cluster.until(
+      () => [1, 2, 3].every((id) => cluster.site(id).machine.texts.length === 401),
+      'all applied everything',
+    );
     for (const id of [1, 2, 3]) expect(cluster.site(id).writes.length).toBeLessThanOrEqual(4);
     await cluster.stop();
   });
@@ -42,7 +46,10 @@ describe('group commit', () => {
       const last = site.writes.at(-1);
       expect(last !== undefined && commitOnly(last)).toBe(true);
       expect(last?.hardState?.commit).toBe(cluster.status(site.id).commit);
-      expect(site.writes.filter(commitOnly).filter((batch) => batch.hardState?.term === last?.hardState?.term).length).toBeLessThanOrEqual(3);
+      expect(
+        site.writes.filter(commitOnly).filter((batch) => batch.hardState?.term === last?.hardState?.term)
+          .length,
+      ).toBeLessThanOrEqual(3);
     }
     await cluster.stop();
   });
@@ -53,7 +60,8 @@ describe('errors of the disk and of the state machine', () => {
     let broken = false;
     const cluster = await Cluster.start({
       size: 1,
-      schedule: (operation) => (broken && operation.name === 'write' ? Promise.reject(new Error('disk on fire')) : undefined),
+      schedule: (operation) =>
+        broken && operation.name === 'write' ? Promise.reject(new Error('disk on fire')) : undefined,
     });
     const id = await cluster.leader();
     await cluster.propose(id, 'fine');
@@ -104,7 +112,10 @@ describe('recovery', () => {
   });
 
   test('a state machine behind a compacted log without a snapshot is refused', async () => {
-    const cluster = await Cluster.start({ size: 1, node: { compaction: { checkEveryEntries: 10, keepEntries: 0 } } });
+    const cluster = await Cluster.start({
+      size: 1,
+      node: { compaction: { checkEveryEntries: 10, keepEntries: 0 } },
+    });
     for (let i = 0; i < 40; i++) await cluster.propose(1, String(i));
     await cluster.until(() => cluster.status(1).firstIndex > 10, 'compacted');
     await cluster.stop();
@@ -113,7 +124,11 @@ describe('recovery', () => {
   });
 
   test('a state machine in memory starts from its newest snapshot and the log behind it', async () => {
-    const cluster = await Cluster.start({ size: 1, persistent: false, node: { compaction: { checkEveryEntries: 10, keepEntries: 3 } } });
+    const cluster = await Cluster.start({
+      size: 1,
+      persistent: false,
+      node: { compaction: { checkEveryEntries: 10, keepEntries: 3 } },
+    });
     for (let i = 0; i < 45; i++) await cluster.propose(1, String(i));
     await cluster.until(() => cluster.status(1).firstIndex > 10, 'compacted');
     const texts = [...cluster.site(1).machine.texts];

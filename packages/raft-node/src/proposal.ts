@@ -1,0 +1,63 @@
+/** One proposal on its way, and the ways in which it can fail. */
+import {
+  BalsaError,
+  isBalsaError,
+  type ConfState,
+  type Entry,
+  type LogIndex,
+  type NodeId,
+  type Term,
+} from '@balsa/raft-core';
+import type { Call } from './call.ts';
+import type { ProposalBody } from './forwarding.ts';
+
+/** What a proposal resolves with: the result of a command, or the membership after a change. */
+export type Outcome<R> =
+  | { readonly kind: 'command'; readonly result: R }
+  | { readonly kind: 'change'; readonly confState: ConfState };
+
+/** A proposal of this node, until its outcome is known. */
+export interface Own<R> {
+  readonly counter: number;
+  readonly body: ProposalBody;
+  readonly size: number;
+  readonly call: Call<Outcome<R>>;
+  state: 'queued' | 'forwarded' | 'placed';
+  /** The leader that it was forwarded to, and in which term. */
+  leader: NodeId;
+  term: Term;
+  /** Known once `placed`. */
+  index: LogIndex;
+}
+
+/** Something to put into the log of this leader: an own proposal, or one of a follower. */
+export interface Intake<R> {
+  readonly body: ProposalBody;
+  readonly own: Own<R> | undefined;
+  readonly from: NodeId;
+  readonly counter: number;
+}
+
+export function unknown(why: string): BalsaError {
+  return new BalsaError('UNKNOWN_OUTCOME', why);
+}
+
+export function overwritten(
+  own: { readonly index: LogIndex; readonly term: Term; readonly body: ProposalBody },
+  entry: Entry,
+): BalsaError {
+  // The core replaces a change that the membership does not allow by an empty entry at the same place.
+  if (own.body.kind === 'change' && entry.term === own.term && entry.data.length === 0) {
+    return new BalsaError(
+      'CONF_CHANGE_INVALID',
+      'the present membership does not allow this change, or another change is not finished yet',
+    );
+  }
+  const text = `another leader put an entry of term ${String(entry.term)} at index ${String(own.index)}, where this proposal of term ${String(own.term)} was`;
+  return new BalsaError('PROPOSAL_DROPPED', text, { details: { index: own.index } });
+}
+
+export function dropped(error: unknown): BalsaError {
+  if (isBalsaError(error, 'INVARIANT_BROKEN') || !isBalsaError(error)) throw error;
+  return error;
+}
