@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { maxValueBytes } from '@balsa/kv';
 import { describe, expect, test } from 'vitest';
-import { linesInput, openInput, parseLine, take, type Item } from '../src/demo/input.ts';
+import { cycle, linesInput, openInput, parseLine, type Item } from '../src/demo/input.ts';
 import { checksumOf, decodeValue, encodeValue } from '../src/demo/stored-value.ts';
 
 async function collect(items: AsyncIterable<Item>): Promise<Item[]> {
@@ -50,7 +50,10 @@ describe('lines of input', () => {
       await writeFile(file, '{"key":"a","value":1}\n\n{"key":"b","value":2}\r\n{"key":"c","value":3}');
       const input = linesInput(file);
       expect((await collect(input.items())).map((item) => item.key)).toEqual(['a', 'b', 'c']);
-      expect((await collect(take(input.items(), 2))).map((item) => item.key)).toEqual(['a', 'b']);
+      expect((await collect(cycle(input, 2))).map((item) => item.key)).toEqual(['a', 'b']);
+      expect((await collect(cycle(input, 7))).map((item) => item.key).join('')).toBe('abcabca');
+      await writeFile(file, '\n');
+      expect(await collect(cycle(input, 7))).toEqual([]);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -104,12 +104,16 @@ export function openInput(file: string | undefined): Input {
   return lockInput(own);
 }
 
-/** At most the first `count` items. */
-export async function* take(items: AsyncIterable<Item>, count: number): AsyncGenerator<Item> {
+/** `count` items: from the beginning again as often as it takes, so that a small input makes as much load as a large one. */
+export async function* cycle(input: Input, count: number): AsyncGenerator<Item> {
   let left = count;
-  if (left <= 0) return;
-  for await (const item of items) {
-    yield item;
-    if (--left === 0) return;
+  while (left > 0) {
+    const before = left;
+    for await (const item of input.items()) {
+      yield item;
+      if (--left === 0) return;
+    }
+    // An input of nothing has no beginning to go back to.
+    if (left === before) return;
   }
 }

@@ -2,7 +2,7 @@
 import { CommandFailure } from '../messages.ts';
 import type { HistoryChecker } from './checker.ts';
 import type { TestCluster } from '../cluster/test-cluster.ts';
-import { take, type Input } from './input.ts';
+import { cycle, type Input } from './input.ts';
 import type { Monitor } from './monitor.ts';
 import { BackgroundLoad, type Workload } from './workload.ts';
 
@@ -17,7 +17,7 @@ export interface StoryParts {
   readonly abandon: () => void;
 }
 
-/** A round of updates rewrites at most this many items of the input. */
+/** A round of updates makes this many writes. */
 const roundItems = 2_000;
 /** Acknowledged writes that make a "mid-load". */
 const midLoad = 300;
@@ -48,7 +48,7 @@ export class Story {
   }
 
   #round(): Promise<void> {
-    return this.#parts.workload.writeAll(take(this.#parts.input.items(), roundItems));
+    return this.#parts.workload.writeAll(cycle(this.#parts.input, roundItems));
   }
 
   async #begin(): Promise<void> {
