@@ -82,6 +82,9 @@ export function describeMessage(message: Message, indent = ''): string {
   text += `Log:${String(message.logTerm)}/${String(message.index)}`;
   if (message.reject) text += ` Rejected (Hint: ${String(message.rejectHint)})`;
   if (message.commit !== 0) text += ` Commit:${String(message.commit)}`;
+  if (message.commitTerm !== 0) text += ` CommitTerm:${String(message.commitTerm)}`;
+  if (message.requestSnapshot !== 0) text += ` RequestSnapshot:${String(message.requestSnapshot)}`;
+  if (message.priority !== 0) text += ` Priority:${String(message.priority)}`;
   if (message.vote !== None) text += ` Vote:${String(message.vote)}`;
   const [first, second] = message.entries;
   if (second !== undefined) {

@@ -29,6 +29,12 @@ const optionReaders: Readonly<Record<string, (value: string | undefined) => Node
   'snapshot-timeout': (value) => ({ snapshotTimeoutTicks: integer(value) }),
   priority: (value) => ({ priority: integer(value) }),
   'batch-append': (value) => ({ batchAppend: boolean(value) }),
+  'commit-by-vote': (value) => ({ commitByVote: boolean(value) }),
+  'report-commit-index': (value) => ({ reportCommitIndex: boolean(value) }),
+  'commit-by-read-index': (value) => ({ commitByReadIndex: boolean(value) }),
+  'max-apply-unpersisted': (value) => ({ maxApplyUnpersistedLogLimit: integer(value) }),
+  'min-election-tick': (value) => ({ minElectionTick: integer(value) }),
+  'max-election-tick': (value) => ({ maxElectionTick: integer(value) }),
   'skip-bcast-commit': (value) => ({ skipBcastCommit: boolean(value) }),
 };
 

@@ -34,6 +34,22 @@ export const ownHandlers: Readonly<Record<string, Handler>> = {
       refuse('a fetch fails as compacted or as unavailable');
     env.answerFetch(firstNode(env, command), failed);
   },
+  'request-snapshot': (env, command) => {
+    firstNode(env, command).extras.requestSnapshot();
+  },
+  'commit-groups': (env, command) => {
+    const { extras } = firstNode(env, command);
+    extras.enableGroupCommit(true);
+    extras.assignCommitGroups(
+      command.args
+        .filter((arg) => arg.values.length > 0)
+        .map((arg) => [integer(arg.key), integer(arg.values[0])] as const),
+    );
+  },
+  'adjust-inflight': (env, command) => {
+    const [node, peer] = twoNodes(env, command);
+    node.extras.adjustMaxInflightMsgs(peer, integer(bare(command)[2]));
+  },
   restart: (env, command) => {
     const node = firstNode(env, command);
     node.restart({

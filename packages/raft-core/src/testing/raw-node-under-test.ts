@@ -7,6 +7,7 @@ export const rawNodeUnderTest: MakeCore = (config, initial) => {
   const core = new RawNode(config, initial);
   return {
     core,
+    extras: core,
     progressText: () => {
       let text = '';
       if (core.state !== StateType.Leader) return text;

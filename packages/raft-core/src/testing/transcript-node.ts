@@ -2,6 +2,7 @@
 import { decodeConfChange } from '../codec/conf-change.ts';
 import { defaultConfig, type RaftConfig, type RaftInitialState } from '../config.ts';
 import type { Fetch, RaftCore } from '../core.ts';
+import { BalsaError } from '../errors.ts';
 import { invariant } from '../invariants.ts';
 import type { Message } from '../message.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type NodeId,
   type Snapshot,
 } from '../types.ts';
+import type { RawNode } from '../raw-node.ts';
 import type { TranscriptOutput } from './transcript-output.ts';
 import { TranscriptStorage } from './transcript-storage.ts';
 
@@ -22,6 +24,11 @@ export interface CoreUnderTest {
   /** One line for each member, in order of id; empty when this node does not lead. */
   progressText(): string;
   setRandomizedElectionTimeout(ticks: number): void;
+  /** raft-rs's calls, for the transcripts that make them. */
+  readonly extras?: Pick<
+    RawNode,
+    'adjustMaxInflightMsgs' | 'assignCommitGroups' | 'enableGroupCommit' | 'requestSnapshot'
+  >;
 }
 
 export type MakeCore = (config: RaftConfig, initial: RaftInitialState) => CoreUnderTest;
@@ -96,6 +103,13 @@ export class TranscriptNode {
     const snapshot = this.#history.at(-1);
     invariant(snapshot !== undefined, 'transcript: the history starts with a snapshot');
     return snapshot;
+  }
+
+  get extras(): NonNullable<CoreUnderTest['extras']> {
+    const { extras } = this.#test;
+    if (extras === undefined)
+      throw new BalsaError('INVALID_ARGUMENT', "this core has none of raft-rs's calls");
+    return extras;
   }
 
   progressText(): string {
