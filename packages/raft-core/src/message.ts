@@ -149,14 +149,6 @@ export function appendAck(to: NodeId, index: LogIndex): Message {
   return message;
 }
 
-/** What a member asks of itself. */
-export function localMessage(type: MessageType, from: NodeId, entries: readonly Entry[]): Message {
-  const message = new Message(type);
-  message.from = from;
-  message.entries = entries;
-  return message;
-}
-
 /**
  * V8 keeps a field that has held only numbers as a number of its own, which it boxes anew at every store once
  * one of them exceeded 31 bits, as the ids of the local threads do. Fields that have once held something else

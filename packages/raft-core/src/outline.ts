@@ -106,7 +106,8 @@ export class Outline {
     if (first === undefined) return;
     if (first.index !== this.#lastIndex + 1) this.truncateFrom(first.index);
     let lastRunTerm = this.#runs.at(-1)?.term;
-    for (const { index, term, type } of entries) {
+    for (let i = 0; i < entries.length; i++) {
+      const { index, term, type } = entries[i] ?? first;
       invariant(index === this.#lastIndex + 1, 'outline: entries are contiguous');
       if (term !== lastRunTerm) {
         this.#runs.push({ index, term });

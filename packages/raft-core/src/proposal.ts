@@ -44,7 +44,10 @@ export function proposeAsLeader(raft: Raft, proposed: readonly Entry[]): void {
 }
 
 function hasConfChange(entries: readonly Entry[]): boolean {
-  for (const entry of entries) if (entry.type !== EntryType.Normal) return true;
+  for (let i = 0; i < entries.length; i++) {
+    const type = entries[i]?.type ?? EntryType.Normal;
+    if (type !== EntryType.Normal) return true;
+  }
   return false;
 }
 

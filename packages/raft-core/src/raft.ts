@@ -311,7 +311,12 @@ export class Raft {
   /** `payloads` with the terms and indexes that they get. Those that have them already are taken as they are. */
   #placed(payloads: readonly Entry[]): readonly Entry[] {
     const next = this.log.lastIndex + 1;
-    if (payloads.every(({ term, index }, i) => term === this.term && index === next + i)) return payloads;
+    let placed = true;
+    for (let i = 0; i < payloads.length && placed; i++) {
+      const entry = payloads[i];
+      placed = entry?.term === this.term && entry.index === next + i;
+    }
+    if (placed) return payloads;
     return payloads.map(({ type, data, context }, i) => new Entry(this.term, next + i, type, data, context));
   }
 

@@ -7,7 +7,8 @@ import { defaultConfig, type RaftConfig, type RaftInitialState } from './config.
 import { silentLogger } from './contracts/env.ts';
 import { createRaft } from './create-raft.ts';
 import { BalsaError } from './errors.ts';
-import { localMessage, Message, MessageType } from './message.ts';
+import { Message, MessageType } from './message.ts';
+import { proposeAsLeader } from './proposal.ts';
 import { RaftControls } from './raft-controls.ts';
 import type { TermRun } from './outline.ts';
 import { ReadyAssembler } from './ready.ts';
@@ -274,7 +275,8 @@ export class RawNode extends RaftControls implements RaftCore {
   }
 
   #propose(entries: readonly Entry[]): void {
-    this.#local(localMessage(MessageType.MsgProp, this.#raft.id, entries));
+    if (this.#raft.state === StateType.Leader) proposeAsLeader(this.#raft, entries);
+    else this.#local(new Message(MessageType.MsgProp, { from: this.#raft.id, entries }));
   }
 
   /** Where the leader's next entry stands, so that it need not be made twice; a forwarded one has no place yet. */

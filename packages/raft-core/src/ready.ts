@@ -53,8 +53,11 @@ export class ReadyAssembler {
   #number = 0;
   /** Synchronous mode: what happens once the last Ready is persisted and applied. */
   #ownAcks: readonly Message[] = noMessages;
-  #appended: Message | undefined;
-  #applied: Message | undefined;
+  /** One message of each kind does for all: they never leave, and each is stepped before the next Ready. */
+  readonly #appended: Message = new Message(MessageType.MsgStorageAppendResp);
+  readonly #applied: Message = new Message(MessageType.MsgStorageApplyResp);
+  #hasAppended = false;
+  #hasApplied = false;
   #awaitsAdvance = false;
 
   constructor(raft: Raft) {
@@ -138,13 +141,9 @@ export class ReadyAssembler {
     const acks = this.#ownAcks;
     this.#ownAcks = noMessages;
     this.#awaitsAdvance = false;
-    for (let i = 0; i < acks.length; i++) this.#step(acks[i]);
-    this.#step(this.#appended);
-    this.#step(this.#applied);
-  }
-
-  #step(message: Message | undefined): void {
-    if (message !== undefined) stepMessage(this.#raft, message);
+    for (const ack of acks) stepMessage(this.#raft, ack);
+    if (this.#hasAppended) stepMessage(this.#raft, this.#appended);
+    if (this.#hasApplied) stepMessage(this.#raft, this.#applied);
   }
 
   #softChanged(): boolean {
@@ -193,10 +192,10 @@ export class ReadyAssembler {
     if (after.length > 0) raft.messagesAfterAppend = [];
     if (raft.openAppends.size > 0) raft.openAppends.clear();
     if (!this.#async) {
-      this.#appended = this.#needsAppendResponse(snapshot)
-        ? this.#storageAppendResponse(snapshot)
-        : undefined;
-      this.#applied = committedEntries.length > 0 ? this.#storageApplyResponse(committedEntries) : undefined;
+      this.#hasAppended = this.#needsAppendResponse(snapshot);
+      if (this.#hasAppended) this.#fillAppendResponse(this.#appended, snapshot);
+      this.#hasApplied = committedEntries.length > 0;
+      if (this.#hasApplied) this.#fillApplyResponse(this.#applied, committedEntries);
       return this.#withoutOwn(messages.length > 0 ? messages : noMessages, after);
     }
     const out = messages.length > 0 ? messages : [];
@@ -226,7 +225,11 @@ export class ReadyAssembler {
     snapshot: Snapshot | undefined,
     after: Message[],
   ): Message {
-    if (this.#needsAppendResponse(snapshot)) after.push(this.#storageAppendResponse(snapshot));
+    if (this.#needsAppendResponse(snapshot)) {
+      const response = new Message(MessageType.MsgStorageAppendResp);
+      this.#fillAppendResponse(response, snapshot);
+      after.push(response);
+    }
     const message = new Message(MessageType.MsgStorageAppend);
     message.to = LocalAppendThread;
     message.from = this.#raft.id;
@@ -248,17 +251,15 @@ export class ReadyAssembler {
    * Attests, when the writes handed out up to now are durable, the whole unstable log. It names the term in
    * which that was so: after a change of term the same index may stand for another entry.
    */
-  #storageAppendResponse(snapshot: Snapshot | undefined): Message {
+  #fillAppendResponse(message: Message, snapshot: Snapshot | undefined): void {
     const { id, term, log } = this.#raft;
-    const message = new Message(MessageType.MsgStorageAppendResp);
+    const attests = log.unstable.length > 0;
     message.to = id;
     message.from = LocalAppendThread;
     message.term = term;
     message.snapshot = snapshot;
-    if (log.unstable.length === 0) return message;
-    message.index = log.lastIndex;
-    message.logTerm = log.lastTerm;
-    return message;
+    message.index = attests ? log.lastIndex : 0;
+    message.logTerm = attests ? log.lastTerm : 0;
   }
 
   #storageApply(entries: readonly Entry[]): Message {
@@ -266,15 +267,15 @@ export class ReadyAssembler {
     message.to = LocalApplyThread;
     message.from = this.#raft.id;
     message.entries = entries;
-    message.responses = [this.#storageApplyResponse(entries)];
+    const response = new Message(MessageType.MsgStorageApplyResp);
+    this.#fillApplyResponse(response, entries);
+    message.responses = [response];
     return message;
   }
 
-  #storageApplyResponse(entries: readonly Entry[]): Message {
-    const message = new Message(MessageType.MsgStorageApplyResp);
+  #fillApplyResponse(message: Message, entries: readonly Entry[]): void {
     message.to = this.#raft.id;
     message.from = LocalApplyThread;
     message.entries = entries;
-    return message;
   }
 }

@@ -117,13 +117,13 @@ export function encodeMessage(message: Message, target: Uint8Array, offset: numb
 }
 
 /**
- * Reads the message that fills `bytes`. Its payloads (entry data and contexts, message context, snapshot
+ * Reads the message that fills `bytes`, or `[start, end)` of it, which spares a view. Its payloads (entry data and contexts, message context, snapshot
  * data) are views of `bytes`: they keep its whole buffer alive, and whoever reuses that buffer must copy
  * them first. Unknown fields are skipped. Throws `WIRE_MALFORMED` for anything that is not such a message,
  * for numbers above the safe integers, for ids of local threads and for more than `maxDecodedEntries`.
  */
-export function decodeMessage(bytes: Uint8Array): Message {
-  const reader = new Reader(bytes);
+export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.length): Message {
+  const reader = new Reader(bytes, start, end);
   const message = new Message(MessageType.MsgHup);
   let entries: Entry[] | undefined;
   while (reader.more) {

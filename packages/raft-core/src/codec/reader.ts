@@ -18,7 +18,7 @@ export function malformed(what: string, at: number): never {
  */
 export class Reader {
   readonly #bytes: Uint8Array;
-  #at = 0;
+  #at: number;
   #end: number;
   /** The parts of the last varint, from which a signed one is put together: 28, 28 and 8 bits. */
   #low = 0;
@@ -27,9 +27,11 @@ export class Reader {
   /** Whether the varint being read goes on. */
   #open = false;
 
-  constructor(bytes: Uint8Array) {
+  /** Over `[start, end)` of `bytes`. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
-    this.#end = bytes.length;
+    this.#at = start;
+    this.#end = Math.min(end, bytes.length);
   }
 
   /** Whether the present message has more fields. */
@@ -40,6 +42,12 @@ export class Reader {
   /** The tag of the next field. */
   tag(): number {
     const start = this.#at;
+    // Field numbers below 16, which are nearly all, make tags of one byte.
+    const byte = start < this.#end ? (this.#bytes[start] ?? 0) : 0;
+    if (byte >= 8 && byte < 0x80) {
+      this.#at = start + 1;
+      return byte;
+    }
     const tag = this.uint();
     if (tag < 8 || tag >= TwoTo32) malformed('field number out of range', start);
     return tag;
@@ -48,11 +56,23 @@ export class Reader {
   /** An unsigned number. Above the safe integers it is refused: nothing here can hold it exactly. */
   uint(): number {
     const at = this.#at;
-    if (at < this.#end) {
-      const byte = this.#bytes[at] ?? 0;
-      if (byte < 0x80) {
+    // Most numbers take one to three bytes: terms and ids one, lengths two, indexes three.
+    if (at + 2 < this.#end) {
+      const bytes = this.#bytes;
+      const a = bytes[at] ?? 0;
+      if (a < 0x80) {
         this.#at = at + 1;
-        return byte;
+        return a;
+      }
+      const b = bytes[at + 1] ?? 0;
+      if (b < 0x80) {
+        this.#at = at + 2;
+        return (a & 0x7f) | (b << 7);
+      }
+      const c = bytes[at + 2] ?? 0;
+      if (c < 0x80) {
+        this.#at = at + 3;
+        return (a & 0x7f) | ((b & 0x7f) << 7) | (c << 14);
       }
     }
     this.#varint();

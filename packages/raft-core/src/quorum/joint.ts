@@ -30,6 +30,7 @@ export class JointConfig {
 
   /** What both halves have committed. */
   committedIndex(ackedIndex: AckedIndexer): LogIndex {
+    if (this.outgoing.size === 0) return this.incoming.committedIndex(ackedIndex);
     return Math.min(this.incoming.committedIndex(ackedIndex), this.outgoing.committedIndex(ackedIndex));
   }
 

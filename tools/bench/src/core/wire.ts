@@ -20,6 +20,6 @@ export class Wire {
     }
     const start = this.#at;
     this.#at = encodeMessage(message, this.#chunk, start);
-    return decodeMessage(this.#chunk.subarray(start, this.#at));
+    return decodeMessage(this.#chunk, start, this.#at);
   }
 }
