@@ -41,3 +41,9 @@ test.each(['', '{}', '{"format":1,"clusterId":"xyz","complete":true}', '{"format
     await expect(openClusterFile(directory)).rejects.toThrow(/is damaged/);
   },
 );
+
+test('a place where nothing can be made is named', async () => {
+  await expect(openClusterFile('/proc/balsa/data')).rejects.toThrow(
+    /^Cannot write to the data directory \/proc\/balsa\/data: /,
+  );
+});

@@ -72,8 +72,14 @@ export async function openClusterFile(directory: string): Promise<ClusterIdentit
   const found = await readClusterFile(directory);
   if (found !== undefined) return found;
   const identity = { clusterId: randomBytes(8).toString('hex'), complete: false };
-  await mkdir(directory, { recursive: true });
-  await writeClusterFile(directory, identity);
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeClusterFile(directory, identity);
+  } catch (error) {
+    throw new CommandFailure(`Cannot write to the data directory ${directory}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
   return identity;
 }
 
