@@ -125,7 +125,8 @@ export class RawNode extends RaftControls implements RaftCore {
    * Follower: asks the leader for a snapshot that replaces its state, though its log lacks nothing. Until one at
    * or above its last index has come, or the term ends, nothing is appended here; `pendingRequestSnapshot` tells.
    * Throws `REQUEST_SNAPSHOT_DROPPED` on a leader, without a leader, when one is under way, and when the last
-   * entry is not of this term. A store refuses to install it at its stored commit index (see `WriteBatch.install`).
+   * entry is not of this term. A store refuses to install it at its stored commit index (see `WriteBatch.install`):
+   * the log is all there then, and only the state machine is restored.
    */
   requestSnapshot(): void {
     requestSnapshot(this.#raft);
