@@ -11,14 +11,15 @@ import { create } from '../make.ts';
 import { inGroups, override } from './override.ts';
 import type { Mutant } from './mutant.ts';
 
-/** The whole log as it can be read. */
+/** The whole log as it can be read: the refusal of a memory store says where it begins. */
 async function readAll(storage: Storage): Promise<Entry[]> {
-  for (let first = 1; ; first++) {
+  for (let first = 1; ; ) {
     try {
       const { entryCount } = await storage.stats();
       return await storage.entries(first, first + entryCount, NoLimit);
     } catch (error) {
       if (!isBalsaError(error, 'STORE_COMPACTED')) throw error;
+      first = Math.max(first + 1, Number(error.details['firstIndex']));
     }
   }
 }
