@@ -21,6 +21,10 @@ const checks = [
   ],
   ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']],
   ['packages', ['scripts/check-packages.mjs']],
+  [
+    'api docs',
+    ['node_modules/typedoc/bin/typedoc', '--options', 'packages/raft-core/typedoc.json', '--emit', 'none'],
+  ],
   ['error codes', ['scripts/check-error-codes.mjs']],
   ['errors page', ['scripts/errors-page.mjs']],
 ];

@@ -22,7 +22,14 @@ export { restoreConf } from './conf-change/restore.ts';
 export { JointConfig } from './quorum/joint.ts';
 export { VoteResult, voteResultName } from './quorum/vote-result.ts';
 export { groupCommitted, type GroupCommitted, type GroupOf } from './quorum/group-commit.ts';
-export { ProgressTracker, formatTrackerConfig } from './tracker/tracker.ts';
+export {
+  ProgressTracker,
+  formatTrackerConfig,
+  type ProgressTrackerOptions,
+  type Tally,
+  type TrackerConfig,
+} from './tracker/tracker.ts';
+export type { Inflights } from './tracker/inflights.ts';
 export type { Peer } from './bootstrap.ts';
 export { statusToJson } from './status.ts';
 export { describeConfChange } from './describe-conf-change.ts';
