@@ -22,6 +22,7 @@ import { confStateCases, hardStateCases } from './cases/state.ts';
 import { powerCases } from './power/cases.ts';
 import { corruptionCases } from './corruption/cases.ts';
 import { crashCases } from './crash/cases.ts';
+import { faultCases } from './faults/cases.ts';
 import { missingNeed, type Runner, type Target } from './target.ts';
 
 /** Every case of the log side: groups, their logs, states and snapshots. */
@@ -45,6 +46,7 @@ export const storageCases: readonly ConformanceCase[] = [
   ...powerCases,
   ...corruptionCases,
   ...crashCases,
+  ...faultCases,
   ...cycleCases,
   ...modelCases,
 ];

@@ -36,10 +36,18 @@ function target(options: Lie = {}): Target {
   };
 }
 
+// Fewer than a run of the suite by itself tries: this is for every change. The environment says otherwise.
+for (const [name, count] of [
+  ['BALSA_POWER_STATES', 50],
+  ['BALSA_KILLS', 4],
+  ['BALSA_DAMAGES', 40],
+  ['BALSA_FAULTS', 9],
+] as const) {
+  process.env[name] ??= String(count);
+}
+
 const levels = ['crash', 'power', 'corruption', 'faults'];
-const cases = storageCases.filter(
-  (one) => levels.includes(one.level) && one.needs?.includes('files') === true,
-);
+const cases = storageCases.filter((one) => levels.includes(one.id.split('/')[0] ?? ''));
 
 describe('the SQLite store', () => {
   test.each(cases.map((one) => [one.id, one.title, one] as const))(

@@ -25,6 +25,11 @@ export interface Judgement {
   readonly mayLose?: number;
   /** Whether snapshots may be missing: a damaged one is not stored whole, so it is not listed. */
   readonly withoutSnapshots?: boolean;
+  /**
+   * Whether the ordered store may be found at any earlier time: what it holds is the truth at the applied index
+   * that it reports, and the log says what comes after.
+   */
+  readonly orderedMayRewind?: boolean;
   /** Lanes that are not looked at. */
   readonly except?: readonly Lane[];
   /** What an opening after the last step reported: nothing older will do. */
@@ -102,7 +107,8 @@ export class Expected {
       const reached = reported === undefined ? progress[lane] : this.#reached(lane, reported, progress[lane]);
       add(lane, this.#wrongGroup(lane, group, reached, judgement));
     }
-    if (sight.ordered !== undefined) add('kv', this.#wrongOrdered(sight.ordered, progress.kv));
+    if (sight.ordered !== undefined)
+      add('kv', this.#wrongOrdered(sight.ordered, progress.kv, judgement.orderedMayRewind === true));
     return findings.length === 0 ? undefined : findings.join('\n');
   }
 
@@ -178,10 +184,10 @@ export class Expected {
     return wrongSnapshots(lane, found, groups, withoutSnapshots ? undefined : oldest, progress);
   }
 
-  #wrongOrdered(found: string, progress: LaneProgress): string | undefined {
+  #wrongOrdered(found: string, progress: LaneProgress, mayRewind: boolean): string | undefined {
     const { texts, steps } = this.#lane('kv');
     let oldest = progress.done;
-    while (oldest > 0 && !isSync(steps[oldest - 1])) oldest--;
+    while (oldest > 0 && (mayRewind || !isSync(steps[oldest - 1]))) oldest--;
     const legal = texts.slice(oldest, progress.began + 1);
     if (legal.includes(found)) return undefined;
     return `ordered store: neither of the states after its steps ${String(oldest)} to ${String(progress.began)}\n  found: ${found}\n  legal: ${legal.join('\n     or: ')}`;

@@ -21,7 +21,8 @@ export type Job = {
   /** Opens everything, says what it saw, and ends without closing. */
   | { readonly kind: 'recover'; readonly plan: PlanOptions }
   /** Opens, looks, closes and answers, once for each line of its input. */
-  | { readonly kind: 'look' | 'survey'; readonly plan: PlanOptions }
+  | { readonly kind: 'look'; readonly plan: PlanOptions }
+  | { readonly kind: 'survey'; readonly plan: PlanOptions }
   | { readonly kind: 'faults'; readonly plan: PlanOptions; readonly scenarios: readonly FaultScenario[] }
   | { readonly kind: 'reads'; readonly plan: PlanOptions; readonly reads: readonly number[] }
   | { readonly kind: 'permission'; readonly plan: PlanOptions; readonly user: number | undefined }

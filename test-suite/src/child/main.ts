@@ -6,6 +6,7 @@ import { survey } from '../corruption/survey.ts';
 import { runFaults } from '../faults/in-child.ts';
 import { runPermission } from '../faults/permission.ts';
 import { runReads } from '../faults/reads.ts';
+import { Expected } from './expected.ts';
 import { jobVariable, type Job } from './job.ts';
 import { lookOnce } from './look.ts';
 import { codeOf, observe } from './observe.ts';
@@ -65,9 +66,10 @@ async function main(): Promise<void> {
   if (job.kind === 'look') return answer(() => lookOnce(open, plan));
   if (job.kind === 'survey') return answer(() => survey(open, plan));
   if (job.kind === 'recover') return recover(plan, open);
-  if (job.kind === 'faults') return runFaults({ job, plan, open, say });
-  if (job.kind === 'reads') return runReads({ job, plan, open, say });
-  return runPermission({ job, plan, open, say });
+  const common = { plan, open, say, expected: await Expected.of(plan) };
+  if (job.kind === 'faults') return runFaults({ job, ...common });
+  if (job.kind === 'reads') return runReads({ job, ...common });
+  return runPermission({ job, ...common });
 }
 
 main().then(

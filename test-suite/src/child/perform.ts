@@ -22,6 +22,8 @@ export class Actor {
   #engine: Engine | undefined;
   #groups = new Map<Lane, Storage>();
   #store: OrderedStore | undefined;
+  /** What the ordered store reported when it was opened last; what was not synced may be gone. */
+  appliedAtOpen = 0;
 
   constructor(plan: Plan, open: () => Promise<Engine>) {
     this.#plan = plan;
@@ -44,7 +46,7 @@ export class Actor {
     }
     if (!this.#plan.orderedStore) return;
     this.#store = this.#engine.orderedStore(orderedName);
-    await this.#store.open();
+    this.appliedAtOpen = (await this.#store.open()).appliedIndex;
   }
 
   async close(): Promise<void> {

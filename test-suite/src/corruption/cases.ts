@@ -97,7 +97,7 @@ async function judgeDamages(
       : undefined;
   let refused = 0;
   try {
-    for (const { what, tree, stale = false } of damages) {
+    for (const { what, tree, unchained = false } of damages) {
       writeTree(directory, tree);
       const found =
         server === undefined
@@ -106,7 +106,7 @@ async function judgeDamages(
       if (found.refusals.length > 0) refused++;
       const wrong = wrongSurvey(expected, found, expected.complete, {
         mayLose: watermarkLag,
-        withoutOrdered: stale,
+        withoutOrdered: unchained,
       });
       assert.equal(wrong, undefined, `${what} (seed ${String(seedOf(context.options))}):\n${wrong ?? ''}`);
     }

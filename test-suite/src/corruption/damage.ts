@@ -5,8 +5,8 @@ import type { Tree } from '../power/disk.ts';
 export interface Damage {
   readonly what: string;
   readonly tree: Tree;
-  /** A block of an older time: whoever does not chain pair to pair cannot see it. */
-  readonly stale?: boolean;
+  /** Blocks that are intact, and of another place or time: who does not chain pair to pair cannot see it. */
+  readonly unchained?: boolean;
 }
 
 export interface DamageOptions {
@@ -117,7 +117,7 @@ export function lostBlock(options: DamageOptions): Damage {
   return {
     what: `block ${String(block)} of ${path} as it was earlier`,
     tree: changed(base, path, bytes),
-    stale: true,
+    unchained: true,
   };
 }
 
@@ -128,7 +128,7 @@ export function wholeFiles({ base, older, files }: DamageOptions): Damage[] {
     damages.push({ what: `${path} missing`, tree: changed(base, path, undefined) });
     const then = older.get(path);
     if (then !== undefined && !then.equals(contentsOf(base, path))) {
-      damages.push({ what: `${path} as it was earlier`, tree: changed(base, path, then), stale: true });
+      damages.push({ what: `${path} as it was earlier`, tree: changed(base, path, then), unchained: true });
     }
     const other = files.find((one) => one > path && kindOf(one) === kindOf(path));
     if (other === undefined) continue;

@@ -149,6 +149,7 @@ export function wrongSurvey(
   const wrong = expected.wrong(sight, progress, {
     mayLose: judgement.mayLose,
     withoutSnapshots: true,
+    orderedMayRewind: true,
     except,
   });
   if (wrong !== undefined) return wrong;

@@ -1,5 +1,5 @@
 /** Runs a child under the shim and keeps what it did to the disk, operation by operation. */
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CaseContext } from '../case.ts';
@@ -27,6 +27,7 @@ export function directoryOf(context: CaseContext): string {
   const { directory } = context.harness;
   if (directory === undefined)
     throw new Error('the target says that it gives files, but its harness names no directory');
+  mkdirSync(directory, { recursive: true });
   return realpathSync(directory);
 }
 

@@ -1,0 +1,152 @@
+/** Faults of the disk: full, failing to write, to sync or to read, and permission lost. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { CaseContext, ConformanceCase } from '../case.ts';
+import type { FaultScenario, Job } from '../child/job.ts';
+import { makePlan, type Action, type PlanOptions, type Step } from '../child/plan.ts';
+import { endedWell, runChild } from '../child/process.ts';
+import { seededRandom, type Random } from '../child/random.ts';
+import { writeTree } from '../power/directory.ts';
+import { directoryOf, needShim, openerOf, planOf, withScratch } from '../power/recording.ts';
+import { numberFrom, seedOf } from '../replay.ts';
+import { ShimControl } from '../shim/control.ts';
+
+/** Steps at which a fault is tried, per case; `BALSA_FAULTS` says another number. */
+const faultsWanted = (): number => numberFrom('BALSA_FAULTS', 16);
+
+async function needPersistence(context: CaseContext): Promise<void> {
+  const { persistent } = (await context.engine()).capabilities;
+  await context.closeEngine();
+  if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
+  writeTree(directoryOf(context), new Map());
+}
+
+/** Runs a job under the shim; gives what was tried, and rejects with the rules that were broken. */
+async function tryFaults(context: CaseContext, job: Job): Promise<string[]> {
+  const shim = await needShim(context);
+  const lines = await withScratch(async (scratch) => {
+    const control = new ShimControl(join(scratch, 'control'), true);
+    control.close();
+    return endedWell(await runChild({ ...job, control: control.path }, { shim }));
+  });
+  const wrong = lines
+    .filter((line) => line.startsWith('wrong '))
+    .map((line) => String(JSON.parse(line.slice(6))));
+  assert.equal(wrong.length, 0, `seed ${String(seedOf(context.options))}:\n${wrong.slice(0, 5).join('\n')}`);
+  return lines.filter((line) => line.startsWith('tried '));
+}
+
+function jobFields(
+  context: CaseContext,
+  plan: PlanOptions,
+): Pick<Job, 'opener' | 'directory'> & { readonly plan: PlanOptions } {
+  return { opener: openerOf(context), directory: directoryOf(context), plan };
+}
+
+/** Steps of every kind, each kind in turn. */
+function chooseSteps(
+  steps: readonly Step[],
+  random: Random,
+  count: number,
+  fits: (action: Action) => boolean,
+): Step[] {
+  const kinds = new Map<string, Step[]>();
+  for (const step of steps) {
+    if (!fits(step.action)) continue;
+    const kind = `${step.lane === 'kv' ? 'kv ' : ''}${kindOf(step.action)}`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), step]);
+  }
+  const names = [...kinds.keys()];
+  return Array.from({ length: count }, (_, i) => random.pick(kinds.get(names[i % names.length] ?? '') ?? []));
+}
+
+function kindOf(action: Action): string {
+  if (action.kind !== 'write') return action.kind;
+  return (
+    ['install', 'restored', 'entries', 'confState', 'hardState'].find((part) => part in action) ?? 'write'
+  );
+}
+
+function faultCase(fault: FaultScenario['fault'], title: string, salt: number): ConformanceCase {
+  return {
+    id: `faults/${fault}`,
+    title,
+    level: 'faults',
+    needs: ['files', 'child'],
+    async run(context) {
+      await needPersistence(context);
+      const plan = planOf(context, salt, 36);
+      const random = seededRandom(seedOf(context.options) + salt);
+      const steps = makePlan(plan).rounds.flat();
+      const fits = (action: Action): boolean => action.kind !== 'reopen' && action.kind !== 'stamp';
+      const scenarios = chooseSteps(steps, random, faultsWanted(), fits).map(({ id }) => ({
+        fault,
+        step: id,
+      }));
+      const tried = await tryFaults(context, { kind: 'faults', scenarios, ...jobFields(context, plan) });
+      assert.ok(
+        tried.some((line) => !line.endsWith('not-reached')),
+        `no fault came in ${String(tried.length)} steps`,
+      );
+    },
+  };
+}
+
+const reads: ConformanceCase = {
+  id: 'faults/read-error',
+  title: 'a read that fails is an error, never "there is nothing", and the next opening finds everything',
+  level: 'faults',
+  needs: ['files', 'child'],
+  async run(context) {
+    await needPersistence(context);
+    const plan = planOf(context, 610, 24);
+    const random = seededRandom(seedOf(context.options) + 610);
+    const shares = Array.from({ length: faultsWanted() * 2 }, () => random.next());
+    const tried = await tryFaults(context, { kind: 'reads', reads: shares, ...jobFields(context, plan) });
+    assert.ok(
+      tried.some((line) => line.endsWith('refused')),
+      'no failed read was ever told',
+    );
+  },
+};
+
+const permission: ConformanceCase = {
+  id: 'faults/permission-lost',
+  title: 'a store without permission says so instead of beginning anew, and works when permission is back',
+  level: 'faults',
+  needs: ['files', 'child'],
+  async run(context) {
+    if (process.platform === 'win32') context.notApplicable('permissions of Windows are not those of POSIX');
+    await needPersistence(context);
+    const root = process.getuid?.() === 0;
+    const nobody = 65_534;
+    const job = {
+      kind: 'permission',
+      user: root ? nobody : undefined,
+      ...jobFields(context, planOf(context, 620, 16)),
+    } as const;
+    const lines = endedWell(await runChild(job));
+    const wrong = lines
+      .filter((line) => line.startsWith('wrong '))
+      .map((line) => String(JSON.parse(line.slice(6))));
+    assert.equal(wrong.length, 0, wrong.join('\n'));
+    assert.ok(lines.includes('tried permission refused'), 'the lack of permission was never told');
+  },
+};
+
+export const faultCases: readonly ConformanceCase[] = [
+  faultCase(
+    'no-space',
+    'on a full disk a step is refused or of unknown outcome, nothing acknowledged is lost, and work goes on when space returns',
+    600,
+  ),
+  faultCase(
+    'write-error',
+    'a failed write is refused without effect, or of unknown outcome and poisons until reopened',
+    601,
+  ),
+  faultCase('sync-error', 'a failed sync is never acknowledged, poisons, and no later success hides it', 602),
+  faultCase('short-write', 'a write that was done in part is finished or told', 603),
+  reads,
+  permission,
+];
