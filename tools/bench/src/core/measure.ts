@@ -4,11 +4,6 @@ import { runInNewContext } from 'node:vm';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { Payloads } from './payloads.ts';
 
-export interface Cell extends ClusterOptions {
-  /** Bytes. */
-  readonly payload: number;
-}
-
 export interface Measured {
   readonly entriesPerSecond: number;
   readonly nsPerEntry: number;
