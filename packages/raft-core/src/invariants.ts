@@ -8,15 +8,21 @@ export function invariant(condition: boolean, rule: string, detail?: () => strin
 
 /** The error for a broken rule, to be thrown where control flow needs a `throw`. */
 export function invariantError(rule: string, detail?: string): BalsaError {
-  return new BalsaError('INVARIANT_BROKEN', detail === undefined ? rule : `${rule}: ${detail}`, { details: { rule } });
+  return new BalsaError('INVARIANT_BROKEN', detail === undefined ? rule : `${rule}: ${detail}`, {
+    details: { rule },
+  });
 }
 
 /** Refuses, with `OUT_OF_RANGE`, whatever is not a safe integer >= `min`. Returns the value. */
 export function assertSafeInteger(value: number, name: string, min = 0): number {
   if (!Number.isSafeInteger(value) || value < min) {
-    throw new BalsaError('OUT_OF_RANGE', `${name} must be a safe integer >= ${String(min)}, but is ${String(value)}`, {
-      details: { name, value, min },
-    });
+    throw new BalsaError(
+      'OUT_OF_RANGE',
+      `${name} must be a safe integer >= ${String(min)}, but is ${String(value)}`,
+      {
+        details: { name, value, min },
+      },
+    );
   }
   return value;
 }

@@ -206,34 +206,30 @@ describe('messages that no correct member sends', () => {
   test('a snapshot for others is ignored', () => {
     const network = running();
     const before = network.node(2).committed;
-    network
-      .node(2)
-      .step(
-        new Message(MessageType.MsgSnap, {
-          from: 1,
-          to: 2,
-          term: 1,
-          snapshot: snapshotAt(9, 1, confStateOf([1, 3])),
-        }),
-      );
+    network.node(2).step(
+      new Message(MessageType.MsgSnap, {
+        from: 1,
+        to: 2,
+        term: 1,
+        snapshot: snapshotAt(9, 1, confStateOf([1, 3])),
+      }),
+    );
     expect(network.node(2).committed).toBe(before);
   });
 
   test('a reject hint from nowhere does not make the leader send below what is acknowledged', () => {
     const network = running();
-    network
-      .node(1)
-      .step(
-        new Message(MessageType.MsgAppResp, {
-          from: 2,
-          to: 1,
-          term: 1,
-          index: 50,
-          reject: true,
-          rejectHint: huge,
-          logTerm: huge,
-        }),
-      );
+    network.node(1).step(
+      new Message(MessageType.MsgAppResp, {
+        from: 2,
+        to: 1,
+        term: 1,
+        index: 50,
+        reject: true,
+        rejectHint: huge,
+        logTerm: huge,
+      }),
+    );
     const peer = network
       .node(1)
       .status()

@@ -52,7 +52,12 @@ export interface TransportHandler {
   /** A message to `peer` could not be queued or sent. Called at most once per loss of a connection and per overflow. */
   onUnreachable(group: string, peer: NodeId): void;
   /** A peer offers a snapshot. Resolves with a sink, or rejects with the reason to refuse it. */
-  onSnapshot(group: string, from: NodeId, message: Message, source: Omit<SnapshotSource, 'chunk'>): Promise<SnapshotSink>;
+  onSnapshot(
+    group: string,
+    from: NodeId,
+    message: Message,
+    source: Omit<SnapshotSource, 'chunk'>,
+  ): Promise<SnapshotSink>;
 }
 
 export interface SnapshotTransfer {
@@ -95,4 +100,3 @@ export interface Transport extends AsyncDisposable {
   /** Idempotent. Settles transfers, closes sockets. */
   stop(): Promise<void>;
 }
-
