@@ -42,7 +42,7 @@ interface Given extends ConformanceArguments {
 export function conformanceCommand(stop: StopRequest): Command {
   return new Command('conformance')
     .description('run the conformance suite against a store, and say what the store really promises')
-    .argument('[store]', 'memory, sqlite, or the path of a module that exports a target')
+    .argument('[store]', 'memory, sqlite, file, or the path of a module that exports a target')
     .addOption(
       new Option('--level <level>', `of the cases; may be repeated: ${levels.join(', ')}`).argParser(
         addLevel,

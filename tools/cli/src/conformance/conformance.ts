@@ -37,7 +37,9 @@ export async function conformance(
     return 0;
   }
   if (store === undefined)
-    throw new WrongChoice('say which store: memory, sqlite, or the path of a module that exports a target');
+    throw new WrongChoice(
+      'say which store: memory, sqlite, file, or the path of a module that exports a target',
+    );
   const target = await findTarget(store, given.option ?? {});
   const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
   write(`${target.name}: ${String(chosen.length)} cases\n`);

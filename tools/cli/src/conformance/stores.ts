@@ -13,7 +13,7 @@ import { openNamed, type StoreName, type StoreOptions } from './open-store.ts';
 export class WrongChoice extends CommandFailure {}
 
 const comingNames: readonly string[] = ['redis', 'rocksdb'];
-const fileNames: readonly StoreName[] = ['sqlite'];
+const fileNames: readonly StoreName[] = ['sqlite', 'file'];
 
 function isFileName(text: string): text is StoreName {
   return fileNames.some((name) => name === text);
