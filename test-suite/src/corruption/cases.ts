@@ -25,7 +25,7 @@ import {
 import { survey, wrongSurvey, type Survey } from './survey.ts';
 
 /** Damages per case; `BALSA_DAMAGES` says another number. */
-const damagesWanted = (): number => numberFrom('BALSA_DAMAGES', 80);
+const damagesWanted = (): number => numberFrom('BALSA_DAMAGES', 60);
 
 /** One store at three times: early, at its end with the process dead, and closed in good order. */
 interface Specimen {

@@ -24,7 +24,7 @@ import { numberFrom, seedOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
 
 /** Processes to kill per case; `BALSA_KILLS` says another number. */
-const kills = (): number => numberFrom('BALSA_KILLS', 8);
+const kills = (): number => numberFrom('BALSA_KILLS', 6);
 
 async function needPersistence(context: CaseContext): Promise<void> {
   const { persistent } = (await context.engine()).capabilities;
@@ -146,7 +146,7 @@ const everyStep: ConformanceCase = {
     const seed = seedOf(context.options) + 300;
     const recording = await recordRun(context, planOf(context, 300, 24));
     const { operations, expected, directory, start } = recording;
-    const share = numberFrom('BALSA_POWER_STATES', 120) / operations.length;
+    const share = numberFrom('BALSA_POWER_STATES', 100) / operations.length;
     const random = seededRandom(seed);
     const mapped = new Set(operations.flatMap((one) => (one.op === 'unseen' ? [one.path] : [])));
     const states = await Judge.with({ context, ...recording, seed }, async (jury) => {

@@ -12,7 +12,7 @@ import { numberFrom, seedOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
 
 /** Steps at which a fault is tried, per case; `BALSA_FAULTS` says another number. */
-const faultsWanted = (): number => numberFrom('BALSA_FAULTS', 16);
+const faultsWanted = (): number => numberFrom('BALSA_FAULTS', 12);
 
 async function needPersistence(context: CaseContext): Promise<void> {
   const { persistent } = (await context.engine()).capabilities;

@@ -24,7 +24,7 @@ import {
 } from './recording.ts';
 
 /** Directories to open per case; `BALSA_POWER_STATES` says another number. */
-const defaultStates = 120;
+const defaultStates = 100;
 const lost: Fate = { data: () => 'lost', name: () => false };
 
 const statesWanted = (): number => numberFrom('BALSA_POWER_STATES', defaultStates);
