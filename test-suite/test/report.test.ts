@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Env, Timer } from '@balsa/raft-core';
+import { levels, runConformance, type Target } from '@balsa/test-suite';
+import { memoryTarget } from '../src/zoo/memory-target.ts';
+import { zoo } from '../src/zoo/zoo.ts';
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: boolean;
+  readonly items?: Schema;
+}
+
+const schema = JSON.parse(
+  readFileSync(new URL('../schema/conformance-report.schema.json', import.meta.url), 'utf8'),
+) as Schema;
+
+/** What is wrong with a value, by the part of JSON Schema that our schema uses. */
+function faults(value: unknown, by: Schema, at = 'report'): string[] {
+  if (by.const !== undefined && value !== by.const) return [`${at} is not ${JSON.stringify(by.const)}`];
+  if (by.enum !== undefined && !by.enum.includes(value)) return [`${at} is ${String(value)}`];
+  const kind = Array.isArray(value) ? 'array' : typeof value;
+  const types = by.type === undefined ? [kind] : [by.type].flat();
+  if (!types.includes(kind) && !(types.includes('integer') && Number.isInteger(value)))
+    return [`${at} is of type ${kind}`];
+  if (Array.isArray(value))
+    return value.flatMap((one, i) => faults(one, by.items ?? {}, `${at}[${String(i)}]`));
+  if (typeof value !== 'object' || value === null) return [];
+  const { properties = {}, required = [] } = by;
+  return [
+    ...required.filter((name) => !(name in value)).map((name) => `${at} lacks ${name}`),
+    ...Object.entries(value).flatMap(([name, inner]) => {
+      const known = properties[name];
+      if (known === undefined) return by.additionalProperties === false ? [`${at} has ${name}`] : [];
+      return faults(inner, known, `${at}.${name}`);
+    }),
+  ];
+}
+
+/** A clock that stands still, and timers that never ring. */
+const stopped: Pick<Env, 'now' | 'setTimer'> = {
+  now: () => 0,
+  setTimer: (): Timer => ({ cancel: () => undefined }),
+};
+/** Timers that ring at once. */
+const hasty: Pick<Env, 'now' | 'setTimer'> = {
+  now: () => 0,
+  setTimer: (_ms, callback) => {
+    const timer = setTimeout(callback, 0);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+const broken = zoo.find(({ killer }) => killer === 'read/limit-exact')!;
+
+describe('the report', () => {
+  test.each([
+    ['of a correct store', memoryTarget(), 'B'],
+    ['of a broken store', broken.target, 'F'],
+  ] as const)('%s is what the schema says', async (_name, target, grade) => {
+    const report = await runConformance(target, { env: stopped, levels: ['core', 'corruption'] });
+    expect(faults(JSON.parse(JSON.stringify(report)), schema)).toEqual([]);
+    expect(report.grade).toBe(grade);
+    expect(report.levels.map(({ level }) => level)).toEqual(levels);
+  });
+
+  test('of something else is not', () => {
+    expect(faults({ format: 'other' }, schema)).toContain('report lacks grade');
+    expect(faults({ format: 'other' }, schema)).toContain('report.format is not "balsa-conformance/1"');
+  });
+
+  test('never counts what does not apply as passed, and says why', async () => {
+    const bare: Target = { ...memoryTarget(), abilities: [], orderedStore: false };
+    const report = await runConformance(bare, { env: stopped, levels: ['crash', 'power'] });
+    for (const { status, reason } of report.cases) {
+      expect(status).toBe('not-applicable');
+      expect(reason).toContain('does not give');
+    }
+    expect(report.levels.every(({ passed }) => passed === 0)).toBe(true);
+  });
+
+  test('says how a failure is replayed', async () => {
+    const report = await runConformance(broken.target, { env: stopped, only: ['read/limit-exact'], seed: 7 });
+    expect(report.cases[0]).toMatchObject({
+      status: 'failed',
+      replay: ['--only', 'read/limit-exact', '--seed', '7'],
+    });
+  });
+
+  test('a call that never settles is a failure of its case', async () => {
+    const hanging = memoryTarget('hanging', () => (engine) => {
+      engine.identity = () => new Promise(() => undefined);
+      return engine;
+    });
+    const report = await runConformance(hanging, {
+      env: hasty,
+      only: ['identity/stamp-survives-reopen'],
+      caseTimeoutMs: 1,
+    });
+    expect(report.cases[0]?.reason).toContain('never settles');
+  });
+
+  test('leaves out, by name, what was not begun when the run was stopped', async () => {
+    const stop = new AbortController();
+    const report = await runConformance(memoryTarget(), {
+      env: stopped,
+      levels: ['core'],
+      signal: stop.signal,
+      onCase: (_one, { position }) => {
+        if (position === 3) stop.abort();
+      },
+    });
+    const statuses = report.cases.map(({ status }) => status);
+    expect(statuses.slice(0, 2)).toEqual(['passed', 'passed']);
+    expect(new Set(statuses.slice(3))).toEqual(new Set(['not-run']));
+  });
+});
