@@ -254,7 +254,8 @@ export class Runtime<R> {
     } catch (error) {
       this.fail(error);
     }
-    this.#driver.schedule();
+    // The transport has gathered what came together: waiting another turn only costs latency.
+    this.#driver.pump();
   }
 
   #onFrame(from: NodeId, frame: ControlFrame): void {
