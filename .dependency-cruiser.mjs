@@ -74,7 +74,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)dist/' },
+    // Jest's example is no part of the workspace.
+    exclude: { path: '(^|/)dist/|^examples/conformance-jest/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.tests.json' },
     enhancedResolveOptions: {

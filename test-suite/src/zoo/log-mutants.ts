@@ -13,7 +13,7 @@ import type { Mutant } from './mutant.ts';
 
 /** The whole log as it can be read: the refusal of a memory store says where it begins. */
 async function readAll(storage: Storage): Promise<Entry[]> {
-  for (let first = 1; ; ) {
+  for (let first = 1; ;) {
     try {
       const { entryCount } = await storage.stats();
       return await storage.entries(first, first + entryCount, NoLimit);
