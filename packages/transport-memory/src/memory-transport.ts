@@ -60,7 +60,6 @@ export class MemoryTransport implements Transport {
     return this.#running;
   }
 
-   
   async start(identity: TransportIdentity, handler: TransportHandler): Promise<void> {
     if (this.#running !== undefined || this.#stopping !== undefined) {
       throw new BalsaError(

@@ -1,4 +1,6 @@
 /** How a child process opens a store: plain JavaScript, on the built packages. */
+import { performance } from 'node:perf_hooks';
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { silentLogger } from '@balsa/raft-core';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 
