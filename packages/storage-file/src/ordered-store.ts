@@ -15,6 +15,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
+import { Lifecycle } from '@balsa/storage-kit';
 import { poisoned, refused, unknownOutcome } from './errors.ts';
 import { addMeta } from './format.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -42,11 +43,9 @@ const pairOverhead = 8;
 export class FileOrderedStore implements OrderedStore {
   readonly #options: FileOrderedStoreOptions;
   readonly #restores = new Set<FileRestore>();
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #life: Lifecycle;
   #current: Generation | undefined;
   #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
-  #closed: Promise<void> | undefined;
-  #writing = false;
   #views = 0;
   #poison: unknown;
   /** Writes and switches of contents take effect one at a time. */
@@ -54,10 +53,13 @@ export class FileOrderedStore implements OrderedStore {
 
   constructor(options: FileOrderedStoreOptions) {
     this.#options = options;
+    this.#life = new Lifecycle(`ordered store ${JSON.stringify(options.name)}`, () => {
+      options.writer.check();
+    });
   }
 
   open(): Promise<{ readonly appliedIndex: LogIndex }> {
-    this.#opening ??= this.#track(() => this.#open());
+    this.#opening ??= this.#life.track(() => this.#open());
     return this.#opening;
   }
 
@@ -78,17 +80,11 @@ export class FileOrderedStore implements OrderedStore {
 
   async write(batch: OrderedBatch): Promise<void> {
     this.#check();
-    if (this.#writing) {
-      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
-    }
-    assertSafeInteger(batch.appliedIndex, 'applied index');
-    for (const [key] of batch.changes) checkKey(key);
-    this.#writing = true;
-    try {
+    await this.#life.writeAlone(async () => {
+      assertSafeInteger(batch.appliedIndex, 'applied index');
+      for (const [key] of batch.changes) checkKey(key);
       await this.#inTurn(() => this.#apply(batch));
-    } finally {
-      this.#writing = false;
-    }
+    });
   }
 
   async sync(): Promise<LogIndex> {
@@ -97,7 +93,7 @@ export class FileOrderedStore implements OrderedStore {
     const { sequence } = file.end;
     if (generation.synced >= sequence) return appliedIndex;
     generation.users++;
-    return this.#track(async () => {
+    return this.#life.track(async () => {
       try {
         await file.handle.dataSync();
         await this.#options.writer.assertOwner();
@@ -105,7 +101,7 @@ export class FileOrderedStore implements OrderedStore {
         return appliedIndex;
       } catch (error) {
         this.#poison ??= error;
-        throw unknownOutcome(error, `the sync of ${this.#what()}`);
+        throw unknownOutcome(error, `the sync of ${this.#life.what}`);
       } finally {
         generation.users--;
         await closeUnused(generation);
@@ -119,7 +115,7 @@ export class FileOrderedStore implements OrderedStore {
     if (this.#views >= maxViews) {
       throw new BalsaError(
         'OVERLOADED',
-        `${this.#what()} has ${String(maxViews)} views open, the most it takes`,
+        `${this.#life.what} has ${String(maxViews)} views open, the most it takes`,
       );
     }
     this.#views++;
@@ -149,8 +145,7 @@ export class FileOrderedStore implements OrderedStore {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#life.close(() => this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -174,12 +169,13 @@ export class FileOrderedStore implements OrderedStore {
 
   async #apply(batch: OrderedBatch): Promise<void> {
     const generation = this.#current;
-    if (generation === undefined) throw this.#notOpen();
+    if (generation === undefined)
+      throw new BalsaError('STORE_NOT_OPEN', `${this.#life.what} is not open yet`);
     const { file, map, synced } = generation;
     if (batch.appliedIndex < generation.appliedIndex) {
       throw new BalsaError(
         'INVALID_ARGUMENT',
-        `applied index ${String(batch.appliedIndex)} is below the present ${String(generation.appliedIndex)} of ${this.#what()}`,
+        `applied index ${String(batch.appliedIndex)} is below the present ${String(generation.appliedIndex)} of ${this.#life.what}`,
       );
     }
     if (this.#poison !== undefined) throw poisoned(this.#poison);
@@ -200,7 +196,7 @@ export class FileOrderedStore implements OrderedStore {
       await file.undo();
     } catch (second) {
       this.#poison ??= new AggregateError([error, second], 'a write failed, and so did taking it back');
-      throw unknownOutcome(error, `a write to ${this.#what()}`);
+      throw unknownOutcome(error, `a write to ${this.#life.what}`);
     }
   }
 
@@ -231,7 +227,7 @@ export class FileOrderedStore implements OrderedStore {
       for (const { key, value } of map.view().pairs()) await writer.add(key, value);
       await this.#switchTo(await writer.finish(appliedIndex));
     } catch (error) {
-      const failure = refused(error, `rewrite ${this.#what()}`);
+      const failure = refused(error, `rewrite ${this.#life.what}`);
       if (failure.outcome === 'refused') await writer.abandon();
       throw failure;
     }
@@ -263,7 +259,7 @@ export class FileOrderedStore implements OrderedStore {
       await removeGeneration(this.#options, old.number);
     } catch (error) {
       // Not a fault of anybody's call: the next opening of the engine removes it.
-      this.#options.env.log.log(LogLevel.Warn, `cannot remove the old contents of ${this.#what()}`, {
+      this.#options.env.log.log(LogLevel.Warn, `cannot remove the old contents of ${this.#life.what}`, {
         error,
       });
     }
@@ -271,43 +267,25 @@ export class FileOrderedStore implements OrderedStore {
 
   async #close(): Promise<void> {
     for (const restore of [...this.#restores]) await restore.abort();
-    await Promise.allSettled(this.#pending);
+    await this.#life.settled();
     await this.#current?.file.handle.close();
     this.#options.onClose();
   }
 
   #check(): Generation {
     this.#checkUsable();
-    if (this.#current === undefined) throw this.#notOpen();
-    return this.#current;
-  }
-
-  #notOpen(): BalsaError {
-    return new BalsaError('STORE_NOT_OPEN', `${this.#what()} is not open yet`);
+    return this.#life.assertOpen(this.#current);
   }
 
   #checkUsable(): void {
-    if (this.#closed !== undefined) throw new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
-    this.#options.writer.check();
+    this.#life.assertAlive();
     if (this.#poison !== undefined) throw poisoned(this.#poison);
   }
 
-  #what(): string {
-    return `ordered store ${JSON.stringify(this.#options.name)}`;
-  }
-
   #inTurn(run: () => Promise<void>): Promise<void> {
-    const result = this.#track(() => this.#tail.then(run));
+    const result = this.#life.track(() => this.#tail.then(run));
     this.#tail = result.catch(() => undefined);
     return result;
-  }
-
-  #track<T>(run: () => Promise<T>): Promise<T> {
-    const work = run();
-    this.#pending.add(work);
-    const forget = (): boolean => this.#pending.delete(work);
-    work.then(forget, forget);
-    return work;
   }
 }
 

@@ -1,6 +1,5 @@
 /** One group's log, hard state and snapshots on files, by the letter of raft-core's contracts/storage.ts. */
 import {
-  BalsaError,
   LogLevel,
   assertSafeInteger,
   type Entry,
@@ -17,6 +16,7 @@ import {
   type WriteBatch,
 } from '@balsa/raft-core';
 import {
+  Lifecycle,
   assertBatchNumbers,
   isEmptyBatch,
   type SnapshotDirectory,
@@ -49,51 +49,36 @@ export class FileStorage implements Storage {
   readonly groupId: string;
   readonly #options: FileStorageOptions;
   #snapshots: SnapshotFiles | undefined;
-  #opening = false;
-  #closed: Promise<void> | undefined;
-  #writing = false;
+  readonly #life: Lifecycle;
   #writeCount = 0;
-  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(options: FileStorageOptions) {
     this.groupId = options.group.id;
     this.#options = options;
+    this.#life = new Lifecycle(`group ${JSON.stringify(this.groupId)}`, () => {
+      options.writer.check();
+    });
   }
 
-  async open(): Promise<StorageState> {
-    this.#checkAlive();
-    if (this.#opening || this.#snapshots !== undefined) {
-      throw new BalsaError('INVALID_ARGUMENT', `${this.#what()} is opened once`);
-    }
-    this.#opening = true;
-    try {
-      return await this.#track(() => this.#recover());
-    } finally {
-      this.#opening = false;
-    }
+  open(): Promise<StorageState> {
+    return this.#life.openOnce(() => this.#recover());
   }
 
   async write(batch: WriteBatch): Promise<void> {
     const snapshots = this.#check();
-    if (this.#writing) {
-      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
-    }
-    assertBatchNumbers(batch);
-    if (isEmptyBatch(batch)) return;
-    this.#writing = true;
-    try {
+    await this.#life.writeAlone(async () => {
+      assertBatchNumbers(batch);
+      if (isEmptyBatch(batch)) return;
       await this.#submit(() => this.#prepareWrite(batch, (id) => snapshots.get(id)));
       this.#writeCount++;
-    } finally {
-      this.#writing = false;
-    }
+    });
   }
 
   async entries(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]> {
     this.#check();
     const { group, segments } = this.#options;
     group.state.checkRange(low, high);
-    return this.#track(() => readEntries(segments, group, low, high, maxBytes));
+    return this.#life.track(() => readEntries(segments, group, low, high, maxBytes));
   }
 
   async compactTo(index: LogIndex): Promise<void> {
@@ -117,17 +102,17 @@ export class FileStorage implements Storage {
 
   async createSnapshot(metadata: SnapshotMetadata): Promise<SnapshotWriter> {
     const snapshots = this.#check();
-    return this.#track(() => snapshots.create(metadata));
+    return this.#life.track(() => snapshots.create(metadata));
   }
 
   async receiveSnapshot(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<SnapshotWriter> {
     const snapshots = this.#check();
-    return this.#track(() => snapshots.receive(metadata, resume));
+    return this.#life.track(() => snapshots.receive(metadata, resume));
   }
 
   async openSnapshot(id: SnapshotId): Promise<SnapshotReader> {
     const snapshots = this.#check();
-    return this.#track(() => snapshots.openSnapshot(id));
+    return this.#life.track(() => snapshots.openSnapshot(id));
   }
 
   async listSnapshots(): Promise<StoredSnapshot[]> {
@@ -139,12 +124,12 @@ export class FileStorage implements Storage {
     assertSafeInteger(keep, 'snapshots to keep');
     const { pendingRestore } = this.#options.group.state;
     const pinned = new Set(pendingRestore === undefined ? [] : [pendingRestore]);
-    await this.#track(() => snapshots.prune(keep, pinned));
+    await this.#life.track(() => snapshots.prune(keep, pinned));
   }
 
   async maintain(): Promise<boolean> {
     this.#check();
-    return this.#track(() => this.#options.maintenance.slice());
+    return this.#life.track(() => this.#options.maintenance.slice());
   }
 
   async stats(): Promise<StorageStats> {
@@ -163,8 +148,7 @@ export class FileStorage implements Storage {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#life.close(() => this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -172,7 +156,7 @@ export class FileStorage implements Storage {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await this.#life.settled();
     if (this.#snapshots !== undefined) {
       await this.#snapshots.close();
       this.#options.snapshots.release(this.#snapshots);
@@ -187,7 +171,7 @@ export class FileStorage implements Storage {
     const { hardState, confState, outline, pendingRestore } = group.state;
     const pending = pendingRestore === undefined ? undefined : snapshots.get(pendingRestore);
     if (pendingRestore !== undefined && pending === undefined) {
-      throw corrupt(`${this.#what()}: snapshot ${pendingRestore}, whose restore is pending, is missing`, {
+      throw corrupt(`${this.#life.what}: snapshot ${pendingRestore}, whose restore is pending, is missing`, {
         groupId: this.groupId,
         snapshot: pendingRestore,
       });
@@ -250,32 +234,10 @@ export class FileStorage implements Storage {
   }
 
   async #submit(prepare: () => PreparedJob | undefined): Promise<void> {
-    await this.#track(() => this.#options.writer.submit({ owner: this.#options.group, prepare }));
+    await this.#life.track(() => this.#options.writer.submit({ owner: this.#options.group, prepare }));
   }
 
   #check(): SnapshotFiles {
-    this.#checkAlive();
-    if (this.#snapshots === undefined) {
-      throw new BalsaError('STORE_NOT_OPEN', `${this.#what()} is not open yet`);
-    }
-    return this.#snapshots;
-  }
-
-  #checkAlive(): void {
-    if (this.#closed !== undefined) throw new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
-    this.#options.writer.check();
-  }
-
-  #what(): string {
-    return `group ${JSON.stringify(this.groupId)}`;
-  }
-
-  /** `close` waits for what goes through here. */
-  #track<T>(run: () => Promise<T>): Promise<T> {
-    const work = run();
-    this.#pending.add(work);
-    const forget = (): boolean => this.#pending.delete(work);
-    work.then(forget, forget);
-    return work;
+    return this.#life.assertOpen(this.#snapshots);
   }
 }

@@ -7,6 +7,7 @@ export * from './node-file-system.ts';
 export * from './crc.ts';
 export * from './durable.ts';
 export * from './watermark.ts';
+export * from './lifecycle.ts';
 export * from './log-state.ts';
 export {
   SnapshotDirectory,

@@ -12,7 +12,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import type { FileHandle, FileSystem } from '@balsa/storage-kit';
+import { Lifecycle, type FileHandle, type FileSystem } from '@balsa/storage-kit';
 import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
 import type { LogDatabase } from './log-database.ts';
 import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
@@ -48,11 +48,9 @@ interface Generation {
 export class SqliteOrderedStore implements OrderedStore {
   readonly #options: OrderedStoreOptions;
   readonly #restores = new Set<SqliteRestore>();
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #life: Lifecycle;
   #current: Generation | undefined;
   #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
-  #closed: Promise<void> | undefined;
-  #writing = false;
   #poison: unknown;
   /** Writes since open, and how many of them are durable. The first sync after open always syncs. */
   #written = 1;
@@ -61,10 +59,13 @@ export class SqliteOrderedStore implements OrderedStore {
 
   constructor(options: OrderedStoreOptions) {
     this.#options = options;
+    this.#life = new Lifecycle(`ordered store ${JSON.stringify(options.name)}`, () => {
+      options.log.check();
+    });
   }
 
   open(): Promise<{ readonly appliedIndex: LogIndex }> {
-    this.#opening ??= this.#track(() => this.#open());
+    this.#opening ??= this.#life.track(() => this.#open());
     return this.#opening;
   }
 
@@ -86,28 +87,20 @@ export class SqliteOrderedStore implements OrderedStore {
   async write(batch: OrderedBatch): Promise<void> {
     const generation = this.#check();
     const { file } = generation;
-    if (this.#writing) {
-      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.#what()} has not settled yet`);
-    }
-    assertSafeInteger(batch.appliedIndex, 'applied index');
-    for (const [key] of batch.changes) checkKey(key);
-    const present = file.summary.appliedIndex;
-    if (batch.appliedIndex < present) {
-      throw new BalsaError(
-        'INVALID_ARGUMENT',
-        `applied index ${String(batch.appliedIndex)} is below the present ${String(present)} of ${this.#what()}`,
-      );
-    }
-    this.#writing = true;
-    try {
-      await this.#track(async () => {
-        await Promise.resolve();
-        // Not checked again: a close that came meanwhile waits for this write.
-        this.#apply(batch, this.#current ?? generation);
-      });
-    } finally {
-      this.#writing = false;
-    }
+    await this.#life.writeAlone(async () => {
+      assertSafeInteger(batch.appliedIndex, 'applied index');
+      for (const [key] of batch.changes) checkKey(key);
+      const present = file.summary.appliedIndex;
+      if (batch.appliedIndex < present) {
+        throw new BalsaError(
+          'INVALID_ARGUMENT',
+          `applied index ${String(batch.appliedIndex)} is below the present ${String(present)} of ${this.#life.what}`,
+        );
+      }
+      await Promise.resolve();
+      // Not checked again: a close that came meanwhile waits for this write.
+      this.#apply(batch, this.#current ?? generation);
+    });
   }
 
   async sync(): Promise<LogIndex> {
@@ -115,13 +108,13 @@ export class SqliteOrderedStore implements OrderedStore {
     const { appliedIndex } = file.summary;
     const target = this.#written;
     if (this.#synced >= target) return appliedIndex;
-    return this.#track(async () => {
+    return this.#life.track(async () => {
       try {
         // A checkpoint in between is as good: it syncs the database file before the log is reused.
         await wal.sync();
       } catch (error) {
         this.#poison ??= error;
-        throw unknownOutcome(error, `the sync of ${this.#what()}`);
+        throw unknownOutcome(error, `the sync of ${this.#life.what}`);
       }
       this.#synced = Math.max(this.#synced, target);
       return appliedIndex;
@@ -153,8 +146,7 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#life.close(() => this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -162,7 +154,7 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async #open(): Promise<{ readonly appliedIndex: LogIndex }> {
-    this.#checkAlive();
+    this.#life.assertAlive();
     const { log, nextGeneration } = this.#options;
     const pointer = this.#read(() => log.meta.get(storeKey(this.#options.name)));
     if (pointer === undefined) {
@@ -179,7 +171,7 @@ export class SqliteOrderedStore implements OrderedStore {
     const { fs, directory, walLimitBytes, maxViews } = this.#options;
     const path = fs.join(directory, stateFileName(generation));
     if ((await fs.size(path)) === undefined) {
-      throw corrupt(`${path}, the present contents of ${this.#what()}, is missing`, { path });
+      throw corrupt(`${path}, the present contents of ${this.#life.what}, is missing`, { path });
     }
     const file = this.#read(() => StateFile.open(path, generation, walLimitBytes));
     try {
@@ -206,7 +198,7 @@ export class SqliteOrderedStore implements OrderedStore {
       generation,
       switchTo: (to) => this.#switchTo(to),
       check: () => {
-        this.#checkAlive();
+        this.#life.assertAlive();
       },
       ended: () => this.#restores.delete(restore),
     });
@@ -233,7 +225,7 @@ export class SqliteOrderedStore implements OrderedStore {
       await this.#load(generation);
     } catch (error) {
       this.#poison ??= error;
-      throw unknownOutcome(error, `the switch to the restored contents of ${this.#what()}`);
+      throw unknownOutcome(error, `the switch to the restored contents of ${this.#life.what}`);
     }
     if (old !== undefined) this.#retire(old);
   }
@@ -242,7 +234,7 @@ export class SqliteOrderedStore implements OrderedStore {
   #retire(old: Generation): void {
     const { fs, directory, env } = this.#options;
     old.views.retire(() => {
-      const work = this.#track(async () => {
+      const work = this.#life.track(async () => {
         old.file.close();
         await old.wal.close();
         await removeGeneration(fs, directory, old.file.generation);
@@ -259,13 +251,13 @@ export class SqliteOrderedStore implements OrderedStore {
     try {
       this.#unchecked += file.stage(batch);
     } catch (error) {
-      throw refused(error, `write to ${this.#what()}`);
+      throw refused(error, `write to ${this.#life.what}`);
     }
     try {
       file.commit();
     } catch (error) {
       this.#poison ??= error;
-      throw unknownOutcome(error, `a commit to ${this.#what()}`);
+      throw unknownOutcome(error, `a commit to ${this.#life.what}`);
     }
     this.#written++;
     if (this.#unchecked < checkWalEveryBytes) return;
@@ -280,7 +272,7 @@ export class SqliteOrderedStore implements OrderedStore {
     if (bytes >= maxPinnedBytes && views.revokeOldest(bytes)) {
       env.log.log(
         LogLevel.Warn,
-        `ended the oldest view of ${this.#what()}: it pinned too much write-ahead log`,
+        `ended the oldest view of ${this.#life.what}: it pinned too much write-ahead log`,
         { bytes },
       );
     }
@@ -289,7 +281,7 @@ export class SqliteOrderedStore implements OrderedStore {
         file.checkpoint();
       });
     } catch (error) {
-      env.log.log(LogLevel.Error, `cannot checkpoint ${this.#what()}`, { error });
+      env.log.log(LogLevel.Error, `cannot checkpoint ${this.#life.what}`, { error });
     }
   }
 
@@ -299,15 +291,15 @@ export class SqliteOrderedStore implements OrderedStore {
       return run();
     } catch (error) {
       this.#poison ??= error;
-      throw unknownOutcome(error, `housekeeping of ${this.#what()}`);
+      throw unknownOutcome(error, `housekeeping of ${this.#life.what}`);
     }
   }
 
   async #close(): Promise<void> {
     for (const restore of [...this.#restores]) await restore.abort();
-    const gone = new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
+    const gone = new BalsaError('STORE_CLOSED', `${this.#life.what} is closed`);
     this.#current?.views.endAll(gone);
-    await Promise.allSettled(this.#pending);
+    await this.#life.settled();
     if (this.#current !== undefined) {
       await this.#current.wal.close();
       this.#current.file.close();
@@ -317,40 +309,20 @@ export class SqliteOrderedStore implements OrderedStore {
 
   #check(): Generation {
     this.#checkUsable();
-    if (this.#current === undefined) {
-      throw new BalsaError('STORE_NOT_OPEN', `${this.#what()} is not open yet`);
-    }
-    return this.#current;
+    return this.#life.assertOpen(this.#current);
   }
 
   #checkUsable(): void {
-    this.#checkAlive();
+    this.#life.assertAlive();
     if (this.#poison !== undefined) throw poisoned(this.#poison);
-  }
-
-  #checkAlive(): void {
-    if (this.#closed !== undefined) throw new BalsaError('STORE_CLOSED', `${this.#what()} is closed`);
-    this.#options.log.check();
   }
 
   #read<T>(run: () => T): T {
     try {
       return run();
     } catch (error) {
-      throw refused(error, `read ${this.#what()}`);
+      throw refused(error, `read ${this.#life.what}`);
     }
-  }
-
-  #what(): string {
-    return `ordered store ${JSON.stringify(this.#options.name)}`;
-  }
-
-  #track<T>(run: () => Promise<T>): Promise<T> {
-    const work = run();
-    this.#pending.add(work);
-    const forget = (): boolean => this.#pending.delete(work);
-    work.then(forget, forget);
-    return work;
   }
 }
 

@@ -1,6 +1,5 @@
 /** One group's log, hard state and snapshots on SQLite, by the letter of raft-core's contracts/storage.ts. */
 import {
-  BalsaError,
   assertSafeInteger,
   entryOverheadBytes,
   type Entry,
@@ -17,6 +16,7 @@ import {
   type WriteBatch,
 } from '@balsa/raft-core';
 import {
+  Lifecycle,
   LogState,
   assertBatchNumbers,
   isEmptyBatch,
@@ -53,66 +53,33 @@ export class SqliteStorage implements Storage {
   readonly groupId: string;
   readonly #options: SqliteStorageOptions;
   #opened: Opened | undefined;
-  #opening = false;
-  #closed: Promise<void> | undefined;
-  #writing = false;
+  readonly #life: Lifecycle;
   #writeCount = 0;
-  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(options: SqliteStorageOptions) {
     this.groupId = options.groupId;
     this.#options = options;
+    this.#life = new Lifecycle(`group ${JSON.stringify(options.groupId)}`, () => {
+      options.log.check();
+    });
   }
 
-  async open(): Promise<StorageState> {
-    this.#checkAlive();
-    if (this.#opening || this.#opened !== undefined) {
-      throw new BalsaError('INVALID_ARGUMENT', `group ${JSON.stringify(this.groupId)} is opened once`);
-    }
-    this.#opening = true;
-    try {
-      return await this.#track(() => this.#recover());
-    } finally {
-      this.#opening = false;
-    }
+  open(): Promise<StorageState> {
+    return this.#life.openOnce(() => this.#recover());
   }
 
   async write(batch: WriteBatch): Promise<void> {
     const { group, snapshots } = this.#check();
-    if (this.#writing) {
-      throw new BalsaError(
-        'STORE_WRITE_IN_FLIGHT',
-        `a write of group ${JSON.stringify(this.groupId)} has not settled yet`,
-      );
-    }
-    assertBatchNumbers(batch);
-    if (isEmptyBatch(batch)) return;
-    this.#writing = true;
-    const prepare = (): PreparedJob => {
-      const plan = group.state.plan(batch, this.#options.maxEntryBytes, (id) => snapshots.get(id));
-      let row: GroupRow | undefined;
-      return {
-        run: (sequence) => {
-          row = group.write(plan, sequence);
-        },
-        done: () => {
-          if (row !== undefined) group.applied(plan, row);
-          this.#writeCount++;
-        },
-        syncWatermark: plan.changesTermOrVote,
-      };
-    };
-    try {
-      await this.#track(() => this.#options.log.submit({ owner: this, prepare }));
-    } finally {
-      this.#writing = false;
-    }
+    await this.#life.writeAlone(async () => {
+      assertBatchNumbers(batch);
+      if (!isEmptyBatch(batch)) await this.#write(batch, group, snapshots);
+    });
   }
 
   async entries(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]> {
     const { group } = this.#check();
     group.state.checkRange(low, high);
-    return this.#track(() => this.#read(group, low, high, maxBytes));
+    return this.#life.track(() => this.#read(group, low, high, maxBytes));
   }
 
   async compactTo(index: LogIndex): Promise<void> {
@@ -132,22 +99,22 @@ export class SqliteStorage implements Storage {
         syncWatermark: false,
       };
     };
-    await this.#track(() => this.#options.log.submit({ owner: this, prepare }));
+    await this.#life.track(() => this.#options.log.submit({ owner: this, prepare }));
   }
 
   async createSnapshot(metadata: SnapshotMetadata): Promise<SnapshotWriter> {
     const { snapshots } = this.#check();
-    return this.#track(() => snapshots.create(metadata));
+    return this.#life.track(() => snapshots.create(metadata));
   }
 
   async receiveSnapshot(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<SnapshotWriter> {
     const { snapshots } = this.#check();
-    return this.#track(() => snapshots.receive(metadata, resume));
+    return this.#life.track(() => snapshots.receive(metadata, resume));
   }
 
   async openSnapshot(id: SnapshotId): Promise<SnapshotReader> {
     const { snapshots } = this.#check();
-    return this.#track(() => snapshots.openSnapshot(id));
+    return this.#life.track(() => snapshots.openSnapshot(id));
   }
 
   async listSnapshots(): Promise<StoredSnapshot[]> {
@@ -159,7 +126,7 @@ export class SqliteStorage implements Storage {
     assertSafeInteger(keep, 'snapshots to keep');
     const { pendingRestore } = group.state;
     const pinned = new Set(pendingRestore === undefined ? [] : [pendingRestore]);
-    await this.#track(() => snapshots.prune(keep, pinned));
+    await this.#life.track(() => snapshots.prune(keep, pinned));
   }
 
   async maintain(): Promise<boolean> {
@@ -185,8 +152,7 @@ export class SqliteStorage implements Storage {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#life.close(() => this.#close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,12 +160,30 @@ export class SqliteStorage implements Storage {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await this.#life.settled();
     if (this.#opened !== undefined) {
       await this.#opened.snapshots.close();
       this.#options.snapshots.release(this.#opened.snapshots);
     }
     this.#options.onClose();
+  }
+
+  async #write(batch: WriteBatch, group: GroupLog, snapshots: SnapshotFiles): Promise<void> {
+    const prepare = (): PreparedJob => {
+      const plan = group.state.plan(batch, this.#options.maxEntryBytes, (id) => snapshots.get(id));
+      let row: GroupRow | undefined;
+      return {
+        run: (sequence) => {
+          row = group.write(plan, sequence);
+        },
+        done: () => {
+          if (row !== undefined) group.applied(plan, row);
+          this.#writeCount++;
+        },
+        syncWatermark: plan.changesTermOrVote,
+      };
+    };
+    await this.#options.log.submit({ owner: this, prepare });
   }
 
   async #recover(): Promise<StorageState> {
@@ -288,26 +272,6 @@ export class SqliteStorage implements Storage {
   }
 
   #check(): Opened {
-    this.#checkAlive();
-    if (this.#opened === undefined) {
-      throw new BalsaError('STORE_NOT_OPEN', `group ${JSON.stringify(this.groupId)} is not open yet`);
-    }
-    return this.#opened;
-  }
-
-  #checkAlive(): void {
-    if (this.#closed !== undefined) {
-      throw new BalsaError('STORE_CLOSED', `group ${JSON.stringify(this.groupId)} is closed`);
-    }
-    this.#options.log.check();
-  }
-
-  /** `close` waits for what goes through here. */
-  #track<T>(run: () => Promise<T>): Promise<T> {
-    const work = run();
-    this.#pending.add(work);
-    const forget = (): boolean => this.#pending.delete(work);
-    work.then(forget, forget);
-    return work;
+    return this.#life.assertOpen(this.#opened);
   }
 }
