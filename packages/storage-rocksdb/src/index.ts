@@ -1,2 +1,5 @@
-/** In the making. */
-export {};
+/**
+ * Raft log, snapshots and an ordered key-value store on RocksDB: the adapter for many writes.
+ * @packageDocumentation
+ */
+export { openRocksdbEngine, type RocksdbEngineOptions } from './engine.ts';
