@@ -1,0 +1,19 @@
+import { directoryPlace, exportedBy } from './adapter.ts';
+import { commonOptions } from './common-options.ts';
+import type { EngineDefinition } from './definition.ts';
+
+export const rocksdb: EngineDefinition = {
+  name: 'rocksdb',
+  description: 'RocksDB through @nxtedition/rocksdb, in the directory',
+  persistent: true,
+  optionSpecs: {
+    worker: { type: 'boolean', meaning: 'write on a thread of its own (the default), or on this one' },
+    ...commonOptions,
+  },
+  prepare: async (place, options) =>
+    directoryPlace('rocksdb', place, options, {
+      notData: /^(LOG|LOCK|OPTIONS-)|(^|[-.])(lock|owner)/,
+      advice: 'docs/decisions/ names the platforms that it is built for; take sqlite or file elsewhere',
+      load: async () => exportedBy(await import('@balsa/storage-rocksdb'), 'openRocksdbEngine', 'rocksdb'),
+    }),
+};
