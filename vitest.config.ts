@@ -30,6 +30,7 @@ export default defineConfig({
       project('checker', 'tools/checker'),
       project('simulator', 'tools/simulator'),
       project('chaos', 'tools/chaos'),
+      project('zoo', 'tools/zoo'),
       project('examples', 'examples'),
     ],
   },

@@ -19,7 +19,7 @@ const commands = {
   build: async () => 0,
   soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
-  zoo: (args) => runNode(['test-suite/dist/zoo/main.js', ...args]),
+  zoo: (args) => runNode(['tools/zoo/dist/main.js', ...args]),
   'docs:api': (args) =>
     runNode(['node_modules/typedoc/bin/typedoc', '--options', 'packages/raft-core/typedoc.json', ...args]),
   'etcd-testdata': (args) => runNode(['scripts/etcd-testdata.mjs', ...args]),

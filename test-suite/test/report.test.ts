@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Env, Timer } from '@balsa/raft-core';
 import { levels, runConformance, type Target } from '@balsa/test-suite';
 import { memoryTarget } from '../src/zoo/memory-target.ts';
-import { zoo } from '../src/zoo/zoo.ts';
+import { memoryFamily } from '../src/zoo/memory-family.ts';
 
 interface Schema {
   readonly type?: string | readonly string[];
@@ -55,7 +55,7 @@ const hasty: Pick<Env, 'now' | 'setTimer'> = {
   },
 };
 
-const broken = zoo.find(({ killer }) => killer === 'read/limit-exact')!;
+const broken = memoryFamily.animals.find(({ killer }) => killer === 'read/limit-exact')!;
 
 describe('the report', () => {
   test.each([

@@ -1,23 +1,26 @@
 /** `docs/zoo.md`: the kill matrix. */
-import type { Animal } from './zoo.ts';
+import type { Animal } from './family.ts';
 
 export interface Killed {
   readonly animal: Animal;
-  /** Ids of all cases that killed it, its own among them. */
-  readonly killers: readonly string[];
+  /** Ids of all cases that killed it, its own among them; undefined when no others were tried. */
+  readonly killers: readonly string[] | undefined;
+}
+
+export interface KilledFamily {
+  readonly name: string;
+  readonly rows: readonly Killed[];
+  /** Names of the stores that keep every rule, and lived. */
+  readonly correct: readonly string[];
+  /** Levels of the third column. */
+  readonly matrix: readonly string[];
 }
 
 /** At most so many of the other killers are named; a bug at the root fails most cases. */
 const namedKillers = 4;
 
-export function zooPage(rows: readonly Killed[], correct: readonly string[]): string {
-  const lines = rows.map(({ animal, killers }) => {
-    const others = killers.filter((id) => id !== animal.killer);
-    const named = others.slice(0, namedKillers).map((id) => `\`${id}\``);
-    const rest = others.length - named.length;
-    const also = [...named, ...(rest > 0 ? [`${String(rest)} more`] : [])].join(', ');
-    return `| ${cell(animal.bug)} | \`${animal.killer}\` | ${also || 'none'} | ${cell(animal.cite)} |`;
-  });
+export function zooPage(families: readonly KilledFamily[]): string {
+  const count = families.reduce((sum, { rows }) => sum + rows.length, 0);
   return [
     '# The zoo',
     '',
@@ -25,16 +28,39 @@ export function zooPage(rows: readonly Killed[], correct: readonly string[]): st
     '',
     'The conformance suite is tested too. Each store below is broken on purpose, with one bug that real stores have',
     'had or that the tests of real stores guard against. Each has to be killed by the case that names its rule; one',
-    'that survives is a defect of the suite. Stores that keep every rule have to live: ' +
-      `${correct.join(', ')}.`,
+    'that survives is a defect of the suite. Stores that keep every rule have to live.',
     '',
-    `There are ${String(rows.length)} broken stores. The third column is of the levels core, durable, crash and concurrency.`,
+    `There are ${String(count)} broken stores in ${String(families.length)} families, one for each engine that they are built on.`,
     '',
-    '| what the store does | killed by its case | and by | after |',
-    '| --- | --- | --- | --- |',
-    ...lines,
-    '',
+    ...families.flatMap(familyLines),
   ].join('\n');
+}
+
+function familyLines({ name, rows, correct, matrix }: KilledFamily): string[] {
+  const third = matrix.length === 0 ? [] : [`The third column is of the levels ${matrix.join(', ')}.`, ''];
+  return [
+    `## On ${name}`,
+    '',
+    `${String(rows.length)} broken stores. Not killed: ${correct.join(', ')}.`,
+    '',
+    ...third,
+    matrix.length === 0
+      ? '| what the store does | killed by its case | after |'
+      : '| what the store does | killed by its case | and by | after |',
+    matrix.length === 0 ? '| --- | --- | --- |' : '| --- | --- | --- | --- |',
+    ...rows.map(({ animal, killers }) => {
+      const also = killers === undefined ? [] : [others(animal, killers)];
+      return `| ${[cell(animal.bug), `\`${animal.killer}\``, ...also, cell(animal.cite)].join(' | ')} |`;
+    }),
+    '',
+  ];
+}
+
+function others(animal: Animal, killers: readonly string[]): string {
+  const rest = killers.filter((id) => id !== animal.killer);
+  const named = rest.slice(0, namedKillers).map((id) => `\`${id}\``);
+  const more = rest.length - named.length;
+  return [...named, ...(more > 0 ? [`${String(more)} more`] : [])].join(', ') || 'none';
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');

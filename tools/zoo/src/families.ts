@@ -1,0 +1,8 @@
+/**
+ * Every family of broken stores. A family of an engine is one file beside this one (or a folder of its name), which
+ * exports a `ZooFamily`, and one line here; the package of the engine is added to package.json, tsconfig.json and the
+ * lock file of this workspace.
+ */
+import { memoryFamily, type ZooFamily } from '@balsa/test-suite/zoo';
+
+export const families: readonly ZooFamily[] = [memoryFamily];
