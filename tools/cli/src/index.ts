@@ -3,4 +3,3 @@
  * @packageDocumentation
  */
 export { createProgram } from './program.ts';
-export { listenForStop, type StopRequest } from './signals.ts';

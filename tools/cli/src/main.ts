@@ -2,7 +2,7 @@
 import { explain } from './messages.ts';
 import { createProgram } from './program.ts';
 import { onParentGone } from './serve/parent-link.ts';
-import { listenForStop } from './signals.ts';
+import { listenForStop } from '@balsa/cluster';
 
 const stop = listenForStop();
 onParentGone(() => {

@@ -1,16 +1,8 @@
 /** What a failure says to the person at the terminal: one message, what was wrong and what to do, no stack. */
+import { CommandFailure } from '@balsa/cluster';
 import { isBalsaError, type ErrorCode } from '@balsa/raft-core';
 
-/** A failure that is already told in full: printed as it is, exit code 1. */
-export class CommandFailure extends Error {
-  readonly code: ErrorCode | undefined;
-
-  constructor(message: string, options: { readonly code?: ErrorCode; readonly cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = 'CommandFailure';
-    this.code = options.code;
-  }
-}
+export { CommandFailure };
 
 /** Failures that a second try cannot mend: a node that ends with one is not started again. */
 const lasting: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

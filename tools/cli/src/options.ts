@@ -1,16 +1,8 @@
 /** Reads what is typed on the command line. Every refusal names the option, what it got and what would be right. */
+import { type ClusterMember, formatHostPort, type HostPort } from '@balsa/cluster';
 import { InvalidArgumentError } from 'commander';
 
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** One member as `--cluster` names it. */
-export interface ClusterMember {
-  readonly id: number;
-  readonly address: string;
-}
+export { formatHostPort, type ClusterMember, type HostPort };
 
 const largestPort = 65_535;
 
@@ -41,10 +33,6 @@ export function parseHostPort(text: string): HostPort {
     );
   }
   return { host, port };
-}
-
-export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** `1=host:port,2=host:port`. Ids and addresses are each used once. */

@@ -13,7 +13,7 @@ import {
 } from './options.ts';
 import { logLevels } from './serve/logger.ts';
 import { serve, type ServeOptions } from './serve/serve.ts';
-import type { StopRequest } from './signals.ts';
+import type { StopRequest } from '@balsa/cluster';
 import { start } from './start/start.ts';
 
 function serveCommand(stop: StopRequest): Command {

@@ -8,7 +8,7 @@ import { createNodeEnv, RaftNode } from '@balsa/raft-node';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { createTcpTransport, type TcpTransport } from '@balsa/transport-tcp';
 import { expect, test } from 'vitest';
-import { findFreePorts } from '../src/cluster/ports.ts';
+import { findFreePorts } from '@balsa/cluster';
 
 const host = '127.0.0.1';
 const ids = [1, 2, 3] as const;

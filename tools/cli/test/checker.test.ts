@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { WriteOutcome } from '../src/cluster/cluster-client.ts';
+import type { WriteOutcome } from '@balsa/cluster';
 import { HistoryChecker } from '../src/demo/checker.ts';
 
 /** Operations on one key, written as a timeline. */

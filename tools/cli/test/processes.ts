@@ -6,9 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NodeSpec } from '../src/cluster/node-process.ts';
-import { findFreePorts, requireFree } from '../src/cluster/ports.ts';
-import { waitFor } from '../src/cluster/wait.ts';
+import { findFreePorts, type NodeSpec, requireFree, waitFor } from '@balsa/cluster';
 import { formatHostPort, portsOf } from '../src/options.ts';
 
 export const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url));

@@ -6,7 +6,7 @@ import { cp, open, readdir, readFile, rename, rm, stat, truncate, writeFile } fr
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { waitFor } from '../src/cluster/wait.ts';
+import { waitFor } from '@balsa/cluster';
 import { balsaWith, contents, freeBase, startCluster, temporaryFolder } from './processes.ts';
 
 type Folder = Awaited<ReturnType<typeof temporaryFolder>>;

@@ -4,10 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fetchStatus } from '../src/cluster/node-http.ts';
-import { NodeProcess, type NodeSpec } from '../src/cluster/node-process.ts';
-import { findFreePorts } from '../src/cluster/ports.ts';
-import { waitFor } from '../src/cluster/wait.ts';
+import { fetchStatus, findFreePorts, NodeProcess, type NodeSpec, waitFor } from '@balsa/cluster';
 import { balsa, contents, serveArguments, temporaryFolder, threeSpecs } from './processes.ts';
 
 const patience = { timeoutMs: 25_000 };

@@ -4,8 +4,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { requireFree } from '../src/cluster/ports.ts';
-import { waitFor } from '../src/cluster/wait.ts';
+import { requireFree, waitFor } from '@balsa/cluster';
 import { allPorts, balsa, freeBase, startCluster, temporaryFolder } from './processes.ts';
 
 const host = '127.0.0.1';

@@ -1,6 +1,6 @@
 import type { NodeStatus } from '@balsa/raft-node';
 import { describe, expect, test } from 'vitest';
-import { renderLine, renderTable, type NodeView } from '../src/start/table.ts';
+import { formatBytes, renderLine, renderTable, type NodeView } from '../src/start/table.ts';
 
 function view(id: number, index: number, role = 'follower'): NodeView {
   const status = {
@@ -60,4 +60,8 @@ describe('the live table', () => {
       '1 leader term 12 applied 60000 lag 0 | 2 down (down: was ended by SIGKILL)',
     );
   });
+});
+
+test('bytes are told in the unit that fits', () => {
+  expect([0, 1023, 1024, 1_572_864].map(formatBytes)).toEqual(['0 B', '1023 B', '1.0 KiB', '1.5 MiB']);
 });

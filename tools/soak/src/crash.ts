@@ -6,7 +6,7 @@
  * it says nothing about a power cut.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Random } from '@balsa/cli/cluster';
+import { Random } from '@balsa/cluster';
 import type { Trial, TrialContext } from './trial.ts';
 
 interface CrashOptions {

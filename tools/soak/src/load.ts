@@ -1,6 +1,6 @@
 /** Writers and readers in closed loop, each waiting for its answer before it asks again. */
 import { build, type Histogram } from 'hdr-histogram-js';
-import type { ClusterClient } from '@balsa/cli/cluster';
+import type { ClusterClient } from '@balsa/cluster';
 
 /** Milliseconds that a loop rests after a refusal, so that it does not spin while there is no leader. */
 const restMs = 20;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Long trials of whole clusters on real processes, disks and sockets. `npm run soak -- --help` lists them. */
 import { Command, InvalidArgumentError } from 'commander';
-import { listenForStop } from '@balsa/cli';
+import { listenForStop } from '@balsa/cluster';
 import { crash } from './crash.ts';
 import { memory } from './memory.ts';
 import { offline } from './offline.ts';

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NodeProcess } from '@balsa/cli/cluster';
+import type { NodeProcess } from '@balsa/cluster';
 import type { Trial, TrialContext } from './trial.ts';
 
 interface SyncOptions {

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ClusterClient, TestCluster } from '@balsa/cli/cluster';
+import { ClusterClient, TestCluster } from '@balsa/cluster';
 
 export interface TrialContext {
   readonly cluster: TestCluster;

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { levels, type Level } from '@balsa/test-suite';
 import { explain } from '../messages.ts';
 import { parseCount } from '../options.ts';
-import type { StopRequest } from '../signals.ts';
+import type { StopRequest } from '@balsa/cluster';
 import { conformance, type ConformanceArguments } from './conformance.ts';
 import type { StoreOptions } from './open-store.ts';
 import { WrongChoice } from './stores.ts';

@@ -16,7 +16,7 @@
  * Memory: one small record for each write of each key; values are kept as checksums.
  */
 
-import type { WriteOutcome } from '../cluster/cluster-client.ts';
+import type { WriteOutcome } from '@balsa/cluster';
 
 export interface Violation {
   readonly key: string;

@@ -6,13 +6,10 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CommandFailure, explain } from '../messages.ts';
-import type { StopRequest } from '../signals.ts';
+import { ClusterClient, Random, type StopRequest, TestCluster } from '@balsa/cluster';
 import { HistoryChecker } from './checker.ts';
-import { ClusterClient } from '../cluster/cluster-client.ts';
-import { TestCluster } from '../cluster/test-cluster.ts';
 import { openInput } from './input.ts';
 import { Monitor } from './monitor.ts';
-import { Random } from '../cluster/random.ts';
 import { Story } from './story.ts';
 import { Workload } from './workload.ts';
 

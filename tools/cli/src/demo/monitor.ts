@@ -1,7 +1,6 @@
 /** Watches the nodes from outside while the story goes on: who led, and what they counted. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fetchMetrics, fetchStatus } from '../cluster/node-http.ts';
-import type { NodeProcess } from '../cluster/node-process.ts';
+import { fetchMetrics, fetchStatus, type NodeProcess } from '@balsa/cluster';
 
 export interface Totals {
   readonly leaderChanges: number;

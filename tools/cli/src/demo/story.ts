@@ -1,7 +1,7 @@
 /** The story, step by step. Each step says what it does, does it, and waits until it has come true. */
 import { CommandFailure } from '../messages.ts';
 import type { HistoryChecker } from './checker.ts';
-import type { TestCluster } from '../cluster/test-cluster.ts';
+import type { TestCluster } from '@balsa/cluster';
 import { cycle, type Input } from './input.ts';
 import type { Monitor } from './monitor.ts';
 import { BackgroundLoad, type Workload } from './workload.ts';

@@ -2,9 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandFailure } from '../messages.ts';
 import type { HistoryChecker } from './checker.ts';
-import type { ClusterClient } from '../cluster/cluster-client.ts';
+import type { ClusterClient, Random } from '@balsa/cluster';
 import type { Item } from './input.ts';
-import type { Random } from '../cluster/random.ts';
 import { checksumOf, decodeValue, encodeValue } from './stored-value.ts';
 
 export interface WorkloadOptions {

@@ -5,21 +5,7 @@
  * the parent, however it died, so no orphan is left. Without a channel the report is a line on stdout.
  */
 
-export interface ReadyReport {
-  readonly type: 'ready';
-  readonly id: number;
-  readonly resp: string;
-  readonly http: string;
-  readonly raft: string;
-}
-
-export interface FailedReport {
-  readonly type: 'failed';
-  readonly code: string | undefined;
-  readonly message: string;
-}
-
-export type ChildReport = ReadyReport | FailedReport;
+import type { ChildReport } from '@balsa/cluster';
 
 export function report(value: ChildReport): Promise<void> {
   return new Promise((resolve) => {
@@ -37,9 +23,4 @@ export function report(value: ChildReport): Promise<void> {
 
 export function onParentGone(stop: () => void): void {
   if (process.send !== undefined) process.once('disconnect', stop);
-}
-
-export function isChildReport(value: unknown): value is ChildReport {
-  if (typeof value !== 'object' || value === null || !('type' in value)) return false;
-  return value.type === 'ready' || value.type === 'failed';
 }

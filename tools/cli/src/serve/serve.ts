@@ -4,10 +4,9 @@ import { createKvStateMachine, startKvServer, type KvResult, type KvServer } fro
 import { createNodeEnv, RaftNode } from '@balsa/raft-node';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { createTcpTransport } from '@balsa/transport-tcp';
-import { requireFree } from '../cluster/ports.ts';
+import { requireFree, type StopRequest } from '@balsa/cluster';
 import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
-import type { StopRequest } from '../signals.ts';
 import { createLogger, type LogLevelName } from './logger.ts';
 import { onParentGone, report } from './parent-link.ts';
 import { preflight, requireData } from './preflight.ts';

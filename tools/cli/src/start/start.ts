@@ -3,18 +3,18 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import {
+  type ClusterIdentity,
+  isReady,
+  type NodeSpec,
   openClusterFile,
   readClusterFile,
+  requireFree,
+  type StopRequest,
+  waitFor,
   writeClusterFile,
-  type ClusterIdentity,
-} from '../cluster/cluster-file.ts';
-import type { NodeSpec } from '../cluster/node-process.ts';
-import { isReady } from '../cluster/node-http.ts';
-import { requireFree } from '../cluster/ports.ts';
-import { waitFor } from '../cluster/wait.ts';
+} from '@balsa/cluster';
 import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, portsOf, type HostPort } from '../options.ts';
-import type { StopRequest } from '../signals.ts';
 import { preflight } from '../serve/preflight.ts';
 import { SupervisedNode } from './supervisor.ts';
 import { renderLine, renderTable } from './table.ts';

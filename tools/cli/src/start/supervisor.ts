@@ -1,6 +1,5 @@
 /** Keeps the nodes of a cluster running: one that dies is started again, each time after a longer pause. */
-import { fetchStatus } from '../cluster/node-http.ts';
-import { NodeProcess, type NodeExit, type NodeSpec } from '../cluster/node-process.ts';
+import { fetchStatus, type NodeExit, NodeProcess, type NodeSpec } from '@balsa/cluster';
 import { isLasting } from '../messages.ts';
 import type { NodeView } from './table.ts';
 

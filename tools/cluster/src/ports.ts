@@ -1,8 +1,8 @@
 /** Looks at ports before anything is started, so that a taken one is told before any data is touched. */
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandFailure } from '../messages.ts';
-import { formatHostPort, type HostPort } from '../options.ts';
+import { CommandFailure } from './failure.ts';
+import { formatHostPort, type HostPort } from './addresses.ts';
 
 function listen(address: HostPort): Promise<Server> {
   return new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@
  * a second time: a write must be known to be done, known not to be done, or honestly unknown.
  */
 import { Redis } from 'ioredis';
-import type { HostPort } from '../options.ts';
+import type { HostPort } from './addresses.ts';
 
 /** What is known of a write: done, known not to be done, or neither. */
 export type WriteOutcome = 'acknowledged' | 'unknown' | 'refused';

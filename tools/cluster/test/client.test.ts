@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { outcomeOfFailure } from '../src/cluster/cluster-client.ts';
-import { parseMetrics } from '../src/cluster/node-http.ts';
-import { formatBytes } from '../src/start/table.ts';
+import { outcomeOfFailure } from '../src/cluster-client.ts';
+import { parseMetrics } from '../src/node-http.ts';
 
 test.each([
   'TRYAGAIN no leader is known',
@@ -24,8 +23,4 @@ test.each([
 test('metrics are summed over their labels', () => {
   const text = '# HELP a A.\na 1\nb{x="1"} 2\nb{x="2"} 3.5\nc_total{le="+Inf"} 7 1700000000\n';
   expect(Object.fromEntries(parseMetrics(text))).toEqual({ a: 1, b: 5.5, c_total: 7 });
-});
-
-test('bytes are told in the unit that fits', () => {
-  expect([0, 1023, 1024, 1_572_864].map(formatBytes)).toEqual(['0 B', '1023 B', '1.0 KiB', '1.5 MiB']);
 });

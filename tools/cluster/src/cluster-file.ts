@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CommandFailure } from '../messages.ts';
+import { CommandFailure } from './failure.ts';
 import { writeDurably } from './durable-file.ts';
 
 const fileName = 'cluster.json';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openClusterFile, readClusterFile, writeClusterFile } from '../src/cluster/cluster-file.ts';
+import { openClusterFile, readClusterFile, writeClusterFile } from '../src/cluster-file.ts';
 
 let directory = '';
 

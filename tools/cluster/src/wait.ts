@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandFailure } from '../messages.ts';
+import { CommandFailure } from './failure.ts';
 
 export interface WaitOptions {
   /** Milliseconds until it is given up. */

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { findFreePorts, requireFree } from '../src/cluster/ports.ts';
+import { findFreePorts, requireFree } from '../src/ports.ts';
 
 const host = '127.0.0.1';
 

@@ -1,7 +1,7 @@
 /** Asks a node over HTTP, as any operator could. */
 import type { NodeStatus } from '@balsa/raft-node';
-import { CommandFailure } from '../messages.ts';
-import { formatHostPort, type HostPort } from '../options.ts';
+import { CommandFailure } from './failure.ts';
+import { formatHostPort, type HostPort } from './addresses.ts';
 
 /** A node that is alive answers well within this, in milliseconds. */
 const askMs = 1_000;

@@ -3,10 +3,10 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
 import { mkdir, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { CommandFailure } from '../messages.ts';
-import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
-import { isChildReport, type FailedReport } from '../serve/parent-link.ts';
+import { balsaProgram } from './balsa-program.ts';
+import { CommandFailure } from './failure.ts';
+import { formatHostPort, type ClusterMember, type HostPort } from './addresses.ts';
+import { isChildReport, type FailedReport } from './child-report.ts';
 
 export interface NodeSpec {
   readonly id: number;
@@ -23,6 +23,8 @@ export interface NodeSpec {
   readonly mode: 'bootstrap' | 'join' | 'continue';
   /** Further arguments of `balsa serve`. */
   readonly extra?: readonly string[];
+  /** JavaScript file of the `balsa` command. Default: that of the installed @balsa/cli. */
+  readonly program?: string;
 }
 
 export interface NodeExit {
@@ -32,8 +34,6 @@ export interface NodeExit {
   readonly failure: FailedReport | undefined;
 }
 
-/** The built program, whether this file runs from `dist` or, in a test, from `src`. */
-const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** A log file larger than this is put aside when the node starts; one old one is kept. In bytes. */
 const maxLogBytes = 16 * 1024 * 1024;
 
@@ -99,7 +99,7 @@ export class NodeProcess {
   static async start(spec: NodeSpec): Promise<NodeProcess> {
     const log = await openLog(spec.logFile);
     try {
-      const child = fork(mainFile, serveArguments(spec), {
+      const child = fork(spec.program ?? balsaProgram(), serveArguments(spec), {
         stdio: ['ignore', log, log, 'ipc'],
         // Whatever this process was started with is its own affair.
         execArgv: [],

@@ -14,8 +14,8 @@ import {
 import { NodeProcess, type NodeSpec } from './node-process.ts';
 import { findFreePorts } from './ports.ts';
 import { waitFor } from './wait.ts';
-import { CommandFailure } from '../messages.ts';
-import { formatHostPort, type ClusterMember } from '../options.ts';
+import { CommandFailure } from './failure.ts';
+import { formatHostPort, type ClusterMember } from './addresses.ts';
 import type { ClusterClient } from './cluster-client.ts';
 
 const host = '127.0.0.1';
