@@ -1,0 +1,103 @@
+/** A whole run: the machine, the entrants, the workloads, the report. */
+import { mkdtemp, rm, mkdir } from 'node:fs/promises';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import type { EngineSource } from '@balsa/engines';
+import type { PayloadKind } from './measure/payload-pool.ts';
+import type { Plan } from './plan.ts';
+import { createBenchEnv } from './real-env.ts';
+import { describeMachine, machineWarnings } from './report/machine.ts';
+import { reportFormat, type BenchReport, type Cell, type StoreReport } from './report/report.ts';
+import type { Entrant, Workload, WorkloadContext } from './workloads/context.ts';
+
+export interface BenchOptions {
+  readonly sources: readonly EngineSource[];
+  readonly workloads: readonly Workload[];
+  readonly plan: Plan;
+  readonly payload: PayloadKind;
+  /** Everything is written below a directory of this run's own here, which is removed at the end. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+}
+
+export async function runBench(options: BenchOptions): Promise<BenchReport> {
+  const { plan, payload, signal, say, sources } = options;
+  const startedAt = new Date();
+  const begin = performance.now();
+  await mkdir(options.directory, { recursive: true });
+  const machine = describeMachine(options.directory);
+  const home = await mkdtemp(path.join(options.directory, 'balsa-bench-'));
+  const cells: Cell[] = [];
+  const stores: StoreReport[] = [];
+  let complete = false;
+  try {
+    const env = createBenchEnv();
+    const entrants: Entrant[] = [];
+    const context: WorkloadContext = { plan, entrants, payload, env, signal, say, inDirectory: inside(home) };
+    for (const source of sources) await admit(source, context, entrants, stores);
+    for (const workload of options.workloads)
+      for await (const cell of workload.run(context)) cells.push(cell);
+    complete = true;
+  } catch (error) {
+    // What was measured until then is worth keeping; the report says that it is not all.
+    if (!signal.aborted) throw error;
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+  return {
+    format: reportFormat,
+    mode: plan.mode,
+    startedAt: startedAt.toISOString(),
+    seconds: (performance.now() - begin) / 1000,
+    complete,
+    machine: { ...machine, loadAfter: loadavg()[0] ?? 0 },
+    settings: { payload, rounds: plan.rounds, sliceMs: plan.sliceMs },
+    warnings: machineWarnings(machine),
+    stores,
+    cells,
+    bars: [],
+    profiles: [],
+  };
+}
+
+function inside(home: string): WorkloadContext['inDirectory'] {
+  return async (work) => {
+    const directory = await mkdtemp(path.join(home, 'cell-'));
+    try {
+      return await work(directory);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  };
+}
+
+/** Opens the store once, to say what it is, or why it cannot take part. */
+async function admit(
+  source: EngineSource,
+  context: WorkloadContext,
+  entrants: Entrant[],
+  stores: StoreReport[],
+): Promise<void> {
+  const { label } = source;
+  try {
+    const found = await context.inDirectory(async (directory) => {
+      const engine = await source.open({ directory: path.join(directory, 'data'), env: context.env });
+      const { capabilities } = engine;
+      await engine.close();
+      return capabilities;
+    });
+    const durability = !found.persistent
+      ? 'volatile'
+      : found.durability === 'relaxed'
+        ? 'relaxed'
+        : 'unproved';
+    entrants.push({ source, durability });
+    const { engine, engineVersion } = found;
+    stores.push({ label, engine, engineVersion, status: durability, reason: '', probe: null });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    stores.push({ label, engine: null, engineVersion: null, status: 'unavailable', reason, probe: null });
+  }
+}
