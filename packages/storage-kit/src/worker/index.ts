@@ -1,0 +1,5 @@
+/**
+ * Any engine in a worker thread.
+ * @packageDocumentation
+ */
+export { builtModule, openWorkerEngine, type WorkerEngineOptions } from './worker-engine.ts';
