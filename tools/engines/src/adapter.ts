@@ -36,13 +36,6 @@ export async function withBinding<T>(engine: string, advice: string, work: () =>
   }
 }
 
-/** What an adapter exports under `name`; a clear error while it does not. */
-export function exportedBy(module: object, name: string, engine: string): OpenEngine {
-  const open: unknown = (module as Readonly<Record<string, unknown>>)[name];
-  if (typeof open === 'function') return open as OpenEngine;
-  throw new EngineChoiceError(`there is no adapter for ${engine} yet`);
-}
-
 /** The place of an engine that is nothing but files of a directory. */
 export function directoryPlace(
   engine: string,

@@ -1,4 +1,4 @@
-import { directoryPlace, exportedBy } from './adapter.ts';
+import { directoryPlace } from './adapter.ts';
 import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
 
@@ -9,11 +9,14 @@ export const rocksdb: EngineDefinition = {
   optionSpecs: {
     worker: { type: 'boolean', meaning: 'write on a thread of its own (the default), or on this one' },
     ...commonOptions,
+    walLimitBytes: { type: 'bytes', meaning: 'write-ahead log that is kept at most' },
+    maxPinnedBytes: { type: 'bytes', meaning: 'files and memory that views may keep from being freed' },
+    maxViewMs: { type: 'count', meaning: 'milliseconds after which a view is ended' },
   },
   prepare: async (place, options) =>
     directoryPlace('rocksdb', place, options, {
       notData: /^(LOG|LOCK|OPTIONS-)|(^|[-.])(lock|owner)/,
       advice: 'docs/decisions/ names the platforms that it is built for; take sqlite or file elsewhere',
-      load: async () => exportedBy(await import('@balsa/storage-rocksdb'), 'openRocksdbEngine', 'rocksdb'),
+      load: async () => (await import('@balsa/storage-rocksdb')).openRocksdbEngine,
     }),
 };

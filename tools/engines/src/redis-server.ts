@@ -1,0 +1,93 @@
+/**
+ * A Redis server of a place's own, below its directory.
+ *
+ * Two servers on one append-only file would destroy it, and Redis itself has no lock. The server ends with the
+ * process that started it, but a moment later; so who comes next asks the one before, which left its address,
+ * whether it is still there.
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isBalsaError } from '@balsa/raft-core';
+import { EngineChoiceError } from './errors.ts';
+import type { EngineServer } from './source.ts';
+
+/** A server whose parent is gone ends well within this, in milliseconds. */
+const leftoverMs = 5_000;
+const lookMs = 50;
+
+interface ServerNote {
+  readonly host: string;
+  readonly port: number;
+}
+
+async function readNote(file: string): Promise<ServerNote | undefined> {
+  try {
+    const { host, port } = JSON.parse(await readFile(file, 'utf8')) as Partial<ServerNote>;
+    return typeof host === 'string' && typeof port === 'number' ? { host, port } : undefined;
+  } catch {
+    // It is a hint, written anew at every start; one that a crash cut short tells of no server that lives.
+    return undefined;
+  }
+}
+
+/** What the server there says its data directory is; undefined when nobody answers, or nobody of that kind. */
+function directoryOf({ host, port }: ServerNote): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    let text = '';
+    const end = (): void => {
+      socket.destroy();
+      resolve(/\$3\r\ndir\r\n\$\d+\r\n([^\r]*)\r\n/.exec(text)?.[1]);
+    };
+    socket.setEncoding('utf8').setTimeout(lookMs * 10, end);
+    socket.on('data', (part: Buffer | string) => {
+      text += String(part);
+      if (/\$3\r\ndir\r\n\$\d+\r\n[^\r]*\r\n/.test(text) || text.startsWith('-')) end();
+    });
+    socket.once('error', end).once('close', end);
+    socket.write('CONFIG GET dir\r\n');
+  });
+}
+
+/** Resolves when no server of an earlier life holds `data`. */
+async function untilAlone(noteFile: string, data: string): Promise<void> {
+  const note = await readNote(noteFile);
+  if (note === undefined) return;
+  for (let waited = 0; (await directoryOf(note)) === data; waited += lookMs) {
+    if (waited >= leftoverMs) {
+      throw new EngineChoiceError(
+        `a Redis server that was started earlier still runs on ${data}, at ${note.host}:${String(note.port)}: ` +
+          `end it first, for example with "redis-cli -p ${String(note.port)} shutdown"`,
+      );
+    }
+    await sleep(lookMs);
+  }
+}
+
+/** Starts, or installs and starts, a server with durable settings on `directory`/server. */
+export async function startServer(directory: string): Promise<EngineServer> {
+  const { RedisServer } = await import('@balsa/storage-redis/testing');
+  const data = path.resolve(directory, 'server');
+  const noteFile = path.join(directory, 'server.json');
+  await mkdir(data, { recursive: true });
+  await untilAlone(noteFile, data);
+  const server = await RedisServer.start({ directory: data }).catch((error: unknown) => {
+    // It says how to install one.
+    if (isBalsaError(error, 'STORE_IO')) throw new EngineChoiceError(error.message, { cause: error });
+    throw error;
+  });
+  await writeFile(noteFile, `${JSON.stringify({ host: server.host, port: server.port })}\n`);
+  return {
+    url: server.url,
+    pid: () => server.pid,
+    start: (extraEnv) => server.start(extraEnv),
+    stop: async () => {
+      await server.stop();
+      await rm(noteFile, { force: true });
+    },
+    kill: () => server.kill(),
+    restart: (extraEnv) => server.restart(extraEnv),
+  };
+}
