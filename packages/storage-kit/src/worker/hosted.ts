@@ -1,19 +1,20 @@
 /** The objects of an engine as the caller's side may call them: one function for each method of the contract. */
-import type {
-  Engine,
-  KeyValue,
-  LogIndex,
-  OrderedBatch,
-  OrderedRestore,
-  OrderedStore,
-  OrderedView,
-  RangeOptions,
-  SnapshotMetadata,
-  SnapshotReader,
-  SnapshotWriter,
-  Storage,
-  StoreIdentity,
-  StoredSnapshot,
+import {
+  toBalsaError,
+  type Engine,
+  type KeyValue,
+  type LogIndex,
+  type OrderedBatch,
+  type OrderedRestore,
+  type OrderedStore,
+  type OrderedView,
+  type RangeOptions,
+  type SnapshotMetadata,
+  type SnapshotReader,
+  type SnapshotWriter,
+  type Storage,
+  type StoreIdentity,
+  type StoredSnapshot,
 } from '@balsa/raft-core';
 import {
   packEntries,
@@ -91,7 +92,8 @@ export function hostEngine(engine: Engine, register: Register): Hosted {
     try {
       register(as, make());
     } catch (error) {
-      register(as, new Proxy({}, { get: () => () => Promise.reject(error) }));
+      const refusal = toBalsaError(error, 'STORE_IO', 'the engine cannot give this group or store');
+      register(as, new Proxy({}, { get: () => () => Promise.reject(refusal) }));
     }
     return {};
   };
