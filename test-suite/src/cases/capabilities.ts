@@ -28,19 +28,30 @@ async function dataFiles({ harness }: CaseContext): Promise<{ directory: string;
 }
 
 async function backUp(context: CaseContext): Promise<Backup> {
+  // A server has its files to itself while it runs.
+  await context.harness.processes?.stop();
   const { directory, files } = await dataFiles(context);
   const held = new Map<string, Uint8Array>();
   for (const file of files) held.set(relative(directory, file), await readFile(file));
+  await context.harness.processes?.start();
   return held;
 }
 
-async function putBack(context: CaseContext, backup: Backup): Promise<void> {
+/** False when a server does not start on it. */
+async function putBack(context: CaseContext, backup: Backup): Promise<boolean> {
+  await context.harness.processes?.stop();
   const { directory, files } = await dataFiles(context);
   for (const file of files) await rm(file, { force: true });
   for (const [name, content] of backup) {
     const file = join(directory, name);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, content);
+  }
+  try {
+    await context.harness.processes?.start();
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -75,7 +86,7 @@ async function noticesLossOf(
   await context.closeEngine();
   const after = await backUp(context);
   for (const [name, content] of after) {
-    await putBack(context, new Map([...before, [name, content]]));
+    if (!(await putBack(context, new Map([...before, [name, content]])))) continue;
     if (saysLost(await refusalAtOpen(context))) return true;
   }
   return false;

@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Engine } from '@balsa/raft-core';
 import { survey } from '../corruption/survey.ts';
+import { emptyDirectory } from '../faults/context.ts';
 import { runFaults } from '../faults/in-child.ts';
 import { runPermission } from '../faults/permission.ts';
 import { runReads } from '../faults/reads.ts';
@@ -66,7 +67,8 @@ async function main(): Promise<void> {
   if (job.kind === 'look') return answer(() => lookOnce(open, plan));
   if (job.kind === 'survey') return answer(() => survey(open, plan));
   if (job.kind === 'recover') return recover(plan, open);
-  const common = { plan, open, say, expected: await Expected.of(plan) };
+  const empty = async (): Promise<void> => emptyDirectory(job.directory);
+  const common = { plan, open, say, empty, expected: await Expected.of(plan) };
   if (job.kind === 'faults') return runFaults({ job, ...common });
   if (job.kind === 'reads') return runReads({ job, ...common });
   return runPermission({ job, ...common });

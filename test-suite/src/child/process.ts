@@ -33,16 +33,26 @@ function mainModule(): string {
   throw new Error(`${built} is missing: build the packages first (npm run build)`);
 }
 
-function environment(job: Job, { shim, trace }: ChildOptions): NodeJS.ProcessEnv {
+/** What a process is started with, to be watched and disturbed. */
+export function shimEnvironment(
+  { directory, control }: Pick<Job, 'directory' | 'control'>,
+  { shim, trace }: Pick<ChildOptions, 'shim' | 'trace'> = {},
+): Record<string, string> {
+  return {
+    // Files through io_uring would pass by the shim.
+    UV_USE_IO_URING: '0',
+    ...(shim !== undefined && { LD_PRELOAD: shim, BALSA_SHIM_DIR: directory }),
+    ...(trace !== undefined && { BALSA_SHIM_TRACE: trace }),
+    ...(control !== undefined && { BALSA_SHIM_CONTROL: control }),
+  };
+}
+
+function environment(job: Job, options: ChildOptions): NodeJS.ProcessEnv {
   return {
     ...process.env,
     NODE_OPTIONS: '',
-    // Files through io_uring would pass by the shim.
-    UV_USE_IO_URING: '0',
     [jobVariable]: JSON.stringify(job),
-    ...(shim !== undefined && { LD_PRELOAD: shim, BALSA_SHIM_DIR: job.directory }),
-    ...(trace !== undefined && { BALSA_SHIM_TRACE: trace }),
-    ...(job.control !== undefined && { BALSA_SHIM_CONTROL: job.control }),
+    ...shimEnvironment(job, options),
   };
 }
 

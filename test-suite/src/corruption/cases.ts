@@ -6,13 +6,12 @@ import type { CaseContext, ConformanceCase } from '../case.ts';
 import { Expected } from '../child/expected.ts';
 import { Actor } from '../child/perform.ts';
 import { makePlan, type PlanOptions } from '../child/plan.ts';
-import { ChildServer } from '../child/process.ts';
 import { seededRandom, type Random } from '../child/random.ts';
 import type { Tree } from '../power/disk.ts';
-import { readTree, writeTree } from '../power/directory.ts';
-import { directoryOf, openerOf, planOf } from '../power/recording.ts';
+import { Holder, NotServed } from '../holder/holder.ts';
+import { Reopener } from '../holder/reopener.ts';
+import { planOf } from '../power/recording.ts';
 import { numberFrom, seedOf } from '../replay.ts';
-import { findShim } from '../shim/compile.ts';
 import {
   flippedBit,
   lostBlock,
@@ -22,7 +21,7 @@ import {
   type Damage,
   type DamageOptions,
 } from './damage.ts';
-import { survey, wrongSurvey, type Survey } from './survey.ts';
+import { notServed, survey, wrongSurvey, type Survey } from './survey.ts';
 
 /** Damages per case; `BALSA_DAMAGES` says another number. */
 const damagesWanted = (): number => numberFrom('BALSA_DAMAGES', 60);
@@ -44,8 +43,10 @@ async function makeSpecimen(context: CaseContext, salt: number): Promise<Specime
   if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
   if (durability !== 'strict')
     context.notApplicable(`the store declares durability ${durability}: it opens although writes are lost`);
-  const directory = directoryOf(context);
-  writeTree(directory, new Map());
+  const holder = new Holder(context);
+  const { directory } = holder;
+  await holder.fill(new Map());
+  await holder.serve();
   const options = planOf(context, salt, 32);
   const plan = makePlan({ ...options, bigBytes: 20_000 });
   const expected = await Expected.of(plan);
@@ -55,7 +56,8 @@ async function makeSpecimen(context: CaseContext, salt: number): Promise<Specime
   for (const round of plan.rounds) {
     if (round[0]?.action.kind === 'reopen') {
       await actor.close();
-      older = readTree(directory);
+      older = await holder.read();
+      await holder.serve();
       await actor.open();
       continue;
     }
@@ -63,10 +65,16 @@ async function makeSpecimen(context: CaseContext, salt: number): Promise<Specime
   }
   // What the store writes behind an acknowledgement goes through the thread pool, as this does.
   for (let i = 0; i < 40; i++) await stat(directory);
-  const killed = readTree(directory);
+  const killed = await holder.read();
   const named = await namedFiles(context, directory);
+  if (holder.isServed) {
+    // The server is dead, and the engine has lost it; what a good end leaves is left by another life.
+    await actor.close().catch(() => undefined);
+    await holder.serve();
+    await actor.open();
+  }
   await actor.close();
-  const closed = readTree(directory);
+  const closed = await holder.read('in good order');
   const closedNames = await namedFiles(context, directory);
   const files = (tree: Tree): string[] =>
     [...tree.keys()].filter(
@@ -88,21 +96,13 @@ async function judgeDamages(
   specimen: Specimen,
   damages: readonly Damage[],
 ): Promise<number> {
-  const directory = directoryOf(context);
   const { plan, expected, watermarkLag } = specimen;
-  const shim = await findShim();
-  const server =
-    'path' in shim && context.harness.child !== undefined
-      ? new ChildServer({ kind: 'survey', opener: openerOf(context), directory, plan }, { shim: shim.path })
-      : undefined;
+  const reopener = new Reopener<Survey>({ context, kind: 'survey', plan, here: survey });
   let refused = 0;
   try {
     for (const { what, tree, unchained = false } of damages) {
-      writeTree(directory, tree);
-      const found =
-        server === undefined
-          ? await survey(() => context.harness.open(), expected.plan)
-          : (JSON.parse(await server.ask('survey')) as Survey);
+      const opened = await reopener.open(tree);
+      const found = opened instanceof NotServed ? notServed(opened) : opened;
       if (found.refusals.length > 0) refused++;
       const wrong = wrongSurvey(expected, found, expected.complete, {
         mayLose: watermarkLag,
@@ -112,7 +112,7 @@ async function judgeDamages(
     }
     return refused;
   } finally {
-    await server?.stop();
+    await reopener.stop();
   }
 }
 

@@ -118,6 +118,15 @@ export async function survey(open: () => Promise<Engine>, plan: Plan): Promise<S
   }
 }
 
+/** A server that refuses to start on damaged files has noticed, in its own way. */
+export function notServed({ message }: Error): Survey {
+  return {
+    refusals: [{ part: 'start of the server', code: 'STORE_CORRUPT', message }],
+    groups: {},
+    partial: {},
+  };
+}
+
 export interface SurveyJudgement {
   readonly mayLose: number;
   /** The ordered store is not looked at: nothing chains its pairs to one another. */

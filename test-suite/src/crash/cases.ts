@@ -8,48 +8,47 @@ import { lookOnce, type Look } from '../child/look.ts';
 import { makePlan, type PlanOptions } from '../child/plan.ts';
 import { endedWell, runChild, type ChildOptions } from '../child/process.ts';
 import { seededRandom } from '../child/random.ts';
+import { Holder } from '../holder/holder.ts';
 import { Disk, everything, type Fate } from '../power/disk.ts';
-import { writeTree } from '../power/directory.ts';
 import { Judge } from '../power/judge.ts';
-import {
-  Announced,
-  directoryOf,
-  needShim,
-  openerOf,
-  planOf,
-  recordRun,
-  withScratch,
-} from '../power/recording.ts';
+import { Announced, needShim, planOf, recordRun, withScratch } from '../power/recording.ts';
 import { numberFrom, seedOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
 
 /** Processes to kill per case; `BALSA_KILLS` says another number. */
 const kills = (): number => numberFrom('BALSA_KILLS', 6);
 
-async function needPersistence(context: CaseContext): Promise<void> {
+async function needPersistence(context: CaseContext): Promise<Holder> {
   const { persistent } = (await context.engine()).capabilities;
   await context.closeEngine();
   if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
-  writeTree(directoryOf(context), new Map());
+  const holder = new Holder(context);
+  await holder.fill(new Map());
+  return holder;
 }
 
-function jobOf(context: CaseContext, kind: 'run' | 'recover', plan: PlanOptions, control?: string): Job {
-  return { kind, opener: openerOf(context), directory: directoryOf(context), plan, control };
+function jobOf(
+  { opener, directory }: Holder,
+  kind: 'run' | 'recover',
+  plan: PlanOptions,
+  control?: string,
+): Job {
+  return { kind, opener, directory, plan, control };
 }
 
-/** Runs a plan in a child that somebody kills, and looks at what is left. */
+/** Runs a plan in a process that somebody kills, and looks at what is left. */
 async function killOnce(
-  context: CaseContext,
+  holder: Holder,
   expected: Expected,
   job: Job,
   options: ChildOptions,
   what: string,
 ): Promise<readonly string[]> {
-  const { lines, signal, stderr, code } = await runChild(job, options);
+  const { lines, signal, stderr, code } = await holder.run(job, options);
   assert.ok(signal === 'SIGKILL' || code === 0, `${what}: the child ended by itself: ${stderr}`);
   const refused = lines.find((line) => line.startsWith('failed'));
   assert.equal(refused, undefined, `${what}: a step that a correct store never refuses`);
-  judge(expected, await lookOnce(() => context.harness.open(), expected.plan), lines, what);
+  judge(expected, await holder.look(expected.plan), lines, what);
   return lines;
 }
 
@@ -69,19 +68,19 @@ const byParent: ConformanceCase = {
   level: 'crash',
   needs: ['files', 'child'],
   async run(context) {
-    await needPersistence(context);
+    const holder = await needPersistence(context);
     const seed = seedOf(context.options);
     const random = seededRandom(seed);
     for (let round = 0; round < kills(); round++) {
-      writeTree(directoryOf(context), new Map());
+      await holder.fill(new Map());
       const plan = planOf(context, 100 + round, 24);
       const expected = await Expected.of(makePlan(plan));
       const steps = expected.plan.rounds.flat().length * 2;
       let left = random.int(1, steps);
       await killOnce(
-        context,
+        holder,
         expected,
-        jobOf(context, 'run', plan),
+        jobOf(holder, 'run', plan),
         { killAfter: () => --left === 0 },
         `killed in round ${String(round)} (seed ${String(seed)})`,
       );
@@ -97,27 +96,27 @@ const atStep: ConformanceCase = {
   needs: ['files', 'child'],
   async run(context) {
     const shim = await needShim(context);
-    await needPersistence(context);
+    const holder = await needPersistence(context);
     const seed = seedOf(context.options);
     const random = seededRandom(seed + 7);
     const plan = planOf(context, 200, 20);
     const expected = await Expected.of(makePlan(plan));
     await withScratch(async (scratch) => {
       const control = new ShimControl(join(scratch, 'control'), true);
-      const job = jobOf(context, 'run', plan, control.path);
-      endedWell(await runChild(job, { shim }));
+      const job = jobOf(holder, 'run', plan, control.path);
+      endedWell(await holder.run(job, { shim }));
       const calls = control.get('mutations');
       assert.ok(
         calls > 20,
         `the child made only ${String(calls)} changes below ${job.directory}; does its opener use the directory that the harness names?`,
       );
       for (let round = 0; round < kills(); round++) {
-        writeTree(job.directory, new Map());
+        await holder.fill(new Map());
         const killAt = random.int(1, calls);
         control.reset();
         control.arm({ killAt, killTorn: round % 2 });
         const what = `killed at call ${String(killAt)} of about ${String(calls)} (seed ${String(seed)})`;
-        await killOnce(context, expected, job, { shim }, what);
+        await killOnce(holder, expected, job, { shim }, what);
       }
       control.close();
     });
@@ -174,7 +173,7 @@ const inRecovery: ConformanceCase = {
   needs: ['files', 'child'],
   async run(context) {
     const shim = await needShim(context);
-    await needPersistence(context);
+    const holder = await needPersistence(context);
     const seed = seedOf(context.options);
     const random = seededRandom(seed + 11);
     const plan = planOf(context, 400, 16);
@@ -182,23 +181,23 @@ const inRecovery: ConformanceCase = {
     const steps = expected.plan.rounds.flat().length * 2;
     await withScratch(async (scratch) => {
       const control = new ShimControl(join(scratch, 'control'), true);
-      const job = jobOf(context, 'run', plan, control.path);
-      const again = jobOf(context, 'recover', plan, control.path);
+      const job = jobOf(holder, 'run', plan, control.path);
+      const again = jobOf(holder, 'recover', plan, control.path);
       for (let round = 0; round < Math.ceil(kills() / 2); round++) {
-        writeTree(job.directory, new Map());
+        await holder.fill(new Map());
         control.reset();
         let left = random.int(Math.floor(steps / 4), steps);
-        const { lines } = await runChild(job, { shim, killAfter: () => --left === 0 });
+        const { lines } = await holder.run(job, { shim, killAfter: () => --left === 0 });
         for (let n = 1; n <= 3; n++) {
           control.reset();
           control.arm({ killAt: random.int(1, 12 * n), killTorn: n % 2 });
           const what = `killed after ${String(lines.length)} announcements, then ${String(n)} times in its recovery (seed ${String(seed)})`;
-          const { signal, code, stderr } = await runChild(again, { shim });
+          const { signal, code, stderr } = await holder.run(again, { shim });
           assert.ok(signal === 'SIGKILL' || code === 0, `${what}: it does not open: ${stderr}`);
         }
         judge(
           expected,
-          await lookOnce(() => context.harness.open(), expected.plan),
+          await holder.look(expected.plan),
           lines,
           `round ${String(round)} (seed ${String(seed)})`,
         );
@@ -208,4 +207,30 @@ const inRecovery: ConformanceCase = {
   },
 };
 
-export const crashCases: readonly ConformanceCase[] = [byParent, atStep, everyStep, inRecovery];
+const clientAlone: ConformanceCase = {
+  id: 'crash/client-killed-while-the-server-lives',
+  title:
+    'a client killed at any moment leaves its successor every acknowledged write, and none by half or late',
+  level: 'crash',
+  needs: ['files', 'child', 'processes'],
+  async run(context) {
+    const holder = await needPersistence(context);
+    const seed = seedOf(context.options);
+    const random = seededRandom(seed + 13);
+    for (let round = 0; round < kills(); round++) {
+      await holder.fill(new Map());
+      await holder.serve();
+      const plan = planOf(context, 130 + round, 24);
+      const expected = await Expected.of(makePlan(plan));
+      let left = random.int(1, expected.plan.rounds.flat().length * 2);
+      const { lines } = await runChild(jobOf(holder, 'run', plan), { killAfter: () => --left === 0 });
+      const what = `client killed in round ${String(round)} (seed ${String(seed)})`;
+      // The server runs on: what the dead client had sent may still arrive.
+      const look = await lookOnce(() => context.harness.open(), expected.plan);
+      judge(expected, look, lines, what);
+      judge(expected, await lookOnce(() => context.harness.open(), expected.plan), lines, `${what}, again`);
+    }
+  },
+};
+
+export const crashCases: readonly ConformanceCase[] = [byParent, atStep, everyStep, inRecovery, clientAlone];

@@ -1,15 +1,19 @@
 /** Faults of the disk: full, failing to write, to sync or to read, and permission lost. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { BalsaError } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
+import { Expected } from '../child/expected.ts';
 import type { FaultScenario, Job } from '../child/job.ts';
 import { makePlan, type Action, type PlanOptions, type Step } from '../child/plan.ts';
 import { endedWell, runChild } from '../child/process.ts';
 import { seededRandom, type Random } from '../child/random.ts';
-import { writeTree } from '../power/directory.ts';
-import { directoryOf, needShim, openerOf, planOf, withScratch } from '../power/recording.ts';
+import { Holder, NotServed } from '../holder/holder.ts';
+import { needShim, planOf, withScratch } from '../power/recording.ts';
 import { numberFrom, seedOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
+import { runFaults } from './in-child.ts';
+import { runReads } from './reads.ts';
 
 /** Steps at which a fault is tried, per case; `BALSA_FAULTS` says another number. */
 const faultsWanted = (): number => numberFrom('BALSA_FAULTS', 12);
@@ -18,16 +22,20 @@ async function needPersistence(context: CaseContext): Promise<void> {
   const { persistent } = (await context.engine()).capabilities;
   await context.closeEngine();
   if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
-  writeTree(directoryOf(context), new Map());
+  await new Holder(context).fill(new Map());
 }
 
+type FaultJob = Extract<Job, { readonly kind: 'faults' | 'reads' }>;
+
 /** Runs a job under the shim; gives what was tried, and rejects with the rules that were broken. */
-async function tryFaults(context: CaseContext, job: Job): Promise<string[]> {
+async function tryFaults(context: CaseContext, job: FaultJob): Promise<string[]> {
   const shim = await needShim(context);
   const lines = await withScratch(async (scratch) => {
     const control = new ShimControl(join(scratch, 'control'), true);
     control.close();
-    return endedWell(await runChild({ ...job, control: control.path }, { shim }));
+    const watched = { ...job, control: control.path };
+    if (context.harness.processes !== undefined) return tryServed(context, watched, shim);
+    return endedWell(await runChild(watched, { shim }));
   });
   const wrong = lines
     .filter((line) => line.startsWith('wrong '))
@@ -36,11 +44,47 @@ async function tryFaults(context: CaseContext, job: Job): Promise<string[]> {
   return lines.filter((line) => line.startsWith('tried '));
 }
 
+/** The faults are the server's, so the client is this process; a server that died of one is started again. */
+async function tryServed(context: CaseContext, job: FaultJob, shim: string): Promise<string[]> {
+  const holder = new Holder(context);
+  const lines: string[] = [];
+  const plan = makePlan(job.plan);
+  const common = {
+    plan,
+    expected: await Expected.of(plan),
+    say: (line: string): void => void lines.push(line),
+    empty: () => holder.fill(new Map()),
+    open: async () => {
+      await serveOrTell(holder, job, shim);
+      return context.harness.open();
+    },
+  };
+  try {
+    if (job.kind === 'faults') await runFaults({ job, ...common });
+    else await runReads({ job, ...common });
+    return lines;
+  } finally {
+    await holder.release();
+  }
+}
+
+/** A server that does not start because of a fault has told it, in its own way. */
+async function serveOrTell(holder: Holder, job: FaultJob, shim: string): Promise<void> {
+  await holder.release('in good order');
+  try {
+    await holder.serve(job, { shim });
+  } catch (cause) {
+    if (!(cause instanceof NotServed)) throw cause;
+    throw new BalsaError('STORE_IO', cause.message, { cause });
+  }
+}
+
 function jobFields(
   context: CaseContext,
   plan: PlanOptions,
 ): Pick<Job, 'opener' | 'directory'> & { readonly plan: PlanOptions } {
-  return { opener: openerOf(context), directory: directoryOf(context), plan };
+  const { opener, directory } = new Holder(context);
+  return { opener, directory, plan };
 }
 
 /** Steps of every kind, each kind in turn. */
@@ -116,6 +160,8 @@ const permission: ConformanceCase = {
   level: 'faults',
   needs: ['files', 'child'],
   async run(context) {
+    if (context.harness.processes !== undefined)
+      context.notApplicable('a server of the target runs as the user that its harness starts it as');
     if (process.platform === 'win32') context.notApplicable('permissions of Windows are not those of POSIX');
     await needPersistence(context);
     const root = process.getuid?.() === 0;

@@ -14,6 +14,8 @@ export interface FaultContext<J extends Job = Job> {
   readonly plan: Plan;
   readonly expected: Expected;
   open(): Promise<Engine>;
+  /** Nothing lies in the directory afterwards, and whatever serves it runs. */
+  empty(): Promise<void>;
   say(line: string): void;
 }
 

@@ -5,7 +5,7 @@ import { codeOf } from '../child/observe.ts';
 import { Actor } from '../child/perform.ts';
 import type { Step } from '../child/plan.ts';
 import { ShimControl, type ShimSettings } from '../shim/control.ts';
-import { blame, emptyDirectory, performAll, progressAt, wrongNow, type FaultContext } from './context.ts';
+import { blame, performAll, progressAt, wrongNow, type FaultContext } from './context.ts';
 
 const settings: Readonly<Record<FaultScenario['fault'], ShimSettings>> = {
   'no-space': { spaceLeft: 0 },
@@ -36,8 +36,8 @@ export async function runFaults(context: FaultContext<FaultJob>): Promise<void> 
   if (job.control === undefined) throw new Error('faults need the control block of the shim');
   const control = new ShimControl(job.control);
   for (const [i, scenario] of job.scenarios.entries()) {
-    emptyDirectory(job.directory);
     control.reset();
+    await context.empty();
     const trial = new Trial(context, control, scenario, i % 2 === 0);
     await trial.run();
     context.say(`tried ${scenario.fault} ${trial.outcome}`);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Job } from '../child/job.ts';
 import { lookOnce } from '../child/look.ts';
 import { Actor } from '../child/perform.ts';
-import { blame, emptyDirectory, performAll, wrongNow, type FaultContext } from './context.ts';
+import { blame, performAll, wrongNow, type FaultContext } from './context.ts';
 
 /** The directory and all below it, deepest last. */
 function below(path: string): string[] {
@@ -40,7 +40,7 @@ export async function runPermission(
   context: FaultContext<Extract<Job, { kind: 'permission' }>>,
 ): Promise<void> {
   const { job, plan, expected } = context;
-  emptyDirectory(job.directory);
+  await context.empty();
   const actor = new Actor(plan, () => context.open());
   await actor.open();
   await performAll(actor, plan.rounds.flat());

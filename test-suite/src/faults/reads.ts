@@ -3,7 +3,7 @@ import type { Job } from '../child/job.ts';
 import { lookOnce } from '../child/look.ts';
 import { Actor } from '../child/perform.ts';
 import { ShimControl } from '../shim/control.ts';
-import { blame, emptyDirectory, performAll, wrongNow, type FaultContext } from './context.ts';
+import { blame, performAll, wrongNow, type FaultContext } from './context.ts';
 
 /** Codes that say that something could not be read, or is not what it was. */
 const readCodes = ['STORE_IO', 'STORE_CORRUPT'];
@@ -13,7 +13,7 @@ export async function runReads(context: FaultContext<Extract<Job, { kind: 'reads
   const { job, plan, expected } = context;
   if (job.control === undefined) throw new Error('faults need the control block of the shim');
   const control = new ShimControl(job.control);
-  emptyDirectory(job.directory);
+  await context.empty();
   const actor = new Actor(plan, () => context.open());
   await actor.open();
   await performAll(actor, plan.rounds.flat());

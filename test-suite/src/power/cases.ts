@@ -3,19 +3,17 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import type { Sight } from '../child/observe.ts';
-import { endedWell, runChild } from '../child/process.ts';
+import { endedWell } from '../child/process.ts';
 import { seededRandom, type Random } from '../child/random.ts';
+import { Holder } from '../holder/holder.ts';
 import { numberFrom, seedOf } from '../replay.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
 import { Disk, everything, type Fate, type Tree } from './disk.ts';
-import { writeTree } from './directory.ts';
 import { fatesOf, type NamedFate } from './fates.ts';
 import { Judge } from './judge.ts';
 import {
   Announced,
-  directoryOf,
   needShim,
-  openerOf,
   planOf,
   recordRun,
   unexplained,
@@ -43,7 +41,7 @@ async function needStrict(context: CaseContext): Promise<void> {
 async function begin(context: CaseContext, salt: number, rounds?: number): Promise<Recording> {
   await needShim(context);
   await needStrict(context);
-  writeTree(directoryOf(context), new Map());
+  await new Holder(context).fill(new Map());
   const recording = await recordRun(context, planOf(context, salt, rounds));
   const unseen = unexplained(recording);
   const data = unseen.filter((path) => !mapped(recording, path));
@@ -237,13 +235,13 @@ async function recordRecovery(
   death: Death,
 ): Promise<TraceOperation[]> {
   const shim = await needShim(context);
-  writeTree(recording.directory, withoutMapped(recording, death.disk.after(everything)));
+  const holder = new Holder(context);
+  await holder.fill(withoutMapped(recording, death.disk.after(everything)));
   return withScratch(async (scratch) => {
     const trace = join(scratch, 'trace');
-    const { directory, plan } = recording;
-    endedWell(
-      await runChild({ kind: 'recover', opener: openerOf(context), directory, plan }, { shim, trace }),
-    );
+    const { directory, opener } = holder;
+    const { plan } = recording;
+    endedWell(await holder.run({ kind: 'recover', opener, directory, plan }, { shim, trace }));
     return readTrace(trace);
   });
 }

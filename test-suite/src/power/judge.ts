@@ -3,11 +3,10 @@ import type { CaseContext } from '../case.ts';
 import type { Expected, Judgement, Progress } from '../child/expected.ts';
 import { lookOnce, type Look } from '../child/look.ts';
 import type { PlanOptions } from '../child/plan.ts';
-import { ChildServer } from '../child/process.ts';
-import { findShim } from '../shim/compile.ts';
+import { NotServed } from '../holder/holder.ts';
+import { Reopener } from '../holder/reopener.ts';
 import type { Tree } from './disk.ts';
-import { treeHash, writeTree } from './directory.ts';
-import { directoryOf, openerOf } from './recording.ts';
+import { treeHash } from './directory.ts';
 
 export interface CrashState {
   /** Where and how, in words. */
@@ -23,21 +22,18 @@ export interface JudgeOptions {
   readonly seed: number;
 }
 
-/**
- * Opens one directory after another. In a child under the shim where there is one, with its syncs skipped: a
- * directory that is thrown away needs none, and they are most of the time. Stops at the first that is wrong.
- */
+/** Opens one directory after another. Stops at the first that is wrong. */
 export class Judge {
   readonly #options: JudgeOptions;
-  readonly #directory: string;
+  readonly #reopener: Reopener<Look>;
   readonly #seen = new Set<string>();
-  #server: ChildServer | undefined;
   /** Different directories that were opened. */
   states = 0;
 
   private constructor(options: JudgeOptions) {
     this.#options = options;
-    this.#directory = directoryOf(options.context);
+    const { context, plan } = options;
+    this.#reopener = new Reopener({ context, kind: 'look', plan, here: lookOnce });
   }
 
   /** Runs `body` with a judge, and ends its child. */
@@ -47,7 +43,7 @@ export class Judge {
       await body(judge);
       return judge.states;
     } finally {
-      await judge.#server?.stop();
+      await judge.#reopener.stop();
     }
   }
 
@@ -69,19 +65,9 @@ export class Judge {
   }
 
   async look(tree: Tree): Promise<Look> {
-    writeTree(this.#directory, tree);
-    const { context, expected } = this.#options;
-    this.#server ??= await this.#start();
-    if (this.#server === undefined) return lookOnce(() => context.harness.open(), expected.plan);
-    return JSON.parse(await this.#server.ask('look')) as Look;
-  }
-
-  async #start(): Promise<ChildServer | undefined> {
-    const shim = await findShim();
-    const { context, plan } = this.#options;
-    if (!('path' in shim) || context.harness.child === undefined) return undefined;
-    const job = { kind: 'look', opener: openerOf(context), directory: this.#directory, plan } as const;
-    return new ChildServer(job, { shim: shim.path });
+    const found = await this.#reopener.open(tree);
+    if (!(found instanceof NotServed)) return found;
+    return { failed: 'open', code: found.name, message: found.message };
   }
 
   #wrong(look: Look, progress: Progress, judgement: Judgement): string | undefined {

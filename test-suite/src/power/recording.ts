@@ -1,10 +1,11 @@
 /** Runs a child under the shim and keeps what it did to the disk, operation by operation. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CaseContext } from '../case.ts';
 import { Expected, type Progress } from '../child/expected.ts';
-import { endedWell, runChild } from '../child/process.ts';
+import { endedWell } from '../child/process.ts';
+import { Holder } from '../holder/holder.ts';
 import { makePlan, type PlanOptions } from '../child/plan.ts';
 import { seedOf } from '../replay.ts';
 import type { Job } from '../child/job.ts';
@@ -21,21 +22,6 @@ export async function withScratch<T>(run: (path: string) => Promise<T>): Promise
   } finally {
     rmSync(path, { recursive: true, force: true });
   }
-}
-
-export function directoryOf(context: CaseContext): string {
-  const { directory } = context.harness;
-  if (directory === undefined)
-    throw new Error('the target says that it gives files, but its harness names no directory');
-  mkdirSync(directory, { recursive: true });
-  return realpathSync(directory);
-}
-
-export function openerOf(context: CaseContext): Job['opener'] {
-  const { child } = context.harness;
-  if (child === undefined)
-    throw new Error('the target says that it gives a child, but its harness does not say how to open there');
-  return child;
 }
 
 /** The compiled shim, or the end of the case with the reason. */
@@ -56,14 +42,14 @@ export interface Recording {
 /** One whole run of a plan in a fresh directory. */
 export async function recordRun(context: CaseContext, options: PlanOptions): Promise<Recording> {
   const shim = await needShim(context);
-  const directory = directoryOf(context);
-  const opener = openerOf(context);
+  const holder = new Holder(context);
+  const { directory, opener } = holder;
   const expected = await Expected.of(makePlan(options));
-  const start = readTree(directory);
+  const start = await holder.read();
   const operations = await withScratch(async (scratch) => {
     const trace = join(scratch, 'trace');
     const job: Job = { kind: 'run', opener, directory, plan: options };
-    endedWell(await runChild(job, { shim, trace }));
+    endedWell(await holder.run(job, { shim, trace }));
     return readTrace(trace);
   });
   return { plan: options, expected, operations, directory, start };

@@ -5,12 +5,15 @@
  * BALSA_SHIM_DIR      the directory, absolute and without symbolic links
  * BALSA_SHIM_TRACE    where the record goes; nothing is recorded without it
  * BALSA_SHIM_CONTROL  a file of `struct control`, mapped: the process and its parent write to it at any time
+ * BALSA_SHIM_MARKS    "off": what is written to file descriptor 1 is no announcement (a server's log)
  * BALSA_SHIM_SYNC     "real": syncs are done; otherwise they are only counted and recorded, which is all that
  *                     a rebuilt power cut or a killed process needs, and far quicker
  *
- * Each call and its record happen under one mutex, so that the record is one legal order of the calls.
- * What is written to file descriptor 1 is recorded, too: what the process announces stands in the record at
- * its place. Not seen: stores through a shared mapping, direct system calls, io_uring, static binaries.
+ * Each call and its record happen under one mutex, which forked children share, so that the record is one legal order
+ * of the calls. Several processes may write one record: a record is appended by one call, and handles carry the process
+ * id. What is written to file descriptor 1 is recorded, too: what the process announces stands in the record at its
+ * place. Streams of stdio are done anew on descriptors. Not seen: stores through a shared mapping, direct system
+ * calls, io_uring, static binaries. docs/conformance-shim.md says all of it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -71,12 +74,23 @@ struct tracked { int handle; uint8_t flags; char *path; };
 static struct tracked table[MAX_FD];
 static struct control none = { .space_left = -1 };
 static struct control *control = &none;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Shared with forked children: one order of the calls, and no handle given twice. */
+static struct shared { pthread_mutex_t mutex; int handles; } unshared = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+static struct shared *shared = &unshared;
 static char root[PATH_MAX];
 static size_t root_length;
 static int trace = -1;
 static int real_syncs;
-static int handles;
+static int marks = 1;
+
+static void lock(void) {
+  /* A child that was killed inside leaves the others a lock that can be used. */
+  if (pthread_mutex_lock(&shared->mutex) == EOWNERDEAD) pthread_mutex_consistent(&shared->mutex);
+}
+
+static void unlock(void) {
+  pthread_mutex_unlock(&shared->mutex);
+}
 
 #define REAL(name) \
   static __typeof__(&name) real; \
@@ -94,11 +108,28 @@ static int raw_write(int fd, const void *bytes, size_t length) {
   return 0;
 }
 
+static void share(void) {
+  void *page = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) {
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+    shared = page;
+    pthread_mutex_init(&shared->mutex, &kind);
+  }
+  /* Another program may write to the same record: its handles are others. */
+  shared->handles = ((int)getpid() & 0x7fff) << 16;
+}
+
 __attribute__((constructor)) static void begin(void) {
   const char *directory = getenv("BALSA_SHIM_DIR");
   if (!directory || strlen(directory) >= sizeof root) return;
+  share();
   strcpy(root, directory);
   root_length = strlen(root);
+  const char *mark_mode = getenv("BALSA_SHIM_MARKS");
+  marks = !mark_mode || strcmp(mark_mode, "off") != 0;
   const char *path = getenv("BALSA_SHIM_TRACE");
   if (path) trace = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const char *sync_mode = getenv("BALSA_SHIM_SYNC");
@@ -217,10 +248,18 @@ static void step(const char *path) {
 
 /* ---- opening and closing */
 
+/* Under the lock. */
+static void track(int fd, uint8_t kind, int flags, const char *full) {
+  if (fd < 0 || fd >= MAX_FD) return;
+  free(table[fd].path);
+  table[fd] = (struct tracked){ ++shared->handles, kind, strdup(full) };
+  emit(OP_OPEN, kind, table[fd].handle, flags, 0, 0, full, NULL, NULL, 0);
+}
+
 static int do_open(int at, const char *path, int flags, mode_t mode) {
   char full[PATH_MAX];
   if (!tracked_path(at, path, full)) return (int)syscall(SYS_openat, at, path, flags | O_LARGEFILE, mode);
-  pthread_mutex_lock(&mutex);
+  lock();
   struct stat before;
   int existed = fstatat(at, path, &before, 0) == 0;
   int creates = (flags & O_CREAT) && !existed;
@@ -228,7 +267,7 @@ static int do_open(int at, const char *path, int flags, mode_t mode) {
   if (creates || truncates) step(full);
   if (creates && control->space_left == 0 && matches(full)) {
     control->injected++;
-    pthread_mutex_unlock(&mutex);
+    unlock();
     errno = ENOSPC;
     return -1;
   }
@@ -239,14 +278,12 @@ static int do_open(int at, const char *path, int flags, mode_t mode) {
     int directory = fstat(fd, &now) == 0 && S_ISDIR(now.st_mode);
     uint8_t kind = (uint8_t)((creates ? F_CREATED : 0) | (truncates ? F_TRUNCATED : 0) | (directory ? F_DIRECTORY : 0) |
                              ((flags & (O_DSYNC | O_SYNC)) ? F_SYNCHRONOUS : 0));
-    free(table[fd].path);
-    table[fd] = (struct tracked){ ++handles, kind, strdup(full) };
-    emit(OP_OPEN, kind, table[fd].handle, flags, 0, 0, full, NULL, NULL, 0);
+    track(fd, kind, flags, full);
 #ifdef O_TMPFILE
     if ((flags & O_TMPFILE) == O_TMPFILE) emit(OP_UNSEEN, 0, 0, UNSEEN_SPECIAL, 0, 0, full, NULL, NULL, 0);
 #endif
   }
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return fd;
 }
@@ -264,12 +301,30 @@ int __open64_2(const char *path, int flags) { return do_open(AT_FDCWD, path, fla
 int creat(const char *path, mode_t mode) { return do_open(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
 int creat64(const char *path, mode_t mode) { return do_open(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
 
+/* Temporary files: made by the C library, which opens them without anybody seeing it. */
+static int made(int fd, const char *path, int flags) {
+  int error = errno;
+  char full[PATH_MAX];
+  if (fd >= 0 && tracked_path(AT_FDCWD, path, full)) {
+    lock();
+    step(full);
+    track(fd, F_CREATED, flags, full);
+    unlock();
+  }
+  errno = error;
+  return fd;
+}
+int mkstemp(char *path) { REAL(mkstemp) return made(real(path), path, 0); }
+int mkstemp64(char *path) { REAL(mkstemp64) return made(real(path), path, 0); }
+int mkostemp(char *path, int flags) { REAL(mkostemp) return made(real(path, flags), path, flags); }
+int mkostemp64(char *path, int flags) { REAL(mkostemp64) return made(real(path, flags), path, flags); }
+
 static void forget(int fd) {
   if (fd < 0 || fd >= MAX_FD || !table[fd].handle) return;
-  pthread_mutex_lock(&mutex);
+  lock();
   free(table[fd].path);
   table[fd] = (struct tracked){ 0, 0, NULL };
-  pthread_mutex_unlock(&mutex);
+  unlock();
 }
 
 int close(int fd) {
@@ -283,9 +338,9 @@ static void copied(int from, int to) {
   forget(to);
   struct tracked *one = tracked_fd(from);
   if (!one) return;
-  pthread_mutex_lock(&mutex);
+  lock();
   table[to] = (struct tracked){ one->handle, one->flags, strdup(one->path) };
-  pthread_mutex_unlock(&mutex);
+  unlock();
 }
 
 int dup(int fd) { REAL(dup) int made = real(fd); if (made >= 0) copied(fd, made); return made; }
@@ -318,18 +373,18 @@ static int64_t size_of(int fd) {
 static ssize_t do_write(int fd, const void *bytes, size_t length, int64_t offset) {
   struct tracked *one = tracked_fd(fd);
   if (!one) {
-    if (fd == 1 && trace >= 0) {
-      pthread_mutex_lock(&mutex);
+    if (fd == 1 && trace >= 0 && marks) {
+      lock();
       long done = syscall(SYS_write, fd, bytes, length);
       int error = errno;
       if (done > 0) emit(OP_MARK, 0, 0, 0, 0, 0, NULL, NULL, bytes, (size_t)done);
-      pthread_mutex_unlock(&mutex);
+      unlock();
       errno = error;
       return done;
     }
     return offset < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, offset);
   }
-  pthread_mutex_lock(&mutex);
+  lock();
   control->writes++;
   ssize_t done = -1;
   int error = 0;
@@ -358,7 +413,7 @@ static ssize_t do_write(int fd, const void *bytes, size_t length, int64_t offset
     if (done > 0) emit(OP_WRITE, one->flags & F_SYNCHRONOUS, one->handle, at, 0, 0, NULL, NULL, bytes, (size_t)done);
   }
   if (dies) die();
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return done;
 }
@@ -409,12 +464,12 @@ ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
 static int do_truncate(int fd, int64_t size) {
   struct tracked *one = tracked_fd(fd);
   if (!one) return (int)syscall(SYS_ftruncate, fd, size);
-  pthread_mutex_lock(&mutex);
+  lock();
   step(one->path);
   int result = (int)syscall(SYS_ftruncate, fd, size);
   int error = errno;
   if (result == 0) emit(OP_TRUNCATE, 0, one->handle, size, 0, 0, NULL, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -438,7 +493,7 @@ int truncate64(const char *path, off64_t size) { return do_truncate_path(path, s
 static int do_allocate(int fd, int mode, int64_t offset, int64_t length) {
   struct tracked *one = tracked_fd(fd);
   if (!one) return (int)syscall(SYS_fallocate, fd, mode, offset, length);
-  pthread_mutex_lock(&mutex);
+  lock();
   step(one->path);
   int result = -1, error = ENOSPC;
   int64_t growth = offset + length - size_of(fd);
@@ -447,7 +502,7 @@ static int do_allocate(int fd, int mode, int64_t offset, int64_t length) {
     error = errno;
     if (result == 0) emit(OP_ALLOCATE, mode & 0xff, one->handle, offset, length, 0, NULL, NULL, NULL, 0);
   } else control->injected++;
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -461,14 +516,14 @@ int posix_fallocate64(int fd, off64_t offset, off64_t length) { return do_alloca
 static int do_sync(int fd, int number) {
   struct tracked *one = tracked_fd(fd);
   if (!one) return (int)syscall(number, fd);
-  pthread_mutex_lock(&mutex);
+  lock();
   control->syncs++;
   step(one->path);
   int result = 0, error = 0;
   if (matches(one->path) && comes(&control->fail_sync)) { result = -1; error = EIO; }
   else if (real_syncs) { result = (int)syscall(number, fd); error = errno; }
   emit(result == 0 ? OP_SYNC : OP_SYNC_FAILED, one->flags & F_DIRECTORY, one->handle, 0, 0, error, one->path, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -479,10 +534,10 @@ int sync_file_range(int fd, off64_t offset, off64_t length, unsigned flags) {
   return tracked_fd(fd) ? 0 : (int)syscall(SYS_sync_file_range, fd, offset, length, flags);
 }
 static void sync_all(void) {
-  pthread_mutex_lock(&mutex);
+  lock();
   control->syncs++;
   emit(OP_SYNC_ALL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+  unlock();
 }
 void sync(void) { syscall(SYS_sync); sync_all(); }
 int syncfs(int fd) { int result = (int)syscall(SYS_syncfs, fd); if (result == 0 && tracked_fd(fd)) sync_all(); return result; }
@@ -493,10 +548,10 @@ int msync(void *at, size_t length, int flags) { return (int)syscall(SYS_msync, a
 static int read_fails(int fd) {
   struct tracked *one = tracked_fd(fd);
   if (!one) return 0;
-  pthread_mutex_lock(&mutex);
+  lock();
   control->reads++;
   int fails = matches(one->path) && comes(&control->fail_read);
-  pthread_mutex_unlock(&mutex);
+  unlock();
   if (fails) errno = EIO;
   return fails;
 }
@@ -513,7 +568,7 @@ static int do_rename(int from_at, const char *from, int to_at, const char *to, u
   char first[PATH_MAX], second[PATH_MAX];
   int known_from = tracked_path(from_at, from, first), known_to = tracked_path(to_at, to, second);
   if (!known_from && !known_to) return (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
-  pthread_mutex_lock(&mutex);
+  lock();
   step(first);
   int result = (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
   int error = errno;
@@ -530,7 +585,7 @@ static int do_rename(int from_at, const char *from, int to_at, const char *to, u
       free(path);
     }
   }
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -541,13 +596,13 @@ int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned
 static int do_unlink(int at, const char *path, int flags) {
   char full[PATH_MAX];
   if (!tracked_path(at, path, full)) return (int)syscall(SYS_unlinkat, at, path, flags);
-  pthread_mutex_lock(&mutex);
+  lock();
   struct stat now;
   if (fstatat(at, path, &now, AT_SYMLINK_NOFOLLOW) == 0) step(full);
   int result = (int)syscall(SYS_unlinkat, at, path, flags);
   int error = errno;
   if (result == 0) emit(flags & AT_REMOVEDIR ? OP_RMDIR : OP_UNLINK, 0, 0, 0, 0, 0, full, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -562,13 +617,13 @@ int remove(const char *path) {
 static int do_mkdir(int at, const char *path, mode_t mode) {
   char full[PATH_MAX];
   if (!tracked_path(at, path, full)) return (int)syscall(SYS_mkdirat, at, path, mode);
-  pthread_mutex_lock(&mutex);
+  lock();
   struct stat now;
   if (fstatat(at, path, &now, 0) != 0) step(full);
   int result = (int)syscall(SYS_mkdirat, at, path, mode);
   int error = errno;
   if (result == 0) emit(OP_MKDIR, 0, 0, 0, 0, 0, full, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -579,7 +634,7 @@ static int do_link(int from_at, const char *from, int to_at, const char *to, int
   char first[PATH_MAX], second[PATH_MAX];
   int known_from = tracked_path(from_at, from, first), known_to = tracked_path(to_at, to, second);
   if (!known_from && !known_to) return (int)syscall(SYS_linkat, from_at, from, to_at, to, flags);
-  pthread_mutex_lock(&mutex);
+  lock();
   step(second);
   int result = (int)syscall(SYS_linkat, from_at, from, to_at, to, flags);
   int error = errno;
@@ -587,7 +642,7 @@ static int do_link(int from_at, const char *from, int to_at, const char *to, int
     if (known_from && known_to) emit(OP_LINK, 0, 0, 0, 0, 0, first, second, NULL, 0);
     else emit(OP_UNSEEN, 0, 0, UNSEEN_SPECIAL, 0, 0, known_from ? first : second, NULL, NULL, 0);
   }
-  pthread_mutex_unlock(&mutex);
+  unlock();
   errno = error;
   return result;
 }
@@ -599,21 +654,104 @@ int linkat(int from_at, const char *from, int to_at, const char *to, int flags) 
 static void *do_mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset) {
   struct tracked *one = tracked_fd(fd);
   if (one && (protection & PROT_WRITE) && (flags & (MAP_SHARED | MAP_SHARED_VALIDATE))) {
-    pthread_mutex_lock(&mutex);
+    lock();
     emit(OP_UNSEEN, 0, one->handle, UNSEEN_MAPPING, 0, 0, one->path, NULL, NULL, 0);
-    pthread_mutex_unlock(&mutex);
+    unlock();
   }
   return (void *)syscall(SYS_mmap, at, length, protection, flags, fd, offset);
 }
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset) { return do_mmap(at, length, protection, flags, fd, offset); }
 void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t offset) { return do_mmap(at, length, protection, flags, fd, offset); }
 
-static void stdio_opened(const char *path, const char *mode) {
-  char full[PATH_MAX];
-  if (!strpbrk(mode, "wa+") || !tracked_path(AT_FDCWD, path, full)) return;
-  pthread_mutex_lock(&mutex);
-  emit(OP_UNSEEN, 0, 0, UNSEEN_STDIO, 0, 0, full, NULL, NULL, 0);
-  pthread_mutex_unlock(&mutex);
+/* ---- stdio: the C library writes its streams by calls of its own, so a stream below the directory is one of ours */
+
+#define MAX_STREAMS 1024
+static struct { FILE *file; int fd; } streams[MAX_STREAMS];
+
+static ssize_t stream_read(void *cookie, char *bytes, size_t length) { return read((int)(intptr_t)cookie, bytes, length); }
+static ssize_t stream_write(void *cookie, const char *bytes, size_t length) {
+  size_t done = 0;
+  while (done < length) {
+    ssize_t part = write((int)(intptr_t)cookie, bytes + done, length - done);
+    if (part <= 0) break;
+    done += (size_t)part;
+  }
+  return (ssize_t)done;
 }
-FILE *fopen(const char *path, const char *mode) { REAL(fopen) stdio_opened(path, mode); return real(path, mode); }
-FILE *fopen64(const char *path, const char *mode) { REAL(fopen64) stdio_opened(path, mode); return real(path, mode); }
+static int stream_seek(void *cookie, off64_t *offset, int whence) {
+  off64_t at = (off64_t)syscall(SYS_lseek, (int)(intptr_t)cookie, *offset, whence);
+  if (at < 0) return -1;
+  *offset = at;
+  return 0;
+}
+static int stream_close(void *cookie) {
+  int fd = (int)(intptr_t)cookie;
+  lock();
+  for (int i = 0; i < MAX_STREAMS; i++) if (streams[i].file && streams[i].fd == fd) streams[i].file = NULL;
+  unlock();
+  return close(fd);
+}
+
+static int flags_of(const char *mode) {
+  int both = strchr(mode, '+') != NULL;
+  int flags = mode[0] == 'r' ? (both ? O_RDWR : O_RDONLY)
+                             : (both ? O_RDWR : O_WRONLY) | O_CREAT | (mode[0] == 'w' ? O_TRUNC : O_APPEND);
+  if (strchr(mode, 'x')) flags |= O_EXCL;
+  if (strchr(mode, 'e')) flags |= O_CLOEXEC;
+  return flags;
+}
+
+static FILE *open_stream(const char *path, const char *mode) {
+  int fd = do_open(AT_FDCWD, path, flags_of(mode), 0666);
+  if (fd < 0) return NULL;
+  cookie_io_functions_t functions = { stream_read, stream_write, stream_seek, stream_close };
+  FILE *file = fopencookie((void *)(intptr_t)fd, mode, functions);
+  if (!file) { close(fd); return NULL; }
+  lock();
+  int i = 0;
+  while (i < MAX_STREAMS && streams[i].file) i++;
+  if (i < MAX_STREAMS) { streams[i].fd = fd; streams[i].file = file; }
+  unlock();
+  return file;
+}
+FILE *fopen(const char *path, const char *mode) {
+  REAL(fopen)
+  char full[PATH_MAX];
+  return tracked_path(AT_FDCWD, path, full) ? open_stream(path, mode) : real(path, mode);
+}
+FILE *fopen64(const char *path, const char *mode) {
+  REAL(fopen64)
+  char full[PATH_MAX];
+  return tracked_path(AT_FDCWD, path, full) ? open_stream(path, mode) : real(path, mode);
+}
+
+/* Who syncs a stream asks for its descriptor. */
+static int descriptor_of(FILE *file) {
+  int fd = -1;
+  lock();
+  for (int i = 0; i < MAX_STREAMS && fd < 0; i++) if (streams[i].file == file) fd = streams[i].fd;
+  unlock();
+  return fd;
+}
+int fileno(FILE *file) { REAL(fileno) int fd = descriptor_of(file); return fd >= 0 ? fd : real(file); }
+int fileno_unlocked(FILE *file) { REAL(fileno_unlocked) int fd = descriptor_of(file); return fd >= 0 ? fd : real(file); }
+
+/* A stream on a descriptor that is ours already is not done anew; what is written through it is not seen, and said. */
+static void stream_on(int fd, const char *mode) {
+  struct tracked *one = tracked_fd(fd);
+  if (!one || !strpbrk(mode, "wa+")) return;
+  lock();
+  emit(OP_UNSEEN, 0, one->handle, UNSEEN_STDIO, 0, 0, one->path, NULL, NULL, 0);
+  unlock();
+}
+FILE *fdopen(int fd, const char *mode) { REAL(fdopen) stream_on(fd, mode); return real(fd, mode); }
+FILE *freopen(const char *path, const char *mode, FILE *file) {
+  REAL(freopen)
+  char full[PATH_MAX];
+  if (path && strpbrk(mode, "wa+") && tracked_path(AT_FDCWD, path, full)) {
+    lock();
+    emit(OP_UNSEEN, 0, 0, UNSEEN_STDIO, 0, 0, full, NULL, NULL, 0);
+    unlock();
+  }
+  return real(path, mode, file);
+}
