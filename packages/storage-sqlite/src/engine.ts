@@ -20,6 +20,7 @@ import {
   nodeFileSystem,
   removeDurably,
 } from '@balsa/storage-kit';
+import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
 import { openLog, type OpenedLog } from './bootstrap.ts';
 import { logTables } from './log-table.ts';
 import type { PreparedJob } from './log-database.ts';
@@ -53,9 +54,14 @@ export interface SqliteEngineOptions {
   readonly maxPinnedBytes?: number;
   /** Views open at once, per ordered store (`OVERLOADED` beyond). Default 64. */
   readonly maxViews?: number;
+  /**
+   * Runs SQLite in a worker thread, so that the caller's event loop never waits for the disk. Default false.
+   * The rules are the same; a thread that dies poisons the engine. See the README for what either mode costs.
+   */
+  readonly worker?: boolean;
 }
 
-type Settings = Required<SqliteEngineOptions>;
+type Settings = Required<Omit<SqliteEngineOptions, 'worker'>>;
 
 const megabyte = 1024 * 1024;
 
@@ -96,7 +102,9 @@ function settle(options: SqliteEngineOptions): Settings {
  * `STORE_IO`. When it resolves, everything that was found is durable anew.
  */
 export async function openSqliteEngine(options: SqliteEngineOptions): Promise<Engine> {
-  const settings = settle(options);
+  const { worker = false, ...own } = options;
+  const settings = settle(own);
+  if (worker) return openInWorker(own);
   const fs = nodeFileSystem;
   const { directory, env } = settings;
   await makeDirectoryDurably(fs, directory);
@@ -122,6 +130,11 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
     owner.release();
     throw error;
   }
+}
+
+function openInWorker({ env, ...options }: SqliteEngineOptions): Promise<Engine> {
+  const module = builtModule('./index.js', import.meta.url);
+  return openWorkerEngine({ module, open: openSqliteEngine.name, options, env });
 }
 
 /** Contents of ordered stores that nothing points at: restores cut short, and what they would have replaced. */

@@ -6,19 +6,21 @@ import { orderedStoreConformance, storageConformance, type Target } from '@balsa
 import { describe, test } from 'vitest';
 import { env } from './support/index.ts';
 
-const target: Target = {
-  name: 'sqlite',
+const target = (worker: boolean): Target => ({
+  name: worker ? 'sqlite in a worker' : 'sqlite',
   create: () => {
     const directory = mkdtempSync(join(tmpdir(), 'balsa-sqlite-'));
     return Promise.resolve({
-      open: () => openSqliteEngine({ directory, env }),
+      open: () => openSqliteEngine({ directory, env, worker }),
       destroy: () => {
         rmSync(directory, { recursive: true, force: true });
         return Promise.resolve();
       },
     });
   },
-};
+});
 
-storageConformance({ describe, test }, target);
-orderedStoreConformance({ describe, test }, target);
+for (const worker of [false, true]) {
+  storageConformance({ describe, test }, target(worker));
+  orderedStoreConformance({ describe, test }, target(worker));
+}
