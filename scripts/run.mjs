@@ -3,7 +3,7 @@
  * Every command of the repository, from a bare clone: checks the machine, installs and builds what is
  * missing, then runs. Uses nothing but Node's own modules, because it runs before anything is installed.
  *
- *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|docs:api|soak|bench:core> [arguments]
+ *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|docs:api|soak|bench|bench:core> [arguments]
  *
  * What it says about itself goes to stderr, so that the stdout of a command with --json stays clean.
  */
@@ -18,6 +18,7 @@ const commands = {
   fix: async () => (await import('./fix.mjs')).fix(),
   build: async () => 0,
   soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
+  bench: () => cli('bench'),
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
   zoo: (args) => runNode(['tools/zoo/dist/main.js', ...args]),
   'docs:api': (args) =>

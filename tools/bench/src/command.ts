@@ -1,56 +1,59 @@
-/** `balsa bench`: its options, its help, its exit codes. */
-import { writeFile } from 'node:fs/promises';
+/** `balsa bench`: its options, its help, its exit codes. What it needs to run is loaded when it runs. */
 import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { Command } from 'commander';
-import { findEntrants } from './entrants.ts';
-import { planOf, type Mode } from './plan.ts';
-import { reportText } from './report/table.ts';
-import { runBench } from './run.ts';
-import { append } from './workloads/append.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { BenchFlags } from './bench.ts';
 
-interface Flags {
-  readonly quick?: boolean;
-  readonly full?: boolean;
-  readonly json?: string;
-  readonly directory: string;
+const help = `
+A store is a name or the path of a module, with options behind a colon: sqlite:worker=true,synchronous=EXTRA.
+A module exports openEngine({ directory, env }), which resolves with an Engine of @balsa/raft-core. Without a
+choice: memory, sqlite, redis and rocksdb, those that can work on another thread with and without it.
+
+Every figure stands beside the floor of the same minute: a write and a sync of the same bytes, on a growing
+file and on one that was written before. A store that acknowledges before it syncs gets no number.
+
+Examples:
+  balsa bench --quick                              all adapters, in under four minutes
+  balsa bench sqlite --workload append,reopen      one adapter, two workloads
+  balsa bench sqlite:durability=relaxed sqlite     what the syncs cost
+  balsa bench ./my-store.js --directory /mnt/ssd   a store of your own, on another disk
+  balsa bench --quick --json out.json --html out.html
+  balsa bench compare before.json after.json       what changed beyond noise
+
+Exit codes: 0 when all that was asked for was measured, 1 when a store was refused a number, 2 for a wrong
+choice, 130 after Ctrl-C (what was measured until then is still reported).`;
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number >= 1.');
+  return value;
 }
 
-function modeOf({ quick, full }: Flags): Mode {
-  return full === true ? 'full' : quick === true ? 'quick' : 'standard';
-}
-
-/** A line that is rewritten on a terminal, lines one below another elsewhere. */
-function progress(): { readonly say: (text: string) => void; readonly end: () => void } {
-  const { stderr } = process;
-  if (!stderr.isTTY) return { say: (text) => stderr.write(`${text}\n`), end: () => undefined };
-  return {
-    say: (text) => stderr.write(`\r\x1b[K${text}`),
-    end: () => stderr.write('\r\x1b[K'),
-  };
-}
+const list = (text: string): readonly string[] => text.split(',').filter((part) => part !== '');
+const positives = (text: string): readonly number[] => list(text).map(positive);
 
 export function benchCommand(signal: AbortSignal): Command {
   return new Command('bench')
-    .description('measure stores against the raw disk, and a cluster of them')
-    .argument('[store...]', 'memory, sqlite, redis, rocksdb, file or a module, each with :option=value,...')
-    .option('--quick', 'in under four minutes')
-    .option('--full', 'everything, for hours')
-    .option('--json <file>', 'write the report as JSON')
-    .option('--directory <dir>', 'where the disk under test is', tmpdir())
-    .action(async (stores: readonly string[], flags: Flags) => {
-      const { say, end } = progress();
-      const report = await runBench({
-        sources: await findEntrants(stores),
-        workloads: [append],
-        plan: planOf(modeOf(flags)),
-        payload: 'random',
-        directory: path.resolve(flags.directory),
-        signal,
-        say,
-      });
-      end();
-      if (flags.json !== undefined) await writeFile(flags.json, `${JSON.stringify(report, undefined, 1)}\n`);
-      process.stdout.write(reportText(report));
+    .description('measure stores against the raw disk of the same minute, and clusters of them')
+    .argument('[store...]', 'memory, sqlite, redis, rocksdb, file or a module (default: all but file)')
+    .addOption(
+      new Option('--workload <list>', 'of these only, separated by commas; see --list').argParser(list),
+    )
+    .addOption(new Option('--quick', 'small, in under four minutes').conflicts('full'))
+    .option('--full', 'large: every batch by every payload, snapshots of 1 GiB; takes an hour')
+    .addOption(new Option('--batch <list>', 'of appends, instead of those of the plan').argParser(positives))
+    .addOption(new Option('--payload <list>', 'bytes of an entry, likewise').argParser(positives))
+    .addOption(new Option('--groups <list>', 'groups that write at once, likewise').argParser(positives))
+    .option('--rounds <n>', 'how often each is measured, in turn with the others', positive)
+    .option('--slice <ms>', 'how long each time, in milliseconds', positive)
+    .option('--compressible', 'payloads like JSON, instead of random bytes')
+    .option('--directory <dir>', 'on the disk under test; a directory in it is made and removed', tmpdir())
+    .option('--json <file>', 'write the report as JSON (tools/bench/schema/bench-report.schema.json)')
+    .option('--html <file>', 'write the report as one page with plots')
+    .option('--list', 'list workloads and stores instead of measuring')
+    .addHelpText('after', help)
+    .action(async (stores: readonly string[], flags: BenchFlags) => {
+      const { bench } = await import('./bench.ts');
+      process.exitCode = await bench(stores, flags, signal);
     });
 }

@@ -43,10 +43,33 @@ const plans: Readonly<Record<Mode, Plan>> = {
     mode: 'full',
     rounds: 9,
     sliceMs: 300,
-    append: [1, 4, 64].flatMap((groups) => cross(payloads, batches, groups)),
+    append: [
+      ...cross(payloads, batches, 1),
+      ...[4, 64].flatMap((groups) => cross(payloads, [1, 16], groups)),
+    ],
   },
 };
 
-export function planOf(mode: Mode): Plan {
-  return plans[mode];
+export interface PlanChoice {
+  readonly quick?: boolean;
+  readonly full?: boolean;
+  readonly batch?: readonly number[];
+  readonly payload?: readonly number[];
+  readonly groups?: readonly number[];
+  readonly rounds?: number;
+  readonly slice?: number;
+}
+
+/** The plan of the mode, with what was asked for in its place. */
+export function choosePlan({ quick, full, batch, payload, groups, rounds, slice }: PlanChoice): Plan {
+  const plan = plans[full === true ? 'full' : quick === true ? 'quick' : 'standard'];
+  const chosen = batch !== undefined || payload !== undefined || groups !== undefined;
+  return {
+    ...plan,
+    rounds: rounds ?? plan.rounds,
+    sliceMs: slice ?? plan.sliceMs,
+    append: chosen
+      ? (groups ?? [1]).flatMap((count) => cross(payload ?? [usual], batch ?? [1, 16, 256], count))
+      : plan.append,
+  };
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { EngineSource } from '@balsa/engines';
 import type { PayloadKind } from './measure/payload-pool.ts';
 import type { Plan } from './plan.ts';
+import { admit } from './admission.ts';
 import { createBenchEnv } from './real-env.ts';
 import { describeMachine, machineWarnings } from './report/machine.ts';
 import { reportFormat, type BenchReport, type Cell, type StoreReport } from './report/report.ts';
@@ -35,7 +36,11 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     const env = createBenchEnv();
     const entrants: Entrant[] = [];
     const context: WorkloadContext = { plan, entrants, payload, env, signal, say, inDirectory: inside(home) };
-    for (const source of sources) await admit(source, context, entrants, stores);
+    for (const source of sources) {
+      const { store, entrant } = await admit(source, context);
+      stores.push(store);
+      if (entrant !== undefined) entrants.push(entrant);
+    }
     for (const workload of options.workloads)
       for await (const cell of workload.run(context)) cells.push(cell);
     complete = true;
@@ -70,34 +75,4 @@ function inside(home: string): WorkloadContext['inDirectory'] {
       await rm(directory, { recursive: true, force: true });
     }
   };
-}
-
-/** Opens the store once, to say what it is, or why it cannot take part. */
-async function admit(
-  source: EngineSource,
-  context: WorkloadContext,
-  entrants: Entrant[],
-  stores: StoreReport[],
-): Promise<void> {
-  const { label } = source;
-  try {
-    const found = await context.inDirectory(async (directory) => {
-      const engine = await source.open({ directory: path.join(directory, 'data'), env: context.env });
-      const { capabilities } = engine;
-      await engine.close();
-      return capabilities;
-    });
-    const durability = !found.persistent
-      ? 'volatile'
-      : found.durability === 'relaxed'
-        ? 'relaxed'
-        : 'unproved';
-    entrants.push({ source, durability });
-    const { engine, engineVersion } = found;
-    stores.push({ label, engine, engineVersion, status: durability, reason: '', probe: null });
-  } catch (error) {
-    context.signal.throwIfAborted();
-    const reason = error instanceof Error ? error.message : String(error);
-    stores.push({ label, engine: null, engineVersion: null, status: 'unavailable', reason, probe: null });
-  }
 }

@@ -1,6 +1,9 @@
 /** The commands of `balsa` and their options. */
 import path from 'node:path';
-import { Command, Option } from 'commander';
+import { planStorages, type StopRequest } from '@balsa/cluster';
+import { addRawOption, persistentEngineNames, type RawOptions } from '@balsa/engines';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { benchCommand } from '@balsa/bench';
 import { conformanceCommand } from './conformance/command.ts';
 import { demo } from './demo/demo.ts';
 import {
@@ -13,8 +16,26 @@ import {
 } from './options.ts';
 import { logLevels } from './serve/logger.ts';
 import { serve, type ServeOptions } from './serve/serve.ts';
-import type { StopRequest } from '@balsa/cluster';
 import { start } from './start/start.ts';
+
+const storageMeaning = `${persistentEngineNames.join(', ')}, or the path of a module (default: what the directory was made with; sqlite for a new one)`;
+const storagesMeaning = `${persistentEngineNames.join(', ')}; or one for each node, as in sqlite,redis,rocksdb`;
+
+function addStorageOption(text: string, known?: RawOptions): RawOptions {
+  try {
+    return addRawOption(text, known);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+/** May be repeated. */
+function storageOption(): Option {
+  return new Option(
+    '--storage-option <key=value>',
+    'of the engine, for example worker=true; may be repeated',
+  ).argParser(addStorageOption);
+}
 
 function serveCommand(stop: StopRequest): Command {
   return new Command('serve')
@@ -32,7 +53,8 @@ function serveCommand(stop: StopRequest): Command {
     .option('--cluster-id <hex>', 'sixteen hexadecimal digits, the same on all members', parseClusterId)
     .option('--bootstrap', 'found the cluster when the data directory is empty')
     .option('--join', 'wait to be added to a cluster when the data directory is empty')
-    .addOption(new Option('--storage <engine>', 'storage engine').choices(['sqlite']).default('sqlite'))
+    .option('--storage <engine>', storageMeaning)
+    .addOption(storageOption())
     .option(
       '--log-keep <entries>',
       'entries that stay in the log for followers that are a little behind',
@@ -42,6 +64,13 @@ function serveCommand(stop: StopRequest): Command {
     .action(async (options: ServeOptions) => {
       await serve({ ...options, data: path.resolve(options.data) }, stop);
     });
+}
+
+interface StartArguments {
+  readonly data: string;
+  readonly port: number;
+  readonly storage?: string;
+  readonly storageOption?: RawOptions;
 }
 
 function startCommand(stop: StopRequest): Command {
@@ -54,9 +83,16 @@ function startCommand(stop: StopRequest): Command {
       parseBasePort,
       7000,
     )
-    .action(async (options: { readonly data: string; readonly port: number }) => {
+    .option(
+      '--storage <engines>',
+      `${storagesMeaning} (default: what the directory was made with; sqlite for a new one)`,
+    )
+    .addOption(storageOption())
+    .action(async (options: StartArguments) => {
+      const { data, port, storage, storageOption: raw = {} } = options;
       const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
-      await start({ data: path.resolve(options.data), port: options.port, live }, stop);
+      const storages = storage === undefined ? undefined : await planStorages(storage, raw, 3);
+      await start({ data: path.resolve(data), port, live, storages }, stop);
     });
 }
 
@@ -65,6 +101,8 @@ interface DemoArguments {
   readonly json?: boolean;
   readonly seed: number;
   readonly keep?: boolean;
+  readonly storage: string;
+  readonly storageOption?: RawOptions;
 }
 
 function demoCommand(stop: StopRequest): Command {
@@ -76,9 +114,13 @@ function demoCommand(stop: StopRequest): Command {
     .option('--json', 'end with one line of JSON on stdout; the story goes to stderr')
     .option('--seed <n>', 'seed of the choices that the demo makes', parseCount, 1)
     .option('--keep', 'keep the temporary directory with data and logs')
+    .option('--storage <engines>', storagesMeaning, 'sqlite')
+    .addOption(storageOption())
     .action(async (options: DemoArguments) => {
       const { input, json = false, seed, keep = false } = options;
-      await demo({ ...(input === undefined ? {} : { input: path.resolve(input) }), json, seed, keep }, stop);
+      const storages = await planStorages(options.storage, options.storageOption ?? {}, 3);
+      const file = input === undefined ? {} : { input: path.resolve(input) };
+      await demo({ ...file, json, seed, keep, storages }, stop);
     });
 }
 
@@ -89,5 +131,6 @@ export function createProgram(stop: StopRequest): Command {
     .addCommand(startCommand(stop))
     .addCommand(demoCommand(stop))
     .addCommand(conformanceCommand(stop))
+    .addCommand(benchCommand(stop.signal))
     .addCommand(serveCommand(stop));
 }

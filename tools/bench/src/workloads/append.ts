@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { EnginePlace } from '@balsa/engines';
 import { entryOverheadBytes, type Engine } from '@balsa/raft-core';
+import { bareClientOf, type BareClient } from '../bare/bare.ts';
 import { createFloor, type FloorKind } from '../measure/floor.ts';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import { race, type Runner } from '../measure/race.ts';
@@ -17,6 +18,10 @@ const floorLabels: Readonly<Record<FloorKind, string>> = {
   growing: 'floor: growing file',
   preallocated: 'floor: preallocated file',
 };
+
+const againstFloors = { growing: floorLabels.growing, preallocated: floorLabels.preallocated };
+
+type Named = Pick<Row, 'label' | 'kind' | 'durability'>;
 
 export const append: Workload = {
   name: 'append',
@@ -37,22 +42,26 @@ function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
   return context.inDirectory(async (directory) => {
     const runners: Runner[] = floors.map((kind) => floorRunner(context, cell, kind, directory));
     const missing: Row[] = [];
+    const enter = async (row: Named, open: () => Promise<Runner>): Promise<void> => {
+      try {
+        runners.push(await open());
+      } catch (error) {
+        signal.throwIfAborted();
+        const note = error instanceof Error ? error.message : String(error);
+        missing.push({ ...row, metrics: {}, ratios: {}, note: `not available: ${note}` });
+      }
+    };
     try {
+      for (const bare of bareClientsOf(entrants)) {
+        const row = { label: bare.label, kind: 'bare', durability: 'durable' } as const;
+        const place = path.join(directory, row.label.replaceAll(' ', '-'));
+        await enter(row, () => bareRunner(context, cell, bare, place));
+      }
       for (const [n, entrant] of entrants.entries()) {
+        const { source, durability } = entrant;
         const place = path.join(directory, `store-${n}`);
-        try {
-          runners.push(await adapterRunner(context, cell, entrant, place));
-        } catch (error) {
-          const note = error instanceof Error ? error.message : String(error);
-          missing.push({
-            label: entrant.source.label,
-            kind: 'adapter',
-            durability: entrant.durability,
-            metrics: {},
-            ratios: {},
-            note,
-          });
-        }
+        const row = { label: source.label, kind: 'adapter', durability } as const;
+        await enter(row, () => adapterRunner(context, cell, entrant, place));
       }
       const { rounds, sliceMs } = plan;
       const rows = await race(runners, { rounds, sliceMs, signal, unit: 'entry' });
@@ -61,6 +70,23 @@ function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
       for (const { lane } of runners) await lane.close();
     }
   });
+}
+
+/** The clients of the engines that take part, each once. */
+function bareClientsOf(entrants: readonly Entrant[]): BareClient[] {
+  const clients = entrants.map(({ source }) => bareClientOf(source.name));
+  return [...new Set(clients.filter((client) => client !== undefined))];
+}
+
+async function bareRunner(
+  { payload }: WorkloadContext,
+  { batch, payloadBytes, groups }: AppendCell,
+  bare: BareClient,
+  directory: string,
+): Promise<Runner> {
+  const pool = new PayloadPool(payload);
+  const lane = await bare.open({ directory, pool, payloadBytes, entries: batch * groups });
+  return { label: bare.label, kind: 'bare', durability: 'durable', lane, against: againstFloors };
 }
 
 /** What one write of all groups at once brings to the disk, at least. */
@@ -88,6 +114,7 @@ async function adapterRunner(
   directory: string,
 ): Promise<Runner> {
   const place = await source.prepare({ directory, env });
+  const bare = bareClientOf(source.name)?.label;
   try {
     const engine = await place.open();
     const pool = new PayloadPool(payload);
@@ -99,7 +126,7 @@ async function adapterRunner(
       kind: 'adapter',
       durability,
       lane: adapterLane(engine, place, writers, cell.batch),
-      against: { growing: floorLabels.growing, preallocated: floorLabels.preallocated },
+      against: { ...againstFloors, ...(bare !== undefined && { bare }) },
     };
   } catch (error) {
     await place.close();

@@ -1,0 +1,76 @@
+/** What `balsa bench` does with its options. */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { EngineChoiceError, engineNames } from '@balsa/engines';
+import { findEntrants } from './entrants.ts';
+import { choosePlan, type PlanChoice } from './plan.ts';
+import { reportText } from './report/table.ts';
+import type { BenchReport } from './report/report.ts';
+import { runBench } from './run.ts';
+import { chooseWorkloads, UnknownWorkload, workloads } from './workloads/workloads.ts';
+
+export interface BenchFlags extends PlanChoice {
+  readonly workload?: readonly string[];
+  readonly compressible?: boolean;
+  readonly directory: string;
+  readonly json?: string;
+  readonly html?: string;
+  readonly list?: boolean;
+}
+
+interface Progress {
+  readonly say: (text: string) => void;
+  readonly end: () => void;
+}
+
+/** A line that is rewritten on a terminal, lines one below another elsewhere. */
+function progressOn(stream: NodeJS.WriteStream): Progress {
+  if (!stream.isTTY) return { say: (text) => stream.write(`${text}\n`), end: () => undefined };
+  const width = stream.columns;
+  return {
+    say: (text) => stream.write(`\r\x1b[K${text.slice(0, width - 1)}`),
+    end: () => stream.write('\r\x1b[K'),
+  };
+}
+
+function listText(): string {
+  const lines = workloads.map(({ name, description }) => `  ${name.padEnd(12)} ${description}`);
+  return `Workloads:\n${lines.join('\n')}\n\nStores:\n  ${engineNames.join(', ')}, or the path of a module\n`;
+}
+
+/** Resolves with the exit code. */
+export async function bench(
+  stores: readonly string[],
+  flags: BenchFlags,
+  signal: AbortSignal,
+): Promise<number> {
+  if (flags.list === true) {
+    process.stdout.write(listText());
+    return 0;
+  }
+  const { say, end } = progressOn(process.stderr);
+  try {
+    const report = await runBench({
+      sources: await findEntrants(stores),
+      workloads: chooseWorkloads(flags.workload),
+      plan: choosePlan(flags),
+      payload: flags.compressible === true ? 'text' : 'random',
+      directory: path.resolve(flags.directory),
+      signal,
+      say,
+    });
+    end();
+    await write(report, flags);
+    process.stdout.write(reportText(report));
+    return report.stores.some(({ status }) => status === 'refused') ? 1 : 0;
+  } catch (error) {
+    end();
+    if (!(error instanceof EngineChoiceError) && !(error instanceof UnknownWorkload)) throw error;
+    process.stderr.write(`balsa: ${error.message}\n`);
+    return 2;
+  }
+}
+
+async function write(report: BenchReport, { json }: BenchFlags): Promise<void> {
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
+}
