@@ -3,6 +3,7 @@ import { explain } from './messages.ts';
 import { createProgram } from './program.ts';
 import { onParentGone } from './serve/parent-link.ts';
 import { listenForStop } from '@balsa/cluster';
+import { EngineChoiceError } from '@balsa/engines';
 
 const stop = listenForStop();
 onParentGone(() => {
@@ -22,5 +23,6 @@ try {
 } catch (error) {
   if (stop.signal.aborted && stop.exitCode() !== 0) process.exit(stop.exitCode());
   process.stderr.write(`balsa: ${explain(error)}\n`);
-  process.exit(1);
+  // A choice that cannot be is told apart from a command that fails.
+  process.exit(error instanceof EngineChoiceError ? 2 : 1);
 }

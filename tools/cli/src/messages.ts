@@ -1,5 +1,6 @@
 /** What a failure says to the person at the terminal: one message, what was wrong and what to do, no stack. */
 import { CommandFailure } from '@balsa/cluster';
+import { EngineChoiceError } from '@balsa/engines';
 import { isBalsaError, type ErrorCode } from '@balsa/raft-core';
 
 export { CommandFailure };
@@ -26,7 +27,7 @@ export function isLasting(code: string | undefined): boolean {
 
 /** One message of one paragraph for any error, with its causes and, for ours, the code and the remedy. */
 export function explain(error: unknown): string {
-  if (error instanceof CommandFailure) return error.message;
+  if (error instanceof CommandFailure || error instanceof EngineChoiceError) return error.message;
   if (isBalsaError(error)) {
     return `${withCauses(error)} (${error.code})\n  What to do: ${error.remedy}`;
   }

@@ -11,10 +11,24 @@ test('the story ends well on an input of its own, with one line of JSON', { time
     JSON.stringify({ key: `k${i}`, value: { i, text: 'x'.repeat(i) } }),
   );
   await writeFile(input, `${lines.join('\n')}\n`);
-  const { code, stdout, stderr } = await balsa('demo', '--json', '--input', input, '--seed', '7');
+  const { code, stdout, stderr } = await balsa(
+    'demo',
+    '--json',
+    '--input',
+    input,
+    '--seed',
+    '7',
+    '--storage',
+    'sqlite,file,sqlite',
+  );
   expect(code, stderr).toBe(0);
   const report = JSON.parse(stdout) as DemoReport;
-  expect(report).toMatchObject({ ok: true, keys: 300, lostWrites: 0 });
+  expect(report).toMatchObject({
+    ok: true,
+    keys: 300,
+    lostWrites: 0,
+    storages: ['sqlite', 'file', 'sqlite'],
+  });
   expect(new Set(report.digests).size).toBe(1);
   expect(report.digests).toHaveLength(3);
   for (const count of ['leaderChanges', 'compactions', 'snapshotsSent', 'snapshotsInstalled'] as const) {

@@ -6,7 +6,9 @@ import path from 'node:path';
 import { balsaProgram } from './balsa-program.ts';
 import { CommandFailure } from './failure.ts';
 import { formatHostPort, type ClusterMember, type HostPort } from './addresses.ts';
-import { isChildReport, type FailedReport } from './child-report.ts';
+import { storageArguments, type NodeStorage } from './node-storage.ts';
+import { untilGone } from './processes.ts';
+import { isChildReport, type FailedReport, type ServerReport } from './child-report.ts';
 
 export interface NodeSpec {
   readonly id: number;
@@ -23,6 +25,8 @@ export interface NodeSpec {
   readonly mode: 'bootstrap' | 'join' | 'continue';
   /** Further arguments of `balsa serve`. */
   readonly extra?: readonly string[];
+  /** Default: what the directory was made with, and SQLite for a new one. */
+  readonly storage?: NodeStorage;
   /** JavaScript file of the `balsa` command. Default: that of the installed @balsa/cli. */
   readonly program?: string;
 }
@@ -48,6 +52,7 @@ function serveArguments(spec: NodeSpec): string[] {
     ...['--cluster', spec.members.map(({ id, address }) => `${id}=${address}`).join(',')],
     ...['--cluster-id', spec.clusterId],
     ...(spec.mode === 'continue' ? [] : [`--${spec.mode}`]),
+    ...storageArguments(spec.storage),
     ...(spec.extra ?? []),
   ];
 }
@@ -69,6 +74,7 @@ export class NodeProcess {
   readonly #child: ChildProcess;
   readonly #ready: Promise<void>;
   #failure: FailedReport | undefined;
+  #server: ServerReport | undefined;
   #expected = false;
   #running = true;
 
@@ -91,6 +97,7 @@ export class NodeProcess {
       child.on('message', (message) => {
         if (!isChildReport(message)) return;
         if (message.type === 'failed') this.#failure = message;
+        else if (message.type === 'server') this.#server = message;
         else resolve();
       });
     });
@@ -120,6 +127,11 @@ export class NodeProcess {
     return this.#running;
   }
 
+  /** The server of its own that holds its data, as it told last; undefined when there is none. */
+  get server(): { readonly pid: number; readonly url: string } | undefined {
+    return this.#server;
+  }
+
   /** Resolves when the node serves; rejects with what it said when it ends before. */
   async ready(): Promise<void> {
     const exit = await Promise.race([this.#ready, this.exited]);
@@ -143,7 +155,7 @@ export class NodeProcess {
     if (this.#child.connected) this.#child.disconnect();
     else this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
-    await this.exited;
+    await this.#untilGone();
     clearTimeout(timer);
   }
 
@@ -151,12 +163,28 @@ export class NodeProcess {
   async kill(): Promise<void> {
     this.#expected = true;
     if (this.#running) this.#child.kill('SIGKILL');
-    await this.exited;
+    await this.#untilGone();
+  }
+
+  /** SIGSTOP: it stands still with all its connections open, until `resume`. */
+  pause(): void {
+    if (this.#running) this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    if (this.#running) this.#child.kill('SIGCONT');
   }
 
   /** For the last moments of this process, when nothing can be waited for. */
   killNow(): void {
     this.#expected = true;
     if (this.#running) this.#child.kill('SIGKILL');
+  }
+
+  /** Its server ends with it, a moment later, and holds the node's directory until then. */
+  async #untilGone(): Promise<void> {
+    await this.exited;
+    if (this.#server !== undefined)
+      await untilGone(this.#server.pid, `the server of node ${this.spec.id} to end`);
   }
 }

@@ -17,6 +17,8 @@ import { waitFor } from './wait.ts';
 import { CommandFailure } from './failure.ts';
 import { formatHostPort, type ClusterMember } from './addresses.ts';
 import type { ClusterClient } from './cluster-client.ts';
+import type { Network } from './network.ts';
+import type { NodeStorage } from './node-storage.ts';
 
 const host = '127.0.0.1';
 /** Longest wait for anything that a healthy cluster does in a few seconds, in milliseconds. */
@@ -31,6 +33,12 @@ export interface TestClusterOptions {
   readonly signal: AbortSignal;
   /** Further arguments of each `balsa serve`. */
   readonly nodeArguments?: readonly string[];
+  /** Of the founding members, in their order. Default: SQLite. */
+  readonly storages?: readonly NodeStorage[];
+  /** Stands between the nodes. Default: they talk to each other directly. */
+  readonly network?: Network;
+  /** JavaScript file of the `balsa` command. Default: that of the installed @balsa/cli. */
+  readonly program?: string;
 }
 
 export interface Leader {
@@ -41,6 +49,8 @@ export interface Leader {
 export class TestCluster {
   readonly #options: TestClusterOptions;
   readonly #specs = new Map<number, NodeSpec>();
+  /** Where the others dial each node: the proxy before it, where there is one. */
+  readonly #addresses = new Map<number, string>();
   readonly #processes = new Map<number, NodeProcess>();
 
   constructor(options: TestClusterOptions) {
@@ -54,19 +64,19 @@ export class TestCluster {
 
   async found(ids: readonly number[]): Promise<void> {
     const ports = await findFreePorts(host, ids.length * 3);
-    const members = ids.map((id, i) => ({ id, address: formatHostPort({ host, port: ports[i * 3] ?? 0 }) }));
+    for (const [i, id] of ids.entries()) await this.#place(id, ports[i * 3] ?? 0);
+    const members = this.#members();
     for (const [i, id] of ids.entries())
-      this.#describe(id, ports.slice(i * 3, i * 3 + 3), members, 'bootstrap');
+      this.#describe(id, ports.slice(i * 3, i * 3 + 3), members, 'bootstrap', this.#options.storages?.[i]);
     await Promise.all(ids.map((id) => this.start(id)));
   }
 
   /** Starts an empty node that waits to be added. */
-  async startJoining(id: number): Promise<void> {
-    const members = [...this.#specs.values()].map((spec) => ({
-      id: spec.id,
-      address: formatHostPort(spec.raft),
-    }));
-    this.#describe(id, await findFreePorts(host, 3), members, 'join');
+  async startJoining(id: number, storage?: NodeStorage): Promise<void> {
+    const ports = await findFreePorts(host, 3);
+    const members = this.#members();
+    await this.#place(id, ports[0] ?? 0);
+    this.#describe(id, ports, members, 'join', storage);
     await this.start(id);
   }
 
@@ -86,15 +96,49 @@ export class TestCluster {
     this.#options.client.disconnect(id);
   }
 
+  /** SIGSTOP: it stands still, with its connections open. */
+  pause(id: number): void {
+    this.#processes.get(id)?.pause();
+  }
+
+  resume(id: number): void {
+    this.#processes.get(id)?.resume();
+  }
+
+  /** Kills it and removes its data. Its id is not used again. */
   async wipe(id: number): Promise<void> {
     await this.kill(id);
-    await rm(this.#spec(id).directory, { recursive: true });
+    await rm(this.#spec(id).directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    this.#options.network?.detach(id);
     this.#specs.delete(id);
+    this.#addresses.delete(id);
     this.#processes.delete(id);
   }
 
+  /** Where the others dial it. */
   addressOf(id: number): string {
-    return formatHostPort(this.#spec(id).raft);
+    const address = this.#addresses.get(id);
+    if (address === undefined) throw new CommandFailure(`There is no node ${id}.`);
+    return address;
+  }
+
+  /** The engine of node `id`; undefined when none was named. */
+  storageOf(id: number): NodeStorage | undefined {
+    return this.#spec(id).storage;
+  }
+
+  directoryOf(id: number): string {
+    return this.#spec(id).directory;
+  }
+
+  /** The process of node `id`, which may have ended. */
+  processOf(id: number): NodeProcess | undefined {
+    return this.#processes.get(id);
+  }
+
+  /** Ids of all nodes that are not wiped, running or not. */
+  ids(): readonly number[] {
+    return [...this.#specs.keys()];
   }
 
   status(id: number): Promise<NodeStatus | undefined> {
@@ -210,13 +254,23 @@ export class TestCluster {
     return spec;
   }
 
+  #members(): ClusterMember[] {
+    return [...this.#addresses].map(([id, address]) => ({ id, address }));
+  }
+
+  async #place(id: number, port: number): Promise<void> {
+    const own = { host, port };
+    this.#addresses.set(id, formatHostPort((await this.#options.network?.attach(id, own)) ?? own));
+  }
+
   #describe(
     id: number,
     ports: readonly number[],
     members: readonly ClusterMember[],
     mode: NodeSpec['mode'],
+    storage: NodeStorage | undefined,
   ): void {
-    const { directory, clusterId } = this.#options;
+    const { directory, clusterId, program } = this.#options;
     const [raft = 0, resp = 0, http = 0] = ports;
     this.#specs.set(id, {
       id,
@@ -229,6 +283,8 @@ export class TestCluster {
       members,
       mode,
       extra: this.#options.nodeArguments ?? [],
+      ...(storage === undefined ? {} : { storage }),
+      ...(program === undefined ? {} : { program }),
     });
   }
 }

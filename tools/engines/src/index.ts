@@ -17,4 +17,5 @@ export {
   type EngineOptionValue,
   type RawOptions,
 } from './options.ts';
+export { closingAfter } from './place.ts';
 export type { EnginePlace, EngineServer, EngineSource, PlaceOptions, PlaceReference } from './source.ts';

@@ -38,20 +38,13 @@ export function makePlace({ reference, open, server, notData }: PlaceParts): Eng
   };
 }
 
-/** The engine of the place, whose closing closes the place as well. */
-export async function openOwned(place: EnginePlace): Promise<Engine> {
-  let engine: Engine;
-  try {
-    engine = await place.open();
-  } catch (error) {
-    await place.close();
-    throw error;
-  }
+/** The same engine, whose `close` goes on with `after`. */
+export function closingAfter(engine: Engine, after: () => Promise<void>): Engine {
   const close = async (): Promise<void> => {
     try {
       await engine.close();
     } finally {
-      await place.close();
+      await after();
     }
   };
   return new Proxy(engine, {
@@ -61,4 +54,14 @@ export async function openOwned(place: EnginePlace): Promise<Engine> {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
+}
+
+/** The engine of the place, whose closing closes the place as well. */
+export async function openOwned(place: EnginePlace): Promise<Engine> {
+  try {
+    return closingAfter(await place.open(), () => place.close());
+  } catch (error) {
+    await place.close();
+    throw error;
+  }
 }

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CommandFailure, explain } from '../messages.ts';
-import { ClusterClient, Random, type StopRequest, TestCluster } from '@balsa/cluster';
+import { ClusterClient, Random, type StopRequest, TestCluster, type NodeStorage } from '@balsa/cluster';
 import { HistoryChecker } from './checker.ts';
 import { openInput } from './input.ts';
 import { Monitor } from './monitor.ts';
@@ -19,11 +19,15 @@ export interface DemoOptions {
   readonly seed: number;
   /** Whether data and logs stay. */
   readonly keep: boolean;
+  /** Of the three founding members, in their order. */
+  readonly storages: readonly NodeStorage[];
 }
 
 /** What the last line says with --json. */
 export interface DemoReport {
   readonly ok: boolean;
+  /** Engines of the founding members, in their order. */
+  readonly storages: readonly string[];
   readonly keys: number;
   readonly acknowledgedWrites: number;
   readonly lostWrites: number;
@@ -33,6 +37,10 @@ export interface DemoReport {
   readonly snapshotsInstalled: number;
   readonly digests: readonly string[];
   readonly seconds: number;
+}
+
+function namesOf({ storages }: DemoOptions): string[] {
+  return storages.map(({ name }) => name);
 }
 
 /** Entries that the logs keep: few, so that compaction happens within the story. */
@@ -75,6 +83,7 @@ async function play(
     client,
     signal,
     nodeArguments: ['--log-keep', String(logKeep)],
+    storages: options.storages,
   });
   const monitor = new Monitor(() => cluster.running());
   const killChildren = (): void => {
@@ -92,7 +101,8 @@ async function play(
     const digests = await story.run();
     await monitor.stop();
     await monitor.look();
-    return conclude(checker, monitor, digests, (performance.now() - began) / 1000, tell);
+    const seconds = (performance.now() - began) / 1000;
+    return { ...conclude(checker, monitor, digests, seconds, tell), storages: namesOf(options) };
   } finally {
     client.close();
     await Promise.all([cluster.killAll(), monitor.stop()]);
@@ -106,7 +116,7 @@ function conclude(
   digests: readonly string[],
   seconds: number,
   tell: Tell,
-): DemoReport {
+): Omit<DemoReport, 'storages'> {
   const verdict = checker.verdict();
   for (const { key, rule, text } of verdict.violations.slice(0, 10))
     tell(`VIOLATION ${rule}: key ${key}: ${text}`);
@@ -134,9 +144,10 @@ function conclude(
 }
 
 /** What is said when the story could not be told to its end. */
-function failedReport(seconds: number): DemoReport {
+function failedReport(options: DemoOptions, seconds: number): DemoReport {
   return {
     ok: false,
+    storages: namesOf(options),
     keys: 0,
     acknowledgedWrites: 0,
     lostWrites: 0,
@@ -163,7 +174,7 @@ export async function demo(options: DemoOptions, stop: StopRequest): Promise<voi
   } catch (error) {
     if (stop.signal.aborted) return;
     tell(explain(error));
-    report = failedReport(Number(((performance.now() - began) / 1000).toFixed(1)));
+    report = failedReport(options, Number(((performance.now() - began) / 1000).toFixed(1)));
   } finally {
     if (options.keep) tell(`data and logs are in ${directory}`);
     else await rm(directory, { recursive: true, force: true });

@@ -55,6 +55,7 @@ export class Story {
     const { cluster, monitor, tell } = this.#parts;
     tell('three nodes start, each a process with its own disk, and elect a leader');
     await cluster.found([1, 2, 3]);
+    tell(`their engines: ${[1, 2, 3].map((id) => this.#engine(id)).join(', ')}`);
     const { id, status } = await cluster.leader();
     monitor.start();
     tell(`node ${id} leads in term ${status.term}`);
@@ -95,6 +96,7 @@ export class Story {
   async #leaveFollowerBehind(load: BackgroundLoad): Promise<number> {
     const { cluster, monitor, tell } = this.#parts;
     const id = await this.#follower();
+    tell(`kill -9 of node ${id}, a follower on ${this.#engine(id)}`);
     await cluster.kill(id);
     // It went on until it died, and holds at most what the leader holds now.
     const { lastIndex } = (await cluster.leader()).status;
@@ -112,7 +114,10 @@ export class Story {
       await monitor.look();
       return monitor.totals().snapshotsInstalled > installed ? true : undefined;
     });
-    tell(`node ${id} installed a snapshot and has caught up`);
+    const leader = await cluster.leader();
+    const [from, to] = [this.#engine(leader.id), this.#engine(id)];
+    const crossed = from === to ? '' : `, which crossed from ${from} to ${to},`;
+    tell(`node ${id} installed a snapshot of node ${leader.id}${crossed} and has caught up`);
     return id;
   }
 
@@ -120,9 +125,10 @@ export class Story {
     const { cluster, tell } = this.#parts;
     const old = await this.#follower(spared);
     const id = 4;
+    const storage = cluster.storageOf(old);
     tell(`the disk of node ${old} is wiped; node ${id} takes its place`);
     await cluster.wipe(old);
-    await cluster.startJoining(id);
+    await cluster.startJoining(id, storage);
     await cluster.change({ change: 'add-learner', id, address: cluster.addressOf(id) });
     await cluster.caughtUp(id);
     tell(`node ${id} learned the state`);
@@ -145,11 +151,17 @@ export class Story {
     return digests.map(({ digest }) => digest);
   }
 
-  /** A follower, and not `spared`. */
+  #engine(id: number): string {
+    return this.#parts.cluster.storageOf(id)?.name ?? 'sqlite';
+  }
+
+  /** A follower, and not `spared`; on another engine than the leader's, if there is one: a snapshot then crosses. */
   async #follower(spared?: number): Promise<number> {
     const { cluster } = this.#parts;
     const leader = await cluster.leader();
-    const follower = cluster.running().find(({ spec }) => spec.id !== leader.id && spec.id !== spared);
+    const followers = cluster.running().filter(({ spec }) => spec.id !== leader.id && spec.id !== spared);
+    const other = followers.find(({ spec }) => this.#engine(spec.id) !== this.#engine(leader.id));
+    const follower = other ?? followers[0];
     if (follower === undefined) throw new CommandFailure('There is no follower.');
     return follower.spec.id;
   }

@@ -19,6 +19,7 @@ import {
 import { addressStoreName, createNodeEnv } from '@balsa/raft-node';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { CommandFailure } from '../messages.ts';
+import { storageFile } from './node-storage.ts';
 
 export interface PreflightOptions {
   readonly id: number;
@@ -62,7 +63,8 @@ export async function preflight(options: PreflightOptions): Promise<void> {
 async function sizeOf(directory: string): Promise<number | undefined> {
   try {
     const items = await readdir(directory, { recursive: true, withFileTypes: true });
-    if (items.length === 0) return undefined;
+    // The name of the engine alone is no data.
+    if (items.every((item) => item.name === storageFile)) return undefined;
     const files = items.filter((item) => item.isFile());
     const sizes = await Promise.all(files.map((file) => stat(path.join(file.parentPath, file.name))));
     return sizes.reduce((sum, { size }) => sum + size, 0);

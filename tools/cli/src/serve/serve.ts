@@ -1,17 +1,19 @@
 /** `balsa serve`: one node in this process, until it is told to stop. */
-import { LogLevel, BalsaError, type Env } from '@balsa/raft-core';
+import { LogLevel, BalsaError, type Engine, type Env } from '@balsa/raft-core';
 import { createKvStateMachine, startKvServer, type KvResult, type KvServer } from '@balsa/kv';
 import { createNodeEnv, RaftNode } from '@balsa/raft-node';
-import { openSqliteEngine } from '@balsa/storage-sqlite';
+import { closingAfter, type EngineSource } from '@balsa/engines';
 import { createTcpTransport } from '@balsa/transport-tcp';
 import { requireFree, type StopRequest } from '@balsa/cluster';
 import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
 import { createLogger, type LogLevelName } from './logger.ts';
 import { onParentGone, report } from './parent-link.ts';
+import { chooseStorage, remembering, type StorageChoice } from './node-storage.ts';
 import { preflight, requireData } from './preflight.ts';
+import { ServerKeeper } from './server-keeper.ts';
 
-export interface ServeOptions {
+export interface ServeOptions extends StorageChoice {
   readonly id: number;
   readonly data: string;
   readonly raft: HostPort;
@@ -36,8 +38,8 @@ interface RunningNode {
   readonly server: KvServer;
 }
 
-/** What can be told before anything is opened: nothing is touched when it fails. */
-async function check(options: ServeOptions): Promise<void> {
+/** What can be told before anything is opened: nothing is touched when it fails. Resolves with the engine. */
+async function check(options: ServeOptions): Promise<EngineSource> {
   if (options.bootstrap === true && options.join === true) {
     throw new CommandFailure('A node either founds a cluster (--bootstrap) or joins one (--join), not both.');
   }
@@ -49,14 +51,17 @@ async function check(options: ServeOptions): Promise<void> {
     throw new CommandFailure(`--cluster does not name node ${options.id}, which is to found it.`);
   }
   const { id, data, clusterId } = options;
+  const source = await chooseStorage(data, options);
   // Who starts a whole cluster has looked at all of it before the first node was started.
-  if (process.send === undefined) await preflight({ id, data, clusterId, mayBeEmpty: begins });
+  if (process.send === undefined && source.name === 'sqlite')
+    await preflight({ id, data, clusterId, mayBeEmpty: begins });
   else await requireData({ id, data, mayBeEmpty: begins });
   await requireFree(
     [options.raft, options.resp, options.http],
     0,
     'Stop what uses it, or choose another port.',
   );
+  return source;
 }
 
 function compactionOf(logKeep: number | undefined): object {
@@ -85,8 +90,34 @@ function startNode(
   });
 }
 
-async function openParts(options: ServeOptions, env: Env) {
-  const engine = await openSqliteEngine({ directory: options.data, env });
+/** The engine's place: its server, where it has one, is kept running, and stops after the engine is closed. */
+async function openEngine(options: ServeOptions, source: EngineSource, env: Env): Promise<Engine> {
+  const { data, id } = options;
+  const place = await source.prepare({ directory: data, env });
+  const { server } = place;
+  let keeper: ServerKeeper | undefined;
+  const onRunning = (pid: number): void => {
+    env.log.log(LogLevel.Info, `the server that holds the data of node ${id} runs`, {
+      pid,
+      url: server?.url,
+    });
+    void report({ type: 'server', pid, url: server?.url ?? '' });
+  };
+  const closePlace = async (): Promise<void> => {
+    await keeper?.stop();
+    await place.close();
+  };
+  try {
+    if (server !== undefined) keeper = new ServerKeeper({ server, log: env.log, onRunning });
+    return closingAfter(await place.open(), closePlace);
+  } catch (error) {
+    await closePlace();
+    throw error;
+  }
+}
+
+async function openParts(options: ServeOptions, source: EngineSource, env: Env) {
+  const engine = await remembering(options.data, source.name, () => openEngine(options, source, env));
   try {
     const identity = await engine.identity();
     const { clusterId } = options;
@@ -105,8 +136,8 @@ async function openParts(options: ServeOptions, env: Env) {
   }
 }
 
-async function open(options: ServeOptions, env: Env): Promise<RunningNode> {
-  const parts = await openParts(options, env);
+async function open(options: ServeOptions, source: EngineSource, env: Env): Promise<RunningNode> {
+  const parts = await openParts(options, source, env);
   let node: RaftNode<KvResult>;
   try {
     node = await startNode(options, env, parts);
@@ -158,8 +189,8 @@ export async function serve(options: ServeOptions, stop: StopRequest): Promise<v
     endByForce(env);
   });
   try {
-    await check(options);
-    const { node, server } = await open(options, env);
+    const source = await check(options);
+    const { node, server } = await open(options, source, env);
     await report({
       type: 'ready',
       id: options.id,

@@ -12,10 +12,12 @@ import {
   type StopRequest,
   waitFor,
   writeClusterFile,
+  type NodeStorage,
 } from '@balsa/cluster';
 import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, portsOf, type HostPort } from '../options.ts';
-import { preflight } from '../serve/preflight.ts';
+import { chooseStorage } from '../serve/node-storage.ts';
+import { preflight, requireData } from '../serve/preflight.ts';
 import { SupervisedNode } from './supervisor.ts';
 import { renderLine, renderTable } from './table.ts';
 
@@ -25,6 +27,8 @@ export interface StartOptions {
   readonly port: number;
   /** Whether stdout is a terminal that can be redrawn. */
   readonly live: boolean;
+  /** One for each node; undefined: what the directories were made with. */
+  readonly storages?: readonly NodeStorage[] | undefined;
 }
 
 const host = '127.0.0.1';
@@ -41,8 +45,9 @@ const lineMs = 10_000;
 function specsOf(options: StartOptions, identity: ClusterIdentity): NodeSpec[] {
   const at = (port: number): HostPort => ({ host, port });
   const members = nodeIds.map((id) => ({ id, address: formatHostPort(at(portsOf(options.port, id).raft)) }));
-  return nodeIds.map((id) => {
+  return nodeIds.map((id, i) => {
     const ports = portsOf(options.port, id);
+    const storage = options.storages?.[i];
     return {
       id,
       clusterId: identity.clusterId,
@@ -53,6 +58,7 @@ function specsOf(options: StartOptions, identity: ClusterIdentity): NodeSpec[] {
       raft: at(ports.raft),
       members,
       mode: identity.complete ? 'continue' : 'bootstrap',
+      ...(storage === undefined ? {} : { storage }),
     };
   });
 }
@@ -136,9 +142,12 @@ async function runNodes(
 }
 
 /** Rejects when the node could not start on its data; then none is started, and nothing is touched. */
-async function look({ id, directory, clusterId, mode }: NodeSpec): Promise<void> {
+async function look({ id, directory, clusterId, mode, storage }: NodeSpec): Promise<void> {
+  const place = { id, data: directory, clusterId, mayBeEmpty: mode !== 'continue' };
   try {
-    await preflight({ id, data: directory, clusterId, mayBeEmpty: mode !== 'continue' });
+    const choice = storage === undefined ? {} : { storage: storage.name, storageOption: storage.options };
+    const { name } = await chooseStorage(directory, choice);
+    await (name === 'sqlite' ? preflight(place) : requireData(place));
   } catch (error) {
     const code = codeOf(error);
     throw new CommandFailure(`Node ${id}: ${explain(error)}`, {

@@ -1,0 +1,88 @@
+/** The engine of a node: chosen once for a directory, and remembered there. */
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { NodeProcess, fetchStatus, waitFor, type NodeSpec } from '@balsa/cluster';
+import { balsa, contents, serveArguments, temporaryFolder, threeSpecs } from './processes.ts';
+
+async function oneNode(folder: string): Promise<NodeSpec> {
+  const [spec] = await threeSpecs(folder);
+  return { ...spec!, members: spec!.members.slice(0, 1) };
+}
+
+async function live(spec: NodeSpec): Promise<void> {
+  const node = await NodeProcess.start(spec);
+  try {
+    await node.ready();
+    await waitFor(async () => ((await fetchStatus(spec.http))?.role === 'leader' ? true : undefined), {
+      timeoutMs: 20_000,
+      what: 'the node to lead',
+    });
+  } finally {
+    await node.stop(5_000);
+  }
+}
+
+test(
+  'data of one engine are refused to another, untouched, and go on with their own',
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const spec = await oneNode(folder.path);
+    await live({ ...spec, storage: { name: 'file', options: {} } });
+    expect(JSON.parse(await readFile(path.join(spec.directory, 'storage.json'), 'utf8'))).toEqual({
+      format: 1,
+      storage: 'file',
+    });
+
+    const before = await contents(spec.directory);
+    const refused = await balsa(...serveArguments(spec), '--storage', 'sqlite');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain(
+      'made with the storage file, and cannot be used with sqlite. Leave --storage out',
+    );
+    expect(await contents(spec.directory)).toEqual(before);
+
+    // Nothing said, it is what it was.
+    await live({ ...spec, mode: 'continue' });
+  },
+);
+
+test(
+  'a directory without a note is of SQLite when it has its log, and gets the note',
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const spec = await oneNode(folder.path);
+    await live(spec);
+    const note = path.join(spec.directory, 'storage.json');
+    await rm(note);
+    const refused = await balsa(...serveArguments(spec), '--storage', 'file');
+    expect(refused.stderr).toContain('made with the storage sqlite');
+    await live({ ...spec, mode: 'continue' });
+    expect(await readFile(note, 'utf8')).toContain('"sqlite"');
+    await writeFile(note, '{"format":1}');
+    expect((await balsa(...serveArguments(spec))).stderr).toMatch(/storage\.json is damaged: expected/);
+  },
+);
+
+test.each([
+  ['no such engine', ['--storage', 'sqllite'], /there is no engine "sqllite"/],
+  [
+    'an engine that keeps nothing',
+    ['--storage', 'memory'],
+    /a node cannot run on memory, which keeps nothing: give sqlite/,
+  ],
+  [
+    'an option that does not exist',
+    ['--storage-option', 'wroker=true'],
+    /the engine sqlite has no option wroker; there are: worker/,
+  ],
+])('%s ends with exit code 2, before anything is made', async (_what, more, expected) => {
+  await using folder = await temporaryFolder();
+  const spec = await oneNode(folder.path);
+  const { code, stderr } = await balsa(...serveArguments(spec), ...more);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(expected);
+  expect(await contents(folder.path)).toEqual({});
+});
