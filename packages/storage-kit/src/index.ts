@@ -6,6 +6,7 @@ export * from './file-system.ts';
 export * from './node-file-system.ts';
 export * from './crc.ts';
 export * from './durable.ts';
+export * from './directory-lock.ts';
 export * from './watermark.ts';
 export * from './lifecycle.ts';
 export * from './log-state.ts';

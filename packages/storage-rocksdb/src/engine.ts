@@ -1,38 +1,319 @@
 /** The engine: one directory, its lock, its identity, its groups and ordered stores. */
-import { BalsaError, type Durability, type Engine, type Env } from '@balsa/raft-core';
-
-export interface RocksdbEngineOptions {
-  /** Created when it is missing. One engine owns it at a time (`STORE_LOCKED`). */
-  readonly directory: string;
-  readonly env: Env;
-  /** Default `strict`: every resolved write survives a power cut. */
-  readonly durability?: Durability;
-  /**
-   * Whether the store runs in a thread of its own, so that its writes do not hold up the event loop.
-   * Default true. In-thread costs less per write, and blocks for as long as the disk takes.
-   */
-  readonly worker?: boolean;
-  /** Largest entry, in bytes as `entrySize` counts. Default 8 MiB, at most 512 MiB. */
-  readonly maxEntryBytes?: number;
-  /** Acknowledged writes that the synced watermark may trail by. Default 1024. */
-  readonly watermarkLag?: number;
-  /** Bytes of write-ahead log that the database keeps at most, apart from one batch. Default 96 MiB. */
-  readonly walLimitBytes?: number;
-  /** Bytes of files and memory that views may keep from being freed; beyond it the oldest view is ended. Default 1 GiB. */
-  readonly maxPinnedBytes?: number;
-  /** Views open at once, per ordered store (`OVERLOADED` beyond). Default 64. */
-  readonly maxViews?: number;
-  /** Milliseconds after which a view is ended. Default 15 minutes. */
-  readonly maxViewMs?: number;
-}
+import { join } from 'node:path';
+import {
+  BalsaError,
+  type Engine,
+  type OrderedStore,
+  type Storage,
+  type StorageCapabilities,
+  type StoreIdentity,
+} from '@balsa/raft-core';
+import { SnapshotDirectory, groupHash, nodeFileSystem, socketLock } from '@balsa/storage-kit';
+import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
+import { engineVersion, type RocksBatch } from './binding.ts';
+import { makeHome, names, openDatabase, refuseForeign, type OpenedDatabase } from './bootstrap.ts';
+import { readMeta } from './inspection.ts';
+import { groupKey, metaKey } from './keys.ts';
+import { LogDatabase } from './log-database.ts';
+import { Maintenance } from './maintenance.ts';
+import { settle, type RocksdbEngineOptions, type Settings } from './options.ts';
+import { RocksdbOrderedStore } from './ordered-store.ts';
+import { Views } from './ordered-view.ts';
+import { seal } from './records.ts';
+import { RocksdbStorage } from './storage.ts';
 
 /**
  * Opens, or creates, a store in a directory. Rejects with `STORE_LOCKED` (another engine has it),
- * `STORE_FORMAT_VERSION`, `STORE_CORRUPT`, `STORE_ACKNOWLEDGED_WRITE_LOST` or `STORE_IO`. When it
- * resolves, everything that was found is durable anew.
+ * `STORE_FORMAT_VERSION` (something else lives there; it stays untouched), `STORE_CORRUPT`,
+ * `STORE_ACKNOWLEDGED_WRITE_LOST` or `STORE_IO`. When it resolves, everything that was found is durable anew.
  */
-export function openRocksdbEngine(options: RocksdbEngineOptions): Promise<Engine> {
-  return Promise.reject(
-    new BalsaError('INVALID_ARGUMENT', `there is no RocksDB store yet to open ${options.directory} with`),
+export async function openRocksdbEngine(options: RocksdbEngineOptions): Promise<Engine> {
+  const settings = settle(options);
+  const { directory, env } = settings;
+  if (options.worker ?? true) {
+    const module = builtModule('./index.js', import.meta.url);
+    const { env: _env, ...rest } = settings;
+    return openWorkerEngine({
+      module,
+      open: openRocksdbEngine.name,
+      options: { ...rest, worker: false },
+      env,
+    });
+  }
+  await refuseForeign(directory);
+  await makeHome(directory);
+  const release = await socketLock.acquire(directory);
+  try {
+    const opened = await openDatabase(settings);
+    try {
+      return await openEngine(settings, opened, release);
+    } catch (error) {
+      await opened.rocks.close();
+      await opened.watermark.close();
+      throw error;
+    }
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function openEngine(
+  settings: Settings,
+  opened: OpenedDatabase,
+  release: () => Promise<void>,
+): Promise<Engine> {
+  const { directory, env } = settings;
+  const known = new Set([...opened.groups.keys()].map(groupHash));
+  const path = join(directory, names.snapshots);
+  const snapshots = await SnapshotDirectory.open(
+    { fs: nodeFileSystem, path, random: () => env.random() },
+    (hash) => known.has(hash),
+  );
+  const engine = new RocksdbEngine(settings, opened, snapshots, release);
+  engine.checkIdentity();
+  return engine;
+}
+
+/** Numbers that go on behind the highest that is taken. */
+function counter(taken: Iterable<number>): () => number {
+  let last = Math.max(0, ...taken);
+  return () => ++last;
+}
+
+class RocksdbEngine implements Engine {
+  readonly capabilities: StorageCapabilities;
+  readonly #settings: Settings;
+  readonly #opened: OpenedDatabase;
+  readonly #log: LogDatabase;
+  readonly #snapshots: SnapshotDirectory;
+  readonly #maintenance: Maintenance;
+  readonly #views: Views;
+  readonly #release: () => Promise<void>;
+  readonly #groups = new Map<string, RocksdbStorage>();
+  readonly #stores = new Map<string, RocksdbOrderedStore>();
+  readonly #numbering: Readonly<
+    Record<'nextGroup' | 'nextLog' | 'nextStore' | 'nextGeneration', () => number>
+  >;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    settings: Settings,
+    opened: OpenedDatabase,
+    snapshots: SnapshotDirectory,
+    release: () => Promise<void>,
+  ) {
+    const { env, durability, watermarkLag, maxEntryBytes } = settings;
+    const { rocks, watermark, sequence, groups, stores } = opened;
+    this.#settings = settings;
+    this.#opened = opened;
+    this.#snapshots = snapshots;
+    this.#release = release;
+    this.#views = new Views(rocks, env, settings);
+    const wrote = (bytes: number): void => {
+      this.#views.wrote(bytes);
+    };
+    this.#log = new LogDatabase(rocks, watermark, { env, durability, sequence, wrote });
+    this.#maintenance = new Maintenance(this.#log, () => groups.values());
+    const [groupRecords, storeRecords] = [[...groups.values()], [...stores.values()]];
+    const usedLogs = new Set(groupRecords.map(({ log }) => log));
+    const usedGenerations = new Set(storeRecords.map(({ generation }) => generation));
+    // What a crash left: logs that were replaced, restores that never became the present.
+    for (const log of opened.logs) if (!usedLogs.has(log)) this.#maintenance.abandon('log', log);
+    for (const generation of opened.generations) {
+      if (!usedGenerations.has(generation)) this.#maintenance.abandon('state', generation);
+    }
+    this.#numbering = {
+      nextGroup: counter(groupRecords.map(({ id }) => id)),
+      nextLog: counter([...opened.logs, ...usedLogs]),
+      nextStore: counter(storeRecords.map(({ id }) => id)),
+      nextGeneration: counter([...opened.generations, ...usedGenerations]),
+    };
+    this.capabilities = Object.freeze({
+      engine: 'rocksdb',
+      engineVersion,
+      persistent: true,
+      durability,
+      // A relaxed store that lost writes opens all the same.
+      watermarkLag: durability === 'relaxed' ? Infinity : watermarkLag,
+      maxEntryBytes,
+    });
+  }
+
+  async identity(): Promise<StoreIdentity | undefined> {
+    this.#check();
+    return this.#identity();
+  }
+
+  async stamp(identity: StoreIdentity): Promise<void> {
+    this.#check();
+    this.#checkFits(identity.maxEntryBytes);
+    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
+    await this.#submit(() => {
+      const present = this.#identity();
+      if (present !== undefined) {
+        throw new BalsaError(
+          'STORE_ALREADY_BOOTSTRAPPED',
+          `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
+          { details: { ...present } },
+        );
+      }
+      return (batch) => {
+        const key = metaKey('identity');
+        batch.put(key, seal(key, { clusterId, nodeId, incarnation, maxEntryBytes }));
+      };
+    });
+  }
+
+  group(id: string): Storage {
+    this.#check();
+    checkName(id, 'a group id');
+    let storage = this.#groups.get(id);
+    if (storage === undefined) {
+      storage = this.#newStorage(id);
+      this.#groups.set(id, storage);
+    }
+    return storage;
+  }
+
+  async listGroups(): Promise<string[]> {
+    this.#check();
+    // The default order of strings is by code unit, as the contract says.
+    return [...this.#opened.groups.keys()].sort();
+  }
+
+  async destroyGroup(id: string): Promise<void> {
+    this.#check();
+    checkName(id, 'a group id');
+    if (this.#groups.has(id)) {
+      throw new BalsaError(
+        'INVALID_ARGUMENT',
+        `group ${JSON.stringify(id)} is open; close it before destroying it`,
+      );
+    }
+    const record = this.#opened.groups.get(id);
+    if (record !== undefined) {
+      await this.#submit(
+        () => (batch) => {
+          batch.delete(groupKey(record.id));
+        },
+        () => {
+          this.#opened.groups.delete(id);
+          this.#maintenance.abandon('log', record.log);
+        },
+      );
+    }
+    await this.#snapshots.destroyGroup(id);
+  }
+
+  orderedStore(name: string): OrderedStore {
+    this.#check();
+    checkName(name, 'the name of an ordered store');
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      const { nextStore, nextGeneration } = this.#numbering;
+      store = new RocksdbOrderedStore({
+        name,
+        env: this.#settings.env,
+        log: this.#log,
+        maintenance: this.#maintenance,
+        views: this.#views,
+        found: () => this.#opened.stores.get(name),
+        stored: (record) => this.#opened.stores.set(name, record),
+        nextStore,
+        nextGeneration,
+        onClose: () => this.#stores.delete(name),
+      });
+      this.#stores.set(name, store);
+    }
+    return store;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
+  checkIdentity(): void {
+    const identity = this.#identity();
+    if (identity !== undefined) this.#checkFits(identity.maxEntryBytes);
+  }
+
+  async #close(): Promise<void> {
+    const log = this.#log;
+    await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
+    await log.drained();
+    try {
+      await log.watermark.close();
+    } catch (error) {
+      // A poisoned engine has said so already; any other is told now that its watermark is behind.
+      if (log.poison === undefined) throw error;
+    } finally {
+      await log.rocks.close();
+      await this.#release();
+    }
+  }
+
+  #newStorage(id: string): RocksdbStorage {
+    const { groups } = this.#opened;
+    return new RocksdbStorage({
+      groupId: id,
+      env: this.#settings.env,
+      log: this.#log,
+      numbering: this.#numbering,
+      maxEntryBytes: this.capabilities.maxEntryBytes,
+      maintenance: this.#maintenance,
+      snapshots: this.#snapshots,
+      found: () => groups.get(id),
+      stored: (record) => groups.set(id, record),
+      abandoned: (log) => {
+        this.#maintenance.abandon('log', log);
+      },
+      onClose: () => this.#groups.delete(id),
+    });
+  }
+
+  #identity(): StoreIdentity | undefined {
+    return readMeta(this.#log.rocks, 'identity') as StoreIdentity | undefined;
+  }
+
+  #checkFits(maxEntryBytes: number): void {
+    const own = this.capabilities.maxEntryBytes;
+    if (maxEntryBytes <= own) return;
+    throw new BalsaError(
+      'STORE_ENTRY_TOO_LARGE',
+      `entries of this cluster have up to ${String(maxEntryBytes)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(maxEntryBytes)}`,
+      { details: { cluster: maxEntryBytes, store: own } },
+    );
+  }
+
+  /** A change of the engine's own records. `prepare` may refuse; what it returns fills the batch. */
+  async #submit(
+    prepare: () => (batch: RocksBatch) => void,
+    done: () => void = () => undefined,
+  ): Promise<void> {
+    await this.#log.submit({
+      owner: this,
+      bytes: 0,
+      prepare: () => ({ run: prepare(), done, syncWatermark: true }),
+    });
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
+    this.#log.check();
+  }
+}
+
+function checkName(name: string, what: string): void {
+  if (name.length >= 1 && name.length <= 256) return;
+  throw new BalsaError(
+    'INVALID_ARGUMENT',
+    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
   );
 }

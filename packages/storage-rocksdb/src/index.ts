@@ -2,4 +2,5 @@
  * Raft log, snapshots and an ordered key-value store on RocksDB: the adapter for many writes.
  * @packageDocumentation
  */
-export { openRocksdbEngine, type RocksdbEngineOptions } from './engine.ts';
+export { openRocksdbEngine } from './engine.ts';
+export { type RocksdbEngineOptions } from './options.ts';

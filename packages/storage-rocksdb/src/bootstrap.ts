@@ -1,0 +1,207 @@
+/**
+ * Opening the database of a directory: what is there is looked at before anything is changed.
+ *
+ * The order matters. RocksDB reopens without a word after a flipped bit in its write-ahead log, and
+ * lacks the writes behind it: the watermark, which it knows nothing of, notices. It is compared with a
+ * look that changes nothing; only then the database is opened, which drops what it could not recover.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
+import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
+import { Rocks, type KeyRange } from './binding.ts';
+import { corrupt, refused } from './errors.ts';
+import { identify, inspect, type Found } from './inspection.ts';
+import {
+  afterNumber,
+  formatVersion,
+  groupRange,
+  metaKey,
+  numberOf,
+  spaceRange,
+  storeRange,
+  type MetaName,
+  type Space,
+} from './keys.ts';
+import { seal, unseal, type GroupRecord, type StoreRecord } from './records.ts';
+
+/** What a directory of ours may hold. */
+export const names = {
+  database: 'db',
+  watermark: 'watermark',
+  snapshots: 'snapshots',
+  inspection: 'inspection',
+} as const;
+
+export interface BootstrapOptions {
+  readonly directory: string;
+  readonly env: Env;
+  readonly durability: Durability;
+  readonly watermarkLag: number;
+  readonly walLimitBytes: number;
+}
+
+export interface OpenedDatabase {
+  readonly rocks: Rocks;
+  readonly watermark: Watermark;
+  readonly sequence: number;
+  readonly groups: Map<string, GroupRecord>;
+  readonly stores: Map<string, StoreRecord>;
+  /** Logs and generations that are there. */
+  readonly logs: readonly number[];
+  readonly generations: readonly number[];
+}
+
+/** `STORE_FORMAT_VERSION` when something else lives in the directory. Changes nothing. */
+export async function refuseForeign(directory: string): Promise<void> {
+  const found = await listIfThere(directory);
+  const ours = new Set<string>(Object.values(names));
+  if (found.some((name) => ours.has(name)) || found.every((name) => name.startsWith(names.watermark))) return;
+  throw new BalsaError(
+    'STORE_FORMAT_VERSION',
+    `${directory} holds other files (${found.slice(0, 3).join(', ')}) and no store of this adapter; name an empty directory, or one that does not exist yet`,
+    { details: { directory, found: found.slice(0, 10) } },
+  );
+}
+
+export async function openDatabase(options: BootstrapOptions): Promise<OpenedDatabase> {
+  const { directory, env, watermarkLag, walLimitBytes } = options;
+  const path = join(directory, names.database);
+  const watermarkOptions = { fs: nodeFileSystem, directory, name: names.watermark, lag: watermarkLag };
+  let watermark = await Watermark.open(watermarkOptions);
+  try {
+    const exists = (await listIfThere(path)).includes('CURRENT');
+    const found = exists ? await inspect(path, join(directory, names.inspection), walLimitBytes) : undefined;
+    checkAgainst(path, found, watermark, options);
+    // The watermark comes first: a database without one would look like one whose watermark was lost.
+    watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
+    if (!exists) await makeDirectoryDurably(nodeFileSystem, path);
+    const rocks = await Rocks.open(path, { create: !exists, walLimitBytes });
+    try {
+      return await takeOver(rocks, watermark, options);
+    } catch (error) {
+      await rocks.close();
+      throw error;
+    }
+  } catch (error) {
+    await watermark?.close();
+    throw refused(error, `open ${path}`);
+  }
+}
+
+async function listIfThere(path: string): Promise<string[]> {
+  return mapIo('list', path, async () => {
+    try {
+      return await readdir(path);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+      throw error;
+    }
+  });
+}
+
+function checkAgainst(
+  path: string,
+  found: Found | undefined,
+  watermark: Watermark | undefined,
+  { durability, env }: BootstrapOptions,
+): void {
+  if (watermark === undefined) {
+    if (found === undefined) return;
+    throw corrupt(
+      `${path} had a watermark beside it, which is missing: whether acknowledged writes are lost cannot be told`,
+      { path },
+    );
+  }
+  const sequence = found?.sequence ?? 0;
+  if (sequence < watermark.sequence) {
+    const text =
+      `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
+      `${String(watermark.sequence - sequence)} writes are lost`;
+    const details = { path, found: sequence, acknowledged: watermark.sequence };
+    if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
+    // The user accepted the loss beforehand; it is still said aloud.
+    env.log.log(LogLevel.Error, text, details);
+  }
+  if (found !== undefined && found.watermark !== watermark.identity) {
+    throw corrupt(`the watermark beside ${path} belongs to another database`, {
+      path,
+      expected: found.watermark,
+      found: watermark.identity,
+    });
+  }
+}
+
+/**
+ * One synced batch, which makes whatever was found durable anew. Sequences go on above the watermark,
+ * also where a relaxed store lost some.
+ */
+async function takeOver(
+  rocks: Rocks,
+  watermark: Watermark,
+  options: BootstrapOptions,
+): Promise<OpenedDatabase> {
+  const found = identify(rocks, rocks.path);
+  checkAgainst(rocks.path, found, watermark, options);
+  const sequence = Math.max(found?.sequence ?? 0, watermark.sequence);
+  const batch = rocks.batch();
+  const set = (name: MetaName, record: unknown): void => {
+    const key = metaKey(name);
+    batch.put(key, seal(key, record));
+  };
+  set('format', formatVersion);
+  set('watermark', watermark.identity);
+  set('sequence', sequence);
+  batch.write({ sync: true });
+  const groups = new Map<string, GroupRecord>();
+  for (const record of records<GroupRecord>(rocks, groupRange, 'group')) groups.set(record.name, record);
+  const stores = new Map<string, StoreRecord>();
+  for (const record of records<StoreRecord>(rocks, storeRange, 'store')) stores.set(record.name, record);
+  return {
+    rocks,
+    watermark,
+    sequence,
+    groups,
+    stores,
+    logs: numbersIn(rocks, 'log'),
+    generations: numbersIn(rocks, 'state'),
+  };
+}
+
+function records<T>(rocks: Rocks, range: KeyRange, what: string): T[] {
+  const found: T[] = [];
+  const rows = rocks.iterate(range, 1024 * 1024);
+  try {
+    for (let slice = rows.next(1024); slice.length > 0; slice = rows.next(1024)) {
+      for (const { key, value } of slice) {
+        found.push(unseal(key, value, `the record of ${what} ${String(numberOf(key))}`) as T);
+      }
+    }
+    return found;
+  } finally {
+    rows.close();
+  }
+}
+
+/** The numbers of all logs or generations that have keys, without walking through them. */
+function numbersIn(rocks: Rocks, space: Space): number[] {
+  const numbers: number[] = [];
+  const rows = rocks.iterate(spaceRange(space), 1);
+  try {
+    for (let [row] = rows.next(1); row !== undefined; [row] = rows.next(1)) {
+      const number = numberOf(row.key);
+      numbers.push(number);
+      if (number >= 0xffff_ffff) break;
+      rows.seek(afterNumber(space, number));
+    }
+    return numbers;
+  } finally {
+    rows.close();
+  }
+}
+
+/** Creates the directory and its name in the parent, durably. */
+export async function makeHome(directory: string): Promise<void> {
+  await mapIo('create the directory', directory, () => mkdir(directory, { recursive: true }));
+  await makeDirectoryDurably(nodeFileSystem, directory);
+}

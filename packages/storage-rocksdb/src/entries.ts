@@ -1,0 +1,111 @@
+/**
+ * Entries as values: 29 bytes, then context and data.
+ *
+ * | bytes | field                                                             |
+ * | ----- | ----------------------------------------------------------------- |
+ * | 4     | CRC-32 over group, index, term, type, context and data            |
+ * | 4     | chain: CRC-32 over the chain value before and this entry's CRC    |
+ * | 8     | sum of the sizes of all entries of this log up to this one        |
+ * | 8     | term                                                              |
+ * | 1     | type                                                              |
+ * | 4     | length of the context                                             |
+ *
+ * The chain finds an entry that comes back from an older time when the log is opened; the sum says
+ * what a part of the log weighs without reading it.
+ */
+import {
+  EmptyBytes,
+  Entry,
+  EntryType,
+  entrySize,
+  readSafeInteger,
+  writeSafeInteger,
+  type LogIndex,
+} from '@balsa/raft-core';
+import { crc32 } from '@balsa/storage-kit';
+import { corrupt } from './errors.ts';
+import type { Mark } from './records.ts';
+
+const headBytes = 29;
+const knownTypes: ReadonlySet<number> = new Set(Object.values(EntryType));
+
+const chainBytes = new Uint8Array(8);
+const chainView = new DataView(chainBytes.buffer);
+
+function chain(previous: number, crc: number): number {
+  chainView.setUint32(0, previous);
+  chainView.setUint32(4, crc);
+  return crc32(chainBytes);
+}
+
+/** The mark of an entry whose own checksum is `crc`, behind `before`. */
+function markAfter(before: Mark, crc: number, size: number): Mark {
+  return { chain: chain(before.chain, crc), offset: before.offset + size };
+}
+
+export interface EncodedEntry {
+  readonly value: Buffer;
+  readonly mark: Mark;
+}
+
+export function encodeEntry(entry: Entry, crc: number, before: Mark): EncodedEntry {
+  const { context, data } = entry;
+  const mark = markAfter(before, crc, entrySize(entry));
+  const value = Buffer.allocUnsafe(headBytes + context.length + data.length);
+  const view = new DataView(value.buffer, value.byteOffset, headBytes);
+  view.setUint32(0, crc);
+  view.setUint32(4, mark.chain);
+  writeSafeInteger(view, 8, mark.offset);
+  writeSafeInteger(view, 16, entry.term);
+  view.setUint8(24, entry.type);
+  view.setUint32(25, context.length);
+  value.set(context, headBytes);
+  value.set(data, headBytes + context.length);
+  return { value, mark };
+}
+
+export interface DecodedEntry {
+  readonly entry: Entry;
+  readonly mark: Mark;
+  readonly crc: number;
+}
+
+/** `STORE_CORRUPT` naming the index. The entry is a view of `value`, which is nobody else's. */
+export function decodeEntry(
+  index: LogIndex,
+  value: Buffer,
+  checksum: (entry: Entry) => number,
+): DecodedEntry {
+  const damaged = (): Error => corrupt(`entry ${String(index)} does not match its checksum`, { index });
+  if (value.length < headBytes) throw damaged();
+  const view = new DataView(value.buffer, value.byteOffset, value.length);
+  const crc = view.getUint32(0);
+  const mark = { chain: view.getUint32(4), offset: readSafeInteger(view, 8) };
+  const term = readSafeInteger(view, 16);
+  const type = view.getUint8(24);
+  const dataStart = headBytes + view.getUint32(25);
+  if (dataStart > value.length || !Number.isSafeInteger(term) || !isType(type)) throw damaged();
+  const entry = new Entry(
+    term,
+    index,
+    type,
+    part(value, dataStart, value.length),
+    part(value, headBytes, dataStart),
+  );
+  if (checksum(entry) !== crc) throw damaged();
+  return { entry, mark, crc };
+}
+
+/** Whether an entry stands behind the one with the mark `before`. */
+export function follows({ entry, mark, crc }: DecodedEntry, before: Mark): boolean {
+  const expected = markAfter(before, crc, entrySize(entry));
+  return mark.chain === expected.chain && mark.offset === expected.offset;
+}
+
+function isType(type: number): type is EntryType {
+  return knownTypes.has(type);
+}
+
+function part(value: Buffer, from: number, to: number): Uint8Array {
+  return from === to ? EmptyBytes : new Uint8Array(value.buffer, value.byteOffset + from, to - from);
+}
