@@ -2,17 +2,25 @@
 import { entrySize } from './entry-size.ts';
 import type { Entry, LogIndex } from './types.ts';
 
-/** A contiguous stretch of entries, bounded in bytes, dropped from the low end. */
+/** Slots of an empty cache; always a power of two, so that a slot is found by a mask. */
+const leastSlots = 64;
+/** A cache that uses a smaller part of its slots than this after a compaction gives them back. */
+const shrinkBelow = 1 / 64;
+
+/** A contiguous stretch of entries, bounded in bytes, dropped from the low end. A ring: nothing moves when it is dropped. */
 export class EntryCache {
   readonly #maxBytes: number;
-  /** Entries from `#head` on are live; the dead prefix is cut off now and then, so that dropping is cheap. */
-  #entries: Entry[] = [];
+  /** The entry at `index`, if it is held, is in slot `index & (slots - 1)`. */
+  #slots: (Entry | undefined)[] = emptySlots(leastSlots);
   /** Beside each entry, the bytes of all up to it: to drop a stretch, none of its entries need be looked at. */
-  #sums: number[] = [];
-  #head = 0;
-  /** Index of `#entries[0]`. */
-  #base: LogIndex = 0;
-  /** Bytes of all that was dropped below `#head`, in the sense of `#sums`. */
+  #sums: Float64Array = new Float64Array(leastSlots);
+  #mask: number = leastSlots - 1;
+  /** The entries held are those in `[#first, #end)`. */
+  #first: LogIndex = 0;
+  #end: LogIndex = 0;
+  /** Bytes of all up to the last entry, in the sense of `#sums`. */
+  #sum = 0;
+  /** Bytes of all below `#first`, in the same sense. */
   #dropped = 0;
 
   constructor(maxBytes: number) {
@@ -21,77 +29,81 @@ export class EntryCache {
 
   /** Bytes held, as `entrySize` counts them. */
   get bytes(): number {
-    return (this.#sums.at(-1) ?? 0) - this.#dropped;
+    return this.#sum - this.#dropped;
   }
 
   /** Index of the lowest entry, or undefined when empty. */
   get firstIndex(): LogIndex | undefined {
-    return this.#entries.length === 0 ? undefined : this.#base + this.#head;
+    return this.#first === this.#end ? undefined : this.#first;
   }
 
   at(index: LogIndex): Entry | undefined {
-    const at = index - this.#base;
-    return at < this.#head ? undefined : this.#entries[at];
+    return index >= this.#first && index < this.#end ? this.#slots[index & this.#mask] : undefined;
   }
 
   /** Takes contiguous entries that follow what is held; a stretch that does not follow replaces all. */
   append(entries: readonly Entry[]): void {
     const first = entries[0];
     if (first === undefined) return;
-    if (first.index !== this.#base + this.#entries.length) this.clear();
-    if (this.#entries.length === 0) this.#base = first.index;
-    let sum = this.#sums.at(-1) ?? 0;
+    if (first.index !== this.#end) {
+      this.clear();
+      this.#first = first.index;
+      this.#end = first.index;
+    }
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i];
       if (entry === undefined) break;
-      sum += entrySize(entry);
-      this.#entries.push(entry);
-      this.#sums.push(sum);
+      if (this.#end - this.#first > this.#mask) this.#resize((this.#mask + 1) * 2);
+      const slot = this.#end++ & this.#mask;
+      this.#sum += entrySize(entry);
+      this.#slots[slot] = entry;
+      this.#sums[slot] = this.#sum;
+      while (this.bytes > this.#maxBytes) this.#drop(this.#first + 1);
     }
-    let head = this.#head;
-    while (sum - this.#dropped > this.#maxBytes) this.#dropped = this.#sums[head++] ?? sum;
-    this.#dropBelow(head);
   }
 
   /** Forgets entries >= `index`. */
   truncateFrom(index: LogIndex): void {
-    const keep = index - this.#base;
-    if (keep >= this.#entries.length) return;
-    if (keep <= this.#head) {
-      this.clear();
-      return;
-    }
-    this.#entries.length = keep;
-    this.#sums.length = keep;
+    const end = Math.max(index, this.#first);
+    while (this.#end > end) this.#slots[--this.#end & this.#mask] = undefined;
+    this.#sum = this.#end === this.#first ? this.#dropped : (this.#sums[(this.#end - 1) & this.#mask] ?? 0);
   }
 
   /** Forgets entries <= `index`. */
   compactTo(index: LogIndex): void {
-    const head = index - this.#base + 1;
-    if (head > this.#head) this.#dropBelow(head);
+    if (index < this.#first) return;
+    this.#drop(Math.min(index + 1, this.#end));
+    const slots = this.#mask + 1;
+    const held = this.#end - this.#first;
+    if (slots > leastSlots && held < slots * shrinkBelow) this.#resize(Math.max(leastSlots, slots / 32));
   }
 
   clear(): void {
-    this.#entries = [];
-    this.#sums = [];
-    this.#head = 0;
-    this.#dropped = 0;
+    if (this.#first === this.#end) return;
+    this.#drop(this.#end);
+    if (this.#mask >= leastSlots) this.#resize(leastSlots);
   }
 
-  /** Makes `head` the position of the first live entry. */
-  #dropBelow(head: number): void {
-    if (head >= this.#entries.length) {
-      this.clear();
-      return;
-    }
-    this.#head = head;
-    this.#dropped = head === 0 ? 0 : (this.#sums[head - 1] ?? 0);
-    if (head <= 1024 || head * 2 <= this.#entries.length) return;
-    const dropped = this.#dropped;
-    this.#entries = this.#entries.slice(head);
-    this.#sums = this.#sums.slice(head).map((sum) => sum - dropped);
-    this.#base += head;
-    this.#head = 0;
-    this.#dropped = 0;
+  /** Makes `first` the lowest index held. Slots are emptied: what they hold would live on. */
+  #drop(first: LogIndex): void {
+    if (first <= this.#first) return;
+    this.#dropped = this.#sums[(first - 1) & this.#mask] ?? 0;
+    while (this.#first < first) this.#slots[this.#first++ & this.#mask] = undefined;
   }
+
+  #resize(count: number): void {
+    const slots = emptySlots(count);
+    const sums = new Float64Array(count);
+    for (let index = this.#first; index < this.#end; index++) {
+      slots[index & (count - 1)] = this.#slots[index & this.#mask];
+      sums[index & (count - 1)] = this.#sums[index & this.#mask] ?? 0;
+    }
+    this.#slots = slots;
+    this.#sums = sums;
+    this.#mask = count - 1;
+  }
+}
+
+function emptySlots(count: number): (Entry | undefined)[] {
+  return new Array<Entry | undefined>(count).fill(undefined);
 }
