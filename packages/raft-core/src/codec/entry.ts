@@ -49,8 +49,8 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 /** Reads an entry up to the end of the reader's present message. */
 export function readEntry(reader: Reader): Entry {
   let type: EntryType = EntryType.Normal;
-  let term = 0;
-  let index = 0;
+  let term = Math.max(0, reader.shortField(Tag.term));
+  let index = Math.max(0, reader.shortField(Tag.index));
   let data = EmptyBytes;
   let context = EmptyBytes;
   while (reader.more) {

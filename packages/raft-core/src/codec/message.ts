@@ -4,7 +4,7 @@
  * are never written.
  */
 import { Message, MessageType } from '../message.ts';
-import type { Entry } from '../types.ts';
+import { EmptyBytes, type Entry } from '../types.ts';
 import { encodeEntry, entryEncodedSize, readEntry } from './entry.ts';
 import { malformed, Reader } from './reader.ts';
 import { readSnapshot, snapshotSize, writeSnapshot } from './snapshot.ts';
@@ -123,7 +123,7 @@ export function encodeMessage(message: Message, target: Uint8Array, offset: numb
  * for numbers above the safe integers, for ids of local threads and for more than `maxDecodedEntries`.
  */
 export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.length): Message {
-  const reader = new Reader(bytes, start, end);
+  reader.reset(bytes, start, end);
   const message = new Message(MessageType.MsgHup);
   let entries: Entry[] | undefined;
   while (reader.more) {
@@ -138,8 +138,12 @@ export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.
     } else readField(reader, tag, message);
   }
   if (entries !== undefined) message.entries = entries;
+  reader.reset(EmptyBytes, 0, 0);
   return message;
 }
+
+/** One for all messages: reading one never leads to reading another. Between messages it holds no bytes. */
+const reader = new Reader(EmptyBytes);
 
 function readField(reader: Reader, tag: number, message: Message): void {
   switch (tag) {

@@ -17,7 +17,10 @@ export function malformed(what: string, at: number): never {
  * an announced length: a length is checked against the bytes that are there before it is used.
  */
 export class Reader {
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
+  /** The buffer under `#bytes`, once a payload was read: to ask for it costs as much as to make a view of it. */
+  #buffer: ArrayBufferLike | undefined;
+  #byteOffset = 0;
   #at: number;
   #end: number;
   /** The parts of the last varint, from which a signed one is put together: 28, 28 and 8 bits. */
@@ -30,6 +33,14 @@ export class Reader {
   /** Over `[start, end)` of `bytes`. */
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#at = start;
+    this.#end = Math.min(end, bytes.length);
+  }
+
+  /** Begins anew, over `[start, end)` of `bytes`. */
+  reset(bytes: Uint8Array, start: number, end: number): void {
+    this.#bytes = bytes;
+    this.#buffer = undefined;
     this.#at = start;
     this.#end = Math.min(end, bytes.length);
   }
@@ -81,6 +92,30 @@ export class Reader {
     return value;
   }
 
+  /**
+   * The number of the field `tag`, when that one is next and short; else -1, and nothing is read. Fields mostly come
+   * in the order of their numbers: whoever looks for each at its place reads without a choice for each tag.
+   */
+  shortField(tag: number): number {
+    const at = this.#at;
+    const bytes = this.#bytes;
+    if (at + 3 >= this.#end || bytes[at] !== tag) return -1;
+    const a = bytes[at + 1] ?? 0;
+    if (a < 0x80) {
+      this.#at = at + 2;
+      return a;
+    }
+    const b = bytes[at + 2] ?? 0;
+    if (b < 0x80) {
+      this.#at = at + 3;
+      return (a & 0x7f) | (b << 7);
+    }
+    const c = bytes[at + 3] ?? 0;
+    if (c >= 0x80) return -1;
+    this.#at = at + 4;
+    return (a & 0x7f) | ((b & 0x7f) << 7) | (c << 14);
+  }
+
   /** A signed number (int64). */
   int(): number {
     const start = this.#at;
@@ -119,7 +154,13 @@ export class Reader {
     if (length === 0) return EmptyBytes;
     const start = this.#at;
     this.#at += length;
-    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+    return new Uint8Array(this.#buffer ?? this.#findBuffer(), this.#byteOffset + start, length);
+  }
+
+  #findBuffer(): ArrayBufferLike {
+    this.#buffer = this.#bytes.buffer;
+    this.#byteOffset = this.#bytes.byteOffset;
+    return this.#buffer;
   }
 
   /** Narrows the cursor to an embedded message; give what it returns to `leave`. */
