@@ -107,8 +107,8 @@ export class RaftLog {
     return term > lastTerm || (term === lastTerm && index >= this.lastIndex);
   }
 
-  /** Appends entries, which replace the suffix from the first one's index. Returns the last index. */
-  append(entries: readonly Entry[]): LogIndex {
+  /** Appends entries of `bytes`, which replace the suffix from the first one's index. Returns the last index. */
+  append(entries: readonly Entry[], bytes: number = sizeOf(entries)): LogIndex {
     const first = entries[0];
     if (first === undefined) return this.lastIndex;
     invariant(
@@ -120,7 +120,7 @@ export class RaftLog {
     if (first.index <= this.lastIndex) this.cache.truncateFrom(first.index);
     this.#outline.append(entries);
     this.#newest = entries;
-    this.#newestBytes = sizeOf(entries);
+    this.#newestBytes = bytes;
     return this.lastIndex;
   }
 
@@ -251,7 +251,7 @@ export class RaftLog {
   }
 
   acceptApplying(entries: readonly Entry[], allowUnstable: boolean): void {
-    const last = entries.at(-1);
+    const last = entries[entries.length - 1];
     if (last === undefined) return;
     invariant(last.index <= this.committed, 'raft log: only committed entries are applied');
     this.applying = last.index;

@@ -11,10 +11,11 @@ import { FetchBook } from './fetch-book.ts';
 import { Lease } from './lease.ts';
 import { entryOverheadBytes } from './entry-size.ts';
 import { invariant } from './invariants.ts';
-import { appendAck, MessageType, type Message } from './message.ts';
+import { MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
+import { OwnAcks } from './own-acks.ts';
 import { ReadOnly } from './read-only.ts';
-import { RaftLog } from './raft-log.ts';
+import { RaftLog, sizeOf } from './raft-log.ts';
 import { traceNode, traceReplicated, traceSend } from './trace.ts';
 import { ProgressTracker } from './tracker/tracker.ts';
 import { ProgressState } from './core.ts';
@@ -34,6 +35,13 @@ import {
 /** Bytes of payload: what the uncommitted limit and the in-flight window count. An empty entry is free. */
 export function payloadSize(log: RaftLog, entries: readonly Entry[]): number {
   return log.sizeOf(entries) - entries.length * entryOverheadBytes;
+}
+
+/** An empty list becomes a new one of just one: that is the commonest length, and `push` takes room for seventeen. */
+function queued(messages: Message[], message: Message): Message[] {
+  if (messages.length === 0) return [message];
+  messages.push(message);
+  return messages;
 }
 
 /** An append that more entries may join. */
@@ -62,6 +70,7 @@ export class Raft {
   messages: Message[] = [];
   /** To send once everything handed out so far is durable: acks and votes promise what is on disk (paper §5.1). */
   messagesAfterAppend: Message[] = [];
+  readonly ownAcks: OwnAcks = new OwnAcks();
   /** With `batchAppend`: the last append to each peer that has not left yet. */
   readonly openAppends: Map<NodeId, OpenAppend> = new Map();
   readStates: ReadState[] = [];
@@ -193,13 +202,13 @@ export class Raft {
       case MessageType.MsgAppResp:
       case MessageType.MsgVoteResp:
       case MessageType.MsgPreVoteResp:
-        this.messagesAfterAppend.push(message);
+        this.messagesAfterAppend = queued(this.messagesAfterAppend, message);
         break;
       default:
         invariant(message.to !== this.id, 'raft: only acks and votes go to oneself', () =>
           messageTypeName(message.type),
         );
-        this.messages.push(message);
+        this.messages = queued(this.messages, message);
     }
     if (this.config.tracer !== undefined) traceSend(this, message);
   }
@@ -299,12 +308,13 @@ export class Raft {
    * do not fit under the limit of uncommitted bytes.
    */
   appendEntries(payloads: readonly Entry[]): boolean {
-    if (!this.#reserveUncommitted(payloadSize(this.log, payloads))) return false;
+    const bytes = sizeOf(payloads);
+    if (!this.#reserveUncommitted(bytes - payloads.length * entryOverheadBytes)) return false;
     const entries = this.#placed(payloads);
     if (this.config.tracer !== undefined) traceReplicated(this, entries);
-    this.log.append(entries);
+    this.log.append(entries, bytes);
     // The leader counts itself only once the entries are durable here too: it acknowledges to itself by message.
-    this.send(appendAck(this.id, this.log.lastIndex));
+    this.send(this.ownAcks.make(this.id, this.log.lastIndex));
     return true;
   }
 

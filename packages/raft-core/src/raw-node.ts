@@ -73,16 +73,18 @@ export class RawNode extends RaftControls implements RaftCore {
   }
 
   propose(data: Uint8Array, context: Uint8Array = EmptyBytes): void {
-    const { term, index } = this.#nextPlace();
-    this.#propose([new Entry(term, index, EntryType.Normal, data, context)]);
+    const leads = this.#raft.state === StateType.Leader;
+    const entry = leads
+      ? new Entry(this.#raft.term, this.#raft.log.lastIndex + 1, EntryType.Normal, data, context)
+      : new Entry(0, 0, EntryType.Normal, data, context);
+    this.#propose([entry]);
   }
 
   proposeBatch(payloads: readonly Uint8Array[]): void {
     if (payloads.length === 0) return;
     const { term, index } = this.#nextPlace();
-    this.#propose(
-      payloads.map((data, i) => new Entry(term, index === 0 ? 0 : index + i, EntryType.Normal, data)),
-    );
+    const step = index === 0 ? 0 : 1;
+    this.#propose(payloads.map((data, i) => new Entry(term, index + i * step, EntryType.Normal, data)));
   }
 
   proposeConfChange(change: ConfChange, context: Uint8Array = EmptyBytes): void {

@@ -141,7 +141,13 @@ export class ReadyAssembler {
     const acks = this.#ownAcks;
     this.#ownAcks = noMessages;
     this.#awaitsAdvance = false;
-    for (const ack of acks) stepMessage(this.#raft, ack);
+    const { ownAcks } = this.#raft;
+    for (let i = 0; i < acks.length; i++) {
+      const ack = acks[i];
+      if (ack === undefined) break;
+      stepMessage(this.#raft, ack);
+      if (ack.type === MessageType.MsgAppResp) ownAcks.giveBack(ack);
+    }
     if (this.#hasAppended) stepMessage(this.#raft, this.#appended);
     if (this.#hasApplied) stepMessage(this.#raft, this.#applied);
   }

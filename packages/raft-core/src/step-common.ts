@@ -3,8 +3,9 @@ import { appliedSnapshot, appliedTo } from './applied.ts';
 import { CampaignType, hup, isTransferContext } from './campaign.ts';
 import { commitByVote, sayCommit } from './commit-by-vote.ts';
 import { Message, MessageType } from './message.ts';
+import { entryOverheadBytes } from './entry-size.ts';
 import { hex, messageTypeName } from './names.ts';
-import { payloadSize, type Raft } from './raft.ts';
+import type { Raft } from './raft.ts';
 import { candidateHandlers } from './step-candidate.ts';
 import { followerHandlers } from './step-follower.ts';
 import { leaderHandlers } from './step-leader.ts';
@@ -140,10 +141,11 @@ function yieldsPriority(raft: Raft, message: Message): boolean {
 }
 
 function handleApplied(raft: Raft, message: Message): void {
-  const last = message.entries.at(-1);
+  const last = message.entries[message.entries.length - 1];
   if (last === undefined) return;
-  appliedTo(raft, last.index, raft.log.sizeOf(message.entries));
-  raft.releaseUncommitted(payloadSize(raft.log, message.entries));
+  const bytes = raft.log.sizeOf(message.entries);
+  appliedTo(raft, last.index, bytes);
+  raft.releaseUncommitted(bytes - message.entries.length * entryOverheadBytes);
 }
 
 function describeVote(raft: Raft, message: Message, verb: string, preposition: string): string {
