@@ -13,7 +13,17 @@ export interface Plan {
   readonly rounds: number;
   readonly sliceMs: number;
   readonly append: readonly AppendCell[];
+  /** Entries a second that arrive in the open loop. */
+  readonly rates: readonly number[];
+  /** Entries in the log before it is read or opened. */
+  readonly loadedEntries: number;
+  /** How often what takes long is done. */
+  readonly repeats: number;
+  readonly snapshotBytes: readonly number[];
+  readonly compaction: { readonly cycles: number; readonly every: number; readonly keep: number };
 }
+
+const megabyte = 1024 * 1024;
 
 const payloads = [16, 128, 256, 1024];
 const batches = [1, 8, 16, 64, 256, 512];
@@ -37,12 +47,32 @@ const plans: Readonly<Record<Mode, Plan>> = {
     rounds: 5,
     sliceMs: 120,
     append: [...cross([usual], [1, 16, 256], 1), ...cross([usual], [1], 64)],
+    rates: [1000],
+    loadedEntries: 10_000,
+    repeats: 3,
+    snapshotBytes: [megabyte, 64 * megabyte],
+    compaction: { cycles: 6, every: 4096, keep: 1024 },
   },
-  standard: { mode: 'standard', rounds: 7, sliceMs: 250, append: standardAppend },
+  standard: {
+    mode: 'standard',
+    rounds: 7,
+    sliceMs: 250,
+    append: standardAppend,
+    rates: [1000, 10_000],
+    loadedEntries: 50_000,
+    repeats: 5,
+    snapshotBytes: [megabyte, 64 * megabyte],
+    compaction: { cycles: 12, every: 10_240, keep: 10_240 },
+  },
   full: {
     mode: 'full',
     rounds: 9,
     sliceMs: 300,
+    rates: [1000, 5000, 20_000],
+    loadedEntries: 200_000,
+    repeats: 7,
+    snapshotBytes: [megabyte, 64 * megabyte, 1024 * megabyte],
+    compaction: { cycles: 96, every: 10_240, keep: 10_240 },
     append: [
       ...cross(payloads, batches, 1),
       ...[4, 64].flatMap((groups) => cross(payloads, [1, 16], groups)),

@@ -123,10 +123,12 @@ export class Cluster {
 
   /** Until nobody has anything to do. */
   #drain(): void {
+    const members = this.#members;
     for (let busy = true; busy;) {
       busy = false;
-      for (const member of this.#members) {
-        while (member.core.hasReady()) {
+      for (let i = 0; i < members.length; i++) {
+        const member = members[i];
+        while (member?.core.hasReady() === true) {
           busy = true;
           this.#work(member);
         }
@@ -137,17 +139,18 @@ export class Cluster {
   #work(member: Member): void {
     const { core, store } = member;
     const ready = core.ready();
+    const { messages, committedEntries } = ready;
     if (ready.hardState !== undefined) store.hardState = ready.hardState;
     if (ready.entries.length > 0) store.append(ready.entries);
-    for (const message of ready.messages) this.#deliver(message);
-    const last = ready.committedEntries[ready.committedEntries.length - 1];
+    for (let i = 0; i < messages.length; i++) this.#deliver(messages[i]);
+    const last = committedEntries[committedEntries.length - 1];
     if (last !== undefined) member.applied = last.index;
     core.advance(ready);
   }
 
-  #deliver(message: Message): void {
-    const member = this.#members[message.to - 1];
-    if (member === undefined) throw new Error('a message to nobody');
+  #deliver(message: Message | undefined): void {
+    const member = message === undefined ? undefined : this.#members[message.to - 1];
+    if (message === undefined || member === undefined) throw new Error('a message to nobody');
     member.core.step(this.#wire === undefined ? message : this.#wire.pass(message));
   }
 

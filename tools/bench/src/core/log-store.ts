@@ -17,7 +17,7 @@ export class LogStore {
     const keep = first.index - this.#boundary - 1;
     if (keep < 0 || keep > this.#entries.length) throw new Error('the benchmark left a gap in its log');
     if (keep < this.#entries.length) this.#entries.length = keep;
-    for (const entry of entries) this.#entries.push(entry);
+    for (let i = 0; i < entries.length; i++) this.#entries.push(entries[i] ?? first);
   }
 
   compactTo(index: LogIndex): void {

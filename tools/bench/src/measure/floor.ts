@@ -10,56 +10,85 @@ import type { Lane } from './slice.ts';
 
 export type FloorKind = 'growing' | 'preallocated';
 
+export const floorKinds: readonly FloorKind[] = ['growing', 'preallocated'];
+
+export const floorLabels: Readonly<Record<FloorKind, string>> = {
+  growing: 'floor: growing file',
+  preallocated: 'floor: preallocated file',
+};
+
 export interface FloorOptions {
   readonly kind: FloorKind;
+  /** Created when it is missing. */
   readonly directory: string;
   readonly payload: PayloadKind;
-  /** Of one write. */
+  /** Of the largest write. */
   readonly bytes: number;
-  /** Entries in one write. */
-  readonly entries: number;
 }
 
 /** Of the preallocated file, and what the growing one may grow to before it is begun anew between two slices. */
 const preallocatedBytes = 32 * 1024 * 1024;
 const growingBytes = 512 * 1024 * 1024;
 
-export function createFloor({ kind, directory, payload, bytes, entries }: FloorOptions): Lane {
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, kind);
-  const pool = new BytePool(payload, bytes);
-  const size = Math.ceil(preallocatedBytes / bytes) * bytes;
-  let fd = kind === 'growing' ? openSync(path, 'w') : preallocate(path, size);
-  let at = 0;
-  return {
-    streams: 1,
-    unitsPerOperation: entries,
-    servers: [],
-    operate(): undefined {
-      writeSync(fd, pool.take(bytes), 0, bytes, at);
-      fdatasyncSync(fd);
-      at += bytes;
-      if (kind === 'preallocated' && at >= size) at = 0;
-    },
-    async prepare(): Promise<void> {
-      if (kind !== 'growing' || at < growingBytes) return;
-      closeSync(fd);
-      fd = openSync(path, 'w');
-      at = 0;
-    },
-    async close(): Promise<void> {
-      closeSync(fd);
-      rmSync(path, { force: true });
-    },
-  };
+export class Floor {
+  readonly #kind: FloorKind;
+  readonly #path: string;
+  readonly #pool: BytePool;
+  #fd: number;
+  #at = 0;
+
+  constructor({ kind, directory, payload, bytes }: FloorOptions) {
+    mkdirSync(directory, { recursive: true });
+    this.#kind = kind;
+    this.#path = join(directory, `floor-${kind}`);
+    this.#pool = new BytePool(payload, bytes);
+    this.#fd = openSync(this.#path, 'w');
+    if (kind === 'preallocated') fill(this.#fd, Math.max(preallocatedBytes, bytes));
+  }
+
+  write(bytes: number): void {
+    if (this.#kind === 'preallocated' && this.#at + bytes > preallocatedBytes) this.#at = 0;
+    writeSync(this.#fd, this.#pool.take(bytes), 0, bytes, this.#at);
+    fdatasyncSync(this.#fd);
+    this.#at += bytes;
+  }
+
+  /** Begins a growing file anew when it has become large. */
+  renew(): void {
+    if (this.#kind !== 'growing' || this.#at < growingBytes) return;
+    closeSync(this.#fd);
+    this.#fd = openSync(this.#path, 'w');
+    this.#at = 0;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+    rmSync(this.#path, { force: true });
+  }
 }
 
-function preallocate(path: string, size: number): number {
-  const fd = openSync(path, 'w');
-  // Page by page: of what is written in large pieces, the kernel counts a whole piece dirty for every byte.
-  const block = Buffer.alloc(4096, 1);
-  for (let at = 0; at < size; at += block.length)
-    writeSync(fd, block, 0, Math.min(block.length, size - at), at);
+/** Page by page: of what is written in large pieces, the kernel counts a whole piece dirty for every byte. */
+function fill(fd: number, size: number): void {
+  const page = Buffer.alloc(4096, 1);
+  for (let at = 0; at < size; at += page.length) writeSync(fd, page, 0, Math.min(page.length, size - at), at);
   fsyncSync(fd);
-  return fd;
+}
+
+/** A lane that writes `bytes` each time, which are worth so many entries. */
+export function floorLane(options: FloorOptions & { readonly entries: number }): Lane {
+  const floor = new Floor(options);
+  return {
+    streams: 1,
+    unitsPerOperation: options.entries,
+    servers: [],
+    operate(): undefined {
+      floor.write(options.bytes);
+    },
+    async prepare(): Promise<void> {
+      floor.renew();
+    },
+    async close(): Promise<void> {
+      floor.close();
+    },
+  };
 }

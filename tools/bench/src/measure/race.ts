@@ -2,17 +2,21 @@
  * A race: all lanes of a cell in turn, slice by slice, in rounds. So that each meets the same machine in the
  * same seconds, every round begins with another lane.
  */
-import type { Durability, Row, RowKind } from '../report/report.ts';
+import type { Durability, Ratio, Row, RowKind } from '../report/report.ts';
 import { compareMetrics, metricsOf } from './rows.ts';
 import { runSlice, type Lane, type Sample } from './slice.ts';
 
-export interface Runner {
+/** Who runs, and with whom it is compared. */
+export interface Contestant {
   readonly label: string;
   readonly kind: RowKind;
   readonly durability: Durability;
-  readonly lane: Lane;
-  /** Labels of runners that it is compared with, by the name of the ratio. */
+  /** Labels of contestants that it is compared with, by the name of the ratio. */
   readonly against: Readonly<Record<string, string>>;
+}
+
+export interface Runner extends Contestant {
+  readonly lane: Lane;
 }
 
 export interface RaceOptions {
@@ -26,45 +30,61 @@ export interface RaceOptions {
 /** Figures of which ratios are given. */
 const compared = ['throughput', 'p50', 'p99'] as const;
 
-export async function race(runners: readonly Runner[], options: RaceOptions): Promise<Row[]> {
-  const { rounds, sliceMs, signal, unit } = options;
-  const samples = new Map<Runner, Sample[]>(runners.map((runner) => [runner, []]));
-  const failures = new Map<Runner, string>();
-  const slice = async (runner: Runner, ms: number): Promise<Sample | undefined> => {
-    if (failures.has(runner)) return undefined;
+/** Closed loops. */
+export function race(
+  runners: readonly Runner[],
+  { rounds, sliceMs, signal, unit }: RaceOptions,
+): Promise<Row[]> {
+  return raceWith(runners, rounds, unit, ({ lane }) => runSlice(lane, sliceMs, signal), signal);
+}
+
+/** A round to warm up, then those that count. One that fails is out, and its row says why. */
+export async function raceWith<R extends Contestant>(
+  runners: readonly R[],
+  rounds: number,
+  unit: string,
+  run: (runner: R) => Promise<Sample>,
+  signal: AbortSignal,
+): Promise<Row[]> {
+  const samples = new Map<R, Sample[]>(runners.map((runner) => [runner, []]));
+  const failures = new Map<R, string>();
+  const slice = async (runner: R, keep: boolean): Promise<void> => {
+    if (failures.has(runner)) return;
     try {
-      return await runSlice(runner.lane, ms, signal);
+      const sample = await run(runner);
+      if (keep) samples.get(runner)?.push(sample);
     } catch (error) {
-      if (signal.aborted) throw error;
+      signal.throwIfAborted();
       failures.set(runner, error instanceof Error ? error.message : String(error));
-      return undefined;
     }
   };
-  for (const runner of runners) await slice(runner, sliceMs);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -1; round < rounds; round++) {
     for (let n = 0; n < runners.length; n++) {
-      const runner = runners[(n + round) % runners.length];
-      const sample = runner === undefined ? undefined : await slice(runner, sliceMs);
-      if (runner !== undefined && sample !== undefined) samples.get(runner)?.push(sample);
+      const runner = runners[(n + round + 1) % runners.length];
+      if (runner !== undefined) await slice(runner, round >= 0);
     }
   }
-  const rows = runners.map((runner): Row => {
-    const failure = failures.get(runner);
+  const rows = new Map<string, Row>();
+  for (const runner of runners) {
     const { label, kind, durability } = runner;
-    if (failure !== undefined) return { label, kind, durability, metrics: {}, ratios: {}, note: failure };
-    return { label, kind, durability, metrics: metricsOf(samples.get(runner) ?? [], unit), ratios: {} };
+    const note = failures.get(runner);
+    rows.set(label, {
+      ...{ label, kind, durability },
+      metrics: note === undefined ? metricsOf(samples.get(runner) ?? [], unit) : {},
+      ratios: {},
+      ...(note !== undefined && { note }),
+    });
+  }
+  return runners.flatMap((runner) => {
+    const row = rows.get(runner.label);
+    return row === undefined ? [] : [{ ...row, ratios: ratiosOf(runner, row, rows) }];
   });
-  return runners.map((runner, i) => withRatios(runner, rows[i] ?? emptyRow(runner), rows));
 }
 
-function emptyRow({ label, kind, durability }: Runner): Row {
-  return { label, kind, durability, metrics: {}, ratios: {} };
-}
-
-function withRatios({ against }: Runner, row: Row, rows: readonly Row[]): Row {
-  const ratios: Record<string, NonNullable<ReturnType<typeof compareMetrics>>> = {};
+function ratiosOf({ against }: Contestant, row: Row, rows: ReadonlyMap<string, Row>): Record<string, Ratio> {
+  const ratios: Record<string, Ratio> = {};
   for (const [name, label] of Object.entries(against)) {
-    const other = rows.find((one) => one.label === label);
+    const other = rows.get(label);
     for (const figure of compared) {
       const ours = row.metrics[figure];
       const theirs = other?.metrics[figure];
@@ -72,5 +92,5 @@ function withRatios({ against }: Runner, row: Row, rows: readonly Row[]): Row {
       if (ratio !== undefined) ratios[`${name} ${figure}`] = ratio;
     }
   }
-  return { ...row, ratios };
+  return ratios;
 }

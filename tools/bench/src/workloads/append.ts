@@ -1,9 +1,8 @@
 /** Durable append: every write resolves when it is on the disk. Closed loop; each group has one write under way. */
 import path from 'node:path';
-import type { EnginePlace } from '@balsa/engines';
-import { entryOverheadBytes, type Engine } from '@balsa/raft-core';
+import { entryOverheadBytes } from '@balsa/raft-core';
 import { bareClientOf, type BareClient } from '../bare/bare.ts';
-import { createFloor, type FloorKind } from '../measure/floor.ts';
+import { floorKinds, floorLabels, floorLane, type FloorKind } from '../measure/floor.ts';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import { race, type Runner } from '../measure/race.ts';
 import type { Lane } from '../measure/slice.ts';
@@ -11,17 +10,10 @@ import type { AppendCell } from '../plan.ts';
 import type { Cell, Row } from '../report/report.ts';
 
 import type { Entrant, Workload, WorkloadContext } from './context.ts';
-import { GroupWriter } from './group-writer.ts';
-
-const floors: readonly FloorKind[] = ['growing', 'preallocated'];
-const floorLabels: Readonly<Record<FloorKind, string>> = {
-  growing: 'floor: growing file',
-  preallocated: 'floor: preallocated file',
-};
+import type { GroupWriter } from './group-writer.ts';
+import { adapterName, failedRow, OpenedStore, type RowName } from './opened.ts';
 
 const againstFloors = { growing: floorLabels.growing, preallocated: floorLabels.preallocated };
-
-type Named = Pick<Row, 'label' | 'kind' | 'durability'>;
 
 export const append: Workload = {
   name: 'append',
@@ -40,15 +32,14 @@ function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
   const title = titleOf(cell);
   say(`append: ${title}`);
   return context.inDirectory(async (directory) => {
-    const runners: Runner[] = floors.map((kind) => floorRunner(context, cell, kind, directory));
+    const runners: Runner[] = floorKinds.map((kind) => floorRunner(context, cell, kind, directory));
     const missing: Row[] = [];
-    const enter = async (row: Named, open: () => Promise<Runner>): Promise<void> => {
+    const enter = async (row: RowName, open: () => Promise<Runner>): Promise<void> => {
       try {
         runners.push(await open());
       } catch (error) {
         signal.throwIfAborted();
-        const note = error instanceof Error ? error.message : String(error);
-        missing.push({ ...row, metrics: {}, ratios: {}, note: `not available: ${note}` });
+        missing.push(failedRow(row, error));
       }
     };
     try {
@@ -58,10 +49,8 @@ function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
         await enter(row, () => bareRunner(context, cell, bare, place));
       }
       for (const [n, entrant] of entrants.entries()) {
-        const { source, durability } = entrant;
         const place = path.join(directory, `store-${n}`);
-        const row = { label: source.label, kind: 'adapter', durability } as const;
-        await enter(row, () => adapterRunner(context, cell, entrant, place));
+        await enter(adapterName(entrant), () => adapterRunner(context, cell, entrant, place));
       }
       const { rounds, sliceMs } = plan;
       const rows = await race(runners, { rounds, sliceMs, signal, unit: 'entry' });
@@ -102,58 +91,39 @@ function floorRunner(
     label: floorLabels[kind],
     kind: 'floor',
     durability: 'durable',
-    lane: createFloor({ kind, directory, payload, bytes, entries }),
+    lane: floorLane({ kind, directory, payload, bytes, entries }),
     against: {},
   };
 }
 
 async function adapterRunner(
-  { env, payload }: WorkloadContext,
+  context: WorkloadContext,
   cell: AppendCell,
-  { source, durability }: Entrant,
+  entrant: Entrant,
   directory: string,
 ): Promise<Runner> {
-  const place = await source.prepare({ directory, env });
-  const bare = bareClientOf(source.name)?.label;
+  const store = await OpenedStore.open(context, entrant, directory);
   try {
-    const engine = await place.open();
-    const pool = new PayloadPool(payload);
     const writers: GroupWriter[] = [];
-    for (let n = 0; n < cell.groups; n++)
-      writers.push(await GroupWriter.open(engine, `group-${n}`, pool, cell.payloadBytes));
+    for (let n = 0; n < cell.groups; n++) writers.push(await store.writer(`group-${n}`, cell.payloadBytes));
+    const bare = bareClientOf(entrant.source.name)?.label;
     return {
-      label: source.label,
-      kind: 'adapter',
-      durability,
-      lane: adapterLane(engine, place, writers, cell.batch),
+      ...adapterName(entrant),
+      lane: adapterLane(store, writers, cell.batch),
       against: { ...againstFloors, ...(bare !== undefined && { bare }) },
     };
   } catch (error) {
-    await place.close();
+    await store.close();
     throw error;
   }
 }
 
-function adapterLane(
-  engine: Engine,
-  place: EnginePlace,
-  writers: readonly GroupWriter[],
-  batch: number,
-): Lane {
+function adapterLane(store: OpenedStore, writers: readonly GroupWriter[], batch: number): Lane {
   return {
     streams: writers.length,
     unitsPerOperation: batch,
-    get servers(): number[] {
-      const pid = place.server?.pid();
-      return pid === undefined ? [] : [pid];
-    },
+    servers: store.servers,
     operate: (stream) => writers[stream]?.append(batch),
-    async close(): Promise<void> {
-      try {
-        await engine.close();
-      } finally {
-        await place.close();
-      }
-    },
+    close: () => store.close(),
   };
 }

@@ -1,8 +1,13 @@
 /** The workloads by name, in the order in which they run. */
 import { append } from './append.ts';
+import { compaction } from './compaction.ts';
 import type { Workload } from './context.ts';
+import { openLoop } from './open-loop.ts';
+import { read } from './read.ts';
+import { reopen } from './reopen.ts';
+import { snapshot } from './snapshot.ts';
 
-export const workloads: readonly Workload[] = [append];
+export const workloads: readonly Workload[] = [append, openLoop, read, snapshot, compaction, reopen];
 
 export class UnknownWorkload extends Error {}
 
