@@ -1,5 +1,6 @@
 /** Reads what is typed on the command line. Every refusal names the option, what it got and what would be right. */
 import { type ClusterMember, formatHostPort, type HostPort } from '@balsa/cluster';
+import { addRawOption, type RawOptions } from '@balsa/engines';
 import { InvalidArgumentError } from 'commander';
 
 export { formatHostPort, type ClusterMember, type HostPort };
@@ -84,4 +85,13 @@ export function portsOf(
   id: number,
 ): { readonly resp: number; readonly http: number; readonly raft: number } {
   return { resp: base + id, http: base + 100 + id, raft: base + 200 + id };
+}
+
+/** One more `KEY=VALUE` of an engine; its value is looked at when the engine is known. */
+export function addEngineOption(text: string, known?: RawOptions): RawOptions {
+  try {
+    return addRawOption(text, known);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }

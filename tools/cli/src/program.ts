@@ -1,12 +1,13 @@
 /** The commands of `balsa` and their options. */
 import path from 'node:path';
 import { planStorages, type StopRequest } from '@balsa/cluster';
-import { addRawOption, persistentEngineNames, type RawOptions } from '@balsa/engines';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { persistentEngineNames, type RawOptions } from '@balsa/engines';
+import { Command, Option } from 'commander';
 import { benchCommand } from '@balsa/bench';
 import { conformanceCommand } from './conformance/command.ts';
 import { demo } from './demo/demo.ts';
 import {
+  addEngineOption,
   parseBasePort,
   parseCluster,
   parseClusterId,
@@ -21,20 +22,12 @@ import { start } from './start/start.ts';
 const storageMeaning = `${persistentEngineNames.join(', ')}, or the path of a module (default: what the directory was made with; sqlite for a new one)`;
 const storagesMeaning = `${persistentEngineNames.join(', ')}; or one for each node, as in sqlite,redis,rocksdb`;
 
-function addStorageOption(text: string, known?: RawOptions): RawOptions {
-  try {
-    return addRawOption(text, known);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-}
-
 /** May be repeated. */
 function storageOption(): Option {
   return new Option(
     '--storage-option <key=value>',
     'of the engine, for example worker=true; may be repeated',
-  ).argParser(addStorageOption);
+  ).argParser(addEngineOption);
 }
 
 function serveCommand(stop: StopRequest): Command {

@@ -64,13 +64,20 @@ describe('balsa conformance', { timeout: 120_000 }, () => {
   });
 
   test.each([
-    ['redis', 'there is no adapter for redis yet'],
-    ['rocksdb', 'there is no adapter for rocksdb yet'],
     ['no-such-store', 'neither a known name'],
     [fileURLToPath(new URL('../dist/ports.js', import.meta.url)), 'neither a known name'],
     [fileURLToPath(new URL('../dist/options.js', import.meta.url)), 'does not export a target'],
   ])('ends with 2 for %s, which is no store', async (store, words) => {
     const ended = await balsa('conformance', store);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain(words);
+  });
+
+  test.each([
+    ['wroker=true', 'the engine sqlite has no option wroker; there are: worker'],
+    ['worker=perhaps', 'the option worker of sqlite is true or false, not "perhaps"'],
+  ])('ends with 2 for the option %s', async (option, words) => {
+    const ended = await balsa('conformance', 'sqlite', '--option', option);
     expect(ended.code).toBe(2);
     expect(ended.stderr).toContain(words);
   });

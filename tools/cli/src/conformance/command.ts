@@ -1,12 +1,12 @@
 /** The options of `balsa conformance`, and what its exit codes mean. */
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { engineNames } from '@balsa/engines';
 import { levels, type Level } from '@balsa/test-suite';
 import { explain } from '../messages.ts';
-import { parseCount } from '../options.ts';
+import { addEngineOption, parseCount } from '../options.ts';
 import type { StopRequest } from '@balsa/cluster';
 import { conformance, type ConformanceArguments } from './conformance.ts';
-import type { StoreOptions } from './open-store.ts';
 import { WrongChoice } from './stores.ts';
 import { writeStarter } from './starter.ts';
 
@@ -19,18 +19,6 @@ function addLevel(text: string, known: readonly Level[] = []): readonly Level[] 
 
 const addText = (text: string, known: readonly string[] = []): readonly string[] => [...known, text];
 
-function addOption(text: string, known: StoreOptions = {}): StoreOptions {
-  const match = /^([A-Za-z]\w*)=(.*)$/.exec(text);
-  const key = match?.[1];
-  const value = match?.[2] ?? '';
-  if (key === undefined)
-    throw new InvalidArgumentError(
-      `Expected KEY=VALUE, for example worker=true, not ${JSON.stringify(text)}.`,
-    );
-  if (value === 'true' || value === 'false') return { ...known, [key]: value === 'true' };
-  return { ...known, [key]: /^\d+$/.test(value) ? Number(value) : value };
-}
-
 const help = `
 Exit codes: 0 when no case failed, 1 when one did, 2 when there is no such store or case.
 A module exports target = { name, create() }, the type Target of @balsa/test-suite; docs/tutorial-store.md tells how.`;
@@ -42,7 +30,7 @@ interface Given extends ConformanceArguments {
 export function conformanceCommand(stop: StopRequest): Command {
   return new Command('conformance')
     .description('run the conformance suite against a store, and say what the store really promises')
-    .argument('[store]', 'memory, sqlite, file, or the path of a module that exports a target')
+    .argument('[store]', `${engineNames.join(', ')}, or the path of a module that exports a target`)
     .addOption(
       new Option('--level <level>', `of the cases; may be repeated: ${levels.join(', ')}`).argParser(
         addLevel,
@@ -54,7 +42,9 @@ export function conformanceCommand(stop: StopRequest): Command {
     .option('--runs <n>', 'random histories of each case of level model (default 40)', parseCount)
     .option('--long', 'run the cases that take minutes as well')
     .option('--json <file>', 'write the report as JSON (test-suite/schema/conformance-report.schema.json)')
-    .addOption(new Option('--option <key=value>', 'for the store; may be repeated').argParser(addOption))
+    .addOption(
+      new Option('--option <key=value>', 'for the store; may be repeated').argParser(addEngineOption),
+    )
     .option('--list', 'list the cases instead of running them')
     .option('--init <dir>', 'write a starter store with its test into a directory, instead of running')
     .addHelpText('after', help)

@@ -1,10 +1,10 @@
 /** `balsa conformance`: points the suite at a store and says what the store really promises. */
 import { writeFile } from 'node:fs/promises';
+import { engineNames, type RawOptions } from '@balsa/engines';
 import { createNodeEnv } from '@balsa/raft-node';
 import { chooseCases, levels, runConformance, type ConformanceReport, type Level } from '@balsa/test-suite';
 import { printReport, progressPrinter } from './print.ts';
 import { findTarget, WrongChoice } from './stores.ts';
-import type { StoreOptions } from './open-store.ts';
 
 export interface ConformanceArguments {
   readonly level?: readonly Level[];
@@ -13,7 +13,7 @@ export interface ConformanceArguments {
   readonly path?: string;
   readonly runs?: number;
   readonly json?: string;
-  readonly option?: StoreOptions;
+  readonly option?: RawOptions;
   readonly long?: boolean;
   readonly list?: boolean;
 }
@@ -38,7 +38,7 @@ export async function conformance(
   }
   if (store === undefined)
     throw new WrongChoice(
-      'say which store: memory, sqlite, file, or the path of a module that exports a target',
+      `say which store: ${engineNames.join(', ')}, or the path of a module that exports a target`,
     );
   const target = await findTarget(store, given.option ?? {});
   const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
@@ -82,7 +82,7 @@ function exitCode(report: ConformanceReport, strays: number): number {
 
 /** The command up to what chooses a case: what a replay begins with. */
 function commandLine(store: string, { option = {} }: ConformanceArguments): string {
-  const options = Object.entries(option).flatMap(([key, value]) => ['--option', `${key}=${String(value)}`]);
+  const options = Object.entries(option).flatMap(([key, value]) => ['--option', `${key}=${value}`]);
   return ['npx balsa conformance', store, ...options].join(' ');
 }
 

@@ -1,37 +1,23 @@
 /** The stores that `balsa conformance` knows by name, and those that it is given as a module. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { engineNames, findEngine, type EngineSource, type RawOptions } from '@balsa/engines';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
+import { createNodeEnv } from '@balsa/raft-node';
 import type { ChildOpener, Harness, Target } from '@balsa/test-suite';
 import { CommandFailure } from '../messages.ts';
-import { openNamed, type StoreName, type StoreOptions } from './open-store.ts';
 
 /** A store that is not there, or a wrong choice: exit code 2, as opposed to a store that fails. */
 export class WrongChoice extends CommandFailure {}
 
-const comingNames: readonly string[] = ['redis', 'rocksdb'];
-const fileNames: readonly StoreName[] = ['sqlite', 'file'];
-
-function isFileName(text: string): text is StoreName {
-  return fileNames.some((name) => name === text);
-}
-
-/** `name` is one of ours, or a path to a module that exports `target`. */
-export async function findTarget(name: string, options: StoreOptions): Promise<Target> {
-  if (comingNames.includes(name)) {
-    throw new WrongChoice(
-      `there is no adapter for ${name} yet; give memory, ${fileNames.join(', ')}, or the path of a module of your own`,
-    );
-  }
-  if (name === 'memory') {
-    refuseOptions(name, options);
-    return memoryTarget();
-  }
-  if (isFileName(name)) return directoryTarget(name, options);
-  return moduleTarget(name, options);
+/** `name` is one of ours, or a path to a module that exports `target` or `openEngine`. */
+export async function findTarget(name: string, options: RawOptions): Promise<Target> {
+  if (!engineNames.includes(name)) return moduleTarget(name, options);
+  const source = await findEngine(name, options);
+  return name === 'memory' ? memoryTarget() : placeTarget(source);
 }
 
 function memoryTarget(): Target {
@@ -51,28 +37,30 @@ function memoryTarget(): Target {
   };
 }
 
-function refuseOptions(name: string, options: StoreOptions): void {
-  const [first] = Object.keys(options);
-  if (first === undefined) return;
-  throw new WrongChoice(`the store ${name} has no option ${first}; leave --option out`);
-}
-
-/** One of our adapters that keep their data in a directory. */
-function directoryTarget(name: StoreName, options: StoreOptions): Target {
-  const shown = Object.entries(options).map(([key, value]) => `${key}=${String(value)}`);
+/** An engine whose data lie below a directory, held by a server of its own or by this process. */
+function placeTarget(source: EngineSource): Target {
+  for (const option of ['url', 'host', 'port', 'socket']) {
+    if (source.options[option] === undefined) continue;
+    throw new WrongChoice(
+      `a conformance run starts, kills and damages servers of its own: leave the option ${option} out`,
+    );
+  }
   return {
-    name: [name, ...shown].join(' '),
-    abilities: ['files', 'child'],
+    name: source.label,
+    abilities: source.needs === undefined ? ['files', 'child'] : ['files', 'child', 'processes'],
     create: async (): Promise<Harness> => {
-      const place = await mkdtemp(path.join(tmpdir(), `balsa-conformance-${name}-`));
-      const directory = path.join(place, 'data');
-      const argument = { name, directory, options };
+      const folder = await mkdtemp(path.join(tmpdir(), `balsa-conformance-${path.parse(source.name).name}-`));
+      const place = await source.prepare({ directory: path.join(folder, 'data'), env: createNodeEnv() });
       return {
-        directory,
-        open: () => openNamed(argument),
-        files: () => filesBelow(directory),
-        child: childOpener(argument),
-        destroy: () => rm(place, { recursive: true, force: true }),
+        directory: place.directory,
+        open: () => place.open(),
+        files: () => place.files(),
+        child: childOpener(place.reference),
+        ...(place.server === undefined ? {} : { processes: place.server }),
+        destroy: async () => {
+          await place.close();
+          await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+        },
       };
     },
   };
@@ -87,25 +75,14 @@ function childOpener(argument: ChildOpener['argument']): ChildOpener {
   return { module, export: 'openNamed', argument };
 }
 
-/** Files that hold data: not the locks, which belong to a life and not to the data. */
-async function filesBelow(directory: string): Promise<string[]> {
-  if (!existsSync(directory)) return [];
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && !/(^|[-.])(lock|owner|shm)/.test(entry.name))
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .sort();
-}
-
-async function moduleTarget(name: string, options: StoreOptions): Promise<Target> {
+async function moduleTarget(name: string, options: RawOptions): Promise<Target> {
   const file = path.resolve(name);
   if (!existsSync(file)) {
     throw new WrongChoice(
-      `there is no store ${JSON.stringify(name)}: neither a known name (memory, ${fileNames.join(', ')}) ` +
+      `there is no store ${JSON.stringify(name)}: neither a known name (${engineNames.join(', ')}) ` +
         `nor a file at ${file}; a new one is begun with balsa conformance --init DIR`,
     );
   }
-  refuseOptions(name, options);
   let loaded: Record<string, unknown>;
   try {
     loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
@@ -113,7 +90,12 @@ async function moduleTarget(name: string, options: StoreOptions): Promise<Target
     throw new WrongChoice(`${file} cannot be imported`, { cause });
   }
   const target = loaded['target'] ?? loaded['default'];
-  if (isTarget(target)) return target;
+  if (isTarget(target)) {
+    const [first] = Object.keys(options);
+    if (first === undefined) return target;
+    throw new WrongChoice(`the store ${name} has no option ${first}; leave --option out`);
+  }
+  if (typeof loaded['openEngine'] === 'function') return placeTarget(await findEngine(name, options));
   throw new WrongChoice(
     `${file} does not export a target: it needs export const target = { name, create } ` +
       `(the type Target of @balsa/test-suite)`,
