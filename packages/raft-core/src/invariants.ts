@@ -6,7 +6,10 @@ export function invariant(condition: boolean, rule: string, detail?: () => strin
   if (!condition) throw invariantError(rule, detail?.());
 }
 
-/** The error for a broken rule, to be thrown where control flow needs a `throw`. */
+/**
+ * The error for a broken rule, to be thrown where control flow needs a `throw`, and on hot paths: there a `detail`
+ * given to `invariant` costs an allocation each time the rule holds.
+ */
 export function invariantError(rule: string, detail?: string): BalsaError {
   return new BalsaError('INVARIANT_BROKEN', detail === undefined ? rule : `${rule}: ${detail}`, {
     details: { rule },

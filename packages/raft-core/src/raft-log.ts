@@ -8,7 +8,7 @@ import { LogLevel, type Logger } from './contracts/env.ts';
 import { EntryCache } from './entry-cache.ts';
 import { entrySize } from './entry-size.ts';
 import { BalsaError } from './errors.ts';
-import { invariant } from './invariants.ts';
+import { invariant, invariantError } from './invariants.ts';
 import { noEntries } from './no-entries.ts';
 import { Outline, type OutlineData, type TermRun } from './outline.ts';
 import { Unstable } from './unstable.ts';
@@ -111,11 +111,12 @@ export class RaftLog {
   append(entries: readonly Entry[], bytes: number = sizeOf(entries)): LogIndex {
     const first = entries[0];
     if (first === undefined) return this.lastIndex;
-    invariant(
-      first.index > this.committed,
-      'raft log: committed entries are never overwritten (paper §5.4.3, State Machine Safety)',
-      () => `append from ${String(first.index)}, committed ${String(this.committed)}`,
-    );
+    if (first.index <= this.committed) {
+      throw invariantError(
+        'raft log: committed entries are never overwritten (paper §5.4.3, State Machine Safety)',
+        `append from ${String(first.index)}, committed ${String(this.committed)}`,
+      );
+    }
     this.unstable.append(entries);
     if (first.index <= this.lastIndex) this.cache.truncateFrom(first.index);
     this.#outline.append(entries);
@@ -173,11 +174,12 @@ export class RaftLog {
 
   commitTo(index: LogIndex): void {
     if (index <= this.committed) return;
-    invariant(
-      index <= this.lastIndex,
-      'raft log: commit stays within the log',
-      () => `commit ${String(index)}, last index ${String(this.lastIndex)}; was the log damaged or lost?`,
-    );
+    if (index > this.lastIndex) {
+      throw invariantError(
+        'raft log: commit stays within the log',
+        `commit ${String(index)}, last index ${String(this.lastIndex)}; was the log damaged or lost?`,
+      );
+    }
     this.committed = index;
   }
 
@@ -262,11 +264,12 @@ export class RaftLog {
   }
 
   appliedTo(index: LogIndex, bytes: number): void {
-    invariant(
-      index <= this.committed && index >= this.applied,
-      'raft log: applied moves forward, within what is committed',
-      () => `applied ${String(index)}, was ${String(this.applied)}, committed ${String(this.committed)}`,
-    );
+    if (index > this.committed || index < this.applied) {
+      throw invariantError(
+        'raft log: applied moves forward, within what is committed',
+        `applied ${String(index)}, was ${String(this.applied)}, committed ${String(this.committed)}`,
+      );
+    }
     this.applied = index;
     this.applying = Math.max(this.applying, index);
     this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);

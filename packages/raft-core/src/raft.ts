@@ -10,7 +10,7 @@ import { CommitGroups } from './commit-groups.ts';
 import { FetchBook } from './fetch-book.ts';
 import { Lease } from './lease.ts';
 import { entryOverheadBytes } from './entry-size.ts';
-import { invariant } from './invariants.ts';
+import { invariant, invariantError } from './invariants.ts';
 import { MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { OwnAcks } from './own-acks.ts';
@@ -205,9 +205,8 @@ export class Raft {
         this.messagesAfterAppend = queued(this.messagesAfterAppend, message);
         break;
       default:
-        invariant(message.to !== this.id, 'raft: only acks and votes go to oneself', () =>
-          messageTypeName(message.type),
-        );
+        if (message.to === this.id)
+          throw invariantError('raft: only acks and votes go to oneself', messageTypeName(message.type));
         this.messages = queued(this.messages, message);
     }
     if (this.config.tracer !== undefined) traceSend(this, message);

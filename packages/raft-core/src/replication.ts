@@ -123,9 +123,12 @@ function emitSnapshot(raft: Raft, to: NodeId, progress: Progress, snapshot: Snap
 
 /** Sends to every other member. */
 export function broadcastAppend(raft: Raft): void {
-  raft.tracker.visit((id) => {
-    if (id !== raft.id) sendAppend(raft, id);
-  });
+  // No closure: this runs for every proposal.
+  const { ids } = raft.tracker;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i];
+    if (id !== undefined && id !== raft.id) sendAppend(raft, id);
+  }
 }
 
 /**

@@ -85,6 +85,11 @@ export class ProgressTracker {
     this.#ordered = pairs.map(([, pr]) => pr);
   }
 
+  /** All members in order of id. A change of membership leaves this array as it is, and makes another. */
+  get ids(): readonly NodeId[] {
+    return this.#ids;
+  }
+
   /** The membership as plain data. */
   confState(): ConfState {
     const { voters, learners, learnersNext, autoLeave } = this.config;
