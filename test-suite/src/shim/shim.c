@@ -256,9 +256,16 @@ static void track(int fd, uint8_t kind, int flags, const char *full) {
   emit(OP_OPEN, kind, table[fd].handle, flags, 0, 0, full, NULL, NULL, 0);
 }
 
+static void forget(int fd);
+
 static int do_open(int at, const char *path, int flags, mode_t mode) {
   char full[PATH_MAX];
-  if (!tracked_path(at, path, full)) return (int)syscall(SYS_openat, at, path, flags | O_LARGEFILE, mode);
+  if (!tracked_path(at, path, full)) {
+    int other = (int)syscall(SYS_openat, at, path, flags | O_LARGEFILE, mode);
+    /* libuv closes by system calls of its own: the number may still be known from a file inside. */
+    forget(other);
+    return other;
+  }
   lock();
   struct stat before;
   int existed = fstatat(at, path, &before, 0) == 0;
