@@ -20,6 +20,12 @@ export interface Plan {
   /** How often what takes long is done. */
   readonly repeats: number;
   readonly snapshotBytes: readonly number[];
+  readonly cluster: {
+    readonly clients: readonly number[];
+    readonly measureMs: number;
+    readonly rounds: number;
+    readonly kills: number;
+  };
   readonly compaction: { readonly cycles: number; readonly every: number; readonly keep: number };
 }
 
@@ -51,6 +57,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 10_000,
     repeats: 3,
     snapshotBytes: [megabyte, 64 * megabyte],
+    cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1 },
     compaction: { cycles: 6, every: 4096, keep: 1024 },
   },
   standard: {
@@ -62,6 +69,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 50_000,
     repeats: 5,
     snapshotBytes: [megabyte, 64 * megabyte],
+    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1500, rounds: 5, kills: 3 },
     compaction: { cycles: 12, every: 10_240, keep: 10_240 },
   },
   full: {
@@ -72,6 +80,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 200_000,
     repeats: 7,
     snapshotBytes: [megabyte, 64 * megabyte, 1024 * megabyte],
+    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 4000, rounds: 5, kills: 7 },
     compaction: { cycles: 96, every: 10_240, keep: 10_240 },
     append: [
       ...cross(payloads, batches, 1),

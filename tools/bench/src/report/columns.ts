@@ -83,6 +83,21 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
     metric('drift', 'drift', 'median latency of the last third of the cycles to that of the first'),
     metric('open', 'open ms', 'opening it anew at the end'),
   ],
+  cluster: [
+    metric('throughput', 'SETs/s', 'accepted a second, median of the rounds'),
+    ...tails,
+    ratio(
+      'round trips p50',
+      'x floor',
+      'speed by median latency against two round trips over loopback and one sync; above 1 is faster',
+    ),
+    metric('cpu', 'us CPU', 'CPU time of the three nodes and their servers for one SET'),
+    metric('written', 'B disk', 'bytes sent to the disk by all of them for one SET'),
+  ],
+  failover: [
+    metric('unavailable', 'median ms', 'from the kill until a SET sent afterwards was accepted'),
+    metric('worst', 'worst ms', 'the longest of them'),
+  ],
   reopen: [
     metric('open', 'open ms', 'engine and group, median'),
     metric('throughput', 'entries/s', 'entries in the log for each second of it'),

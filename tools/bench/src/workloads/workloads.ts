@@ -1,5 +1,6 @@
 /** The workloads by name, in the order in which they run. */
 import { append } from './append.ts';
+import { cluster } from './cluster.ts';
 import { compaction } from './compaction.ts';
 import type { Workload } from './context.ts';
 import { openLoop } from './open-loop.ts';
@@ -7,7 +8,7 @@ import { read } from './read.ts';
 import { reopen } from './reopen.ts';
 import { snapshot } from './snapshot.ts';
 
-export const workloads: readonly Workload[] = [append, openLoop, read, snapshot, compaction, reopen];
+export const workloads: readonly Workload[] = [append, openLoop, read, snapshot, compaction, reopen, cluster];
 
 export class UnknownWorkload extends Error {}
 

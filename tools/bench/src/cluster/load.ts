@@ -1,0 +1,133 @@
+/** RESP clients in a closed loop: each its own connection with one SET under way, and nothing else that costs time. */
+import { connect, type Socket } from 'node:net';
+import { Latencies } from '../measure/latencies.ts';
+import type { PayloadPool } from '../measure/payload-pool.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const valueBytes = 256;
+/** Keys that are written to, and the digits of their numbers. */
+const keys = 10_000;
+const keyDigits = 8;
+const head = `*3\r\n$3\r\nSET\r\n$${3 + keyDigits}\r\nkey`;
+const middle = `\r\n$${valueBytes}\r\n`;
+const ok = 43; // '+'
+const lineFeed = 10;
+
+export class LoadClient {
+  readonly #socket: Socket;
+  readonly #command: Buffer;
+  readonly #pool: PayloadPool;
+  readonly #random: () => number;
+  #settle: ((accepted: boolean) => void) | undefined;
+  #fail: ((reason: Error) => void) | undefined;
+  #broken: Error | undefined;
+  #reply = '';
+
+  private constructor(socket: Socket, pool: PayloadPool, random: () => number) {
+    this.#socket = socket;
+    this.#pool = pool;
+    this.#random = random;
+    this.#command = Buffer.alloc(head.length + keyDigits + middle.length + valueBytes + 2);
+    this.#command.write(head, 0);
+    this.#command.write(middle, head.length + keyDigits);
+    this.#command.write('\r\n', this.#command.length - 2);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      this.#receive(chunk);
+    });
+    socket.on('error', (error) => {
+      this.#break(error);
+    });
+    socket.on('close', () => {
+      this.#break(new Error('the connection was closed'));
+    });
+  }
+
+  static open({ host, port }: Address, pool: PayloadPool, random: () => number): Promise<LoadClient> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host, port });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        resolve(new LoadClient(socket, pool, random));
+      });
+    });
+  }
+
+  /** What was answered last that was not OK. */
+  get complaint(): string {
+    return this.#reply;
+  }
+
+  get usable(): boolean {
+    return this.#broken === undefined;
+  }
+
+  /** Whether it was accepted. Rejects when the connection breaks. One at a time. */
+  set(): Promise<boolean> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    const number = String(Math.floor(this.#random() * keys)).padStart(keyDigits, '0');
+    this.#command.write(number, head.length, 'latin1');
+    this.#command.set(this.#pool.take(valueBytes), head.length + keyDigits + middle.length);
+    this.#socket.write(this.#command);
+    return new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#fail = reject;
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(chunk: Buffer): void {
+    // One command is under way, so a chunk that ends a line ends its answer.
+    if (chunk[chunk.length - 1] !== lineFeed) return;
+    const accepted = chunk[0] === ok;
+    if (!accepted) this.#reply = chunk.toString('utf8').trim();
+    const settle = this.#settle;
+    this.#settle = undefined;
+    this.#fail = undefined;
+    settle?.(accepted);
+  }
+
+  #break(reason: Error): void {
+    if (this.#broken !== undefined) return;
+    this.#broken = reason;
+    this.#socket.destroy();
+    this.#fail?.(reason);
+  }
+}
+
+export interface LoadResult {
+  readonly latencies: Latencies;
+  readonly elapsedMs: number;
+  readonly refused: number;
+}
+
+/** All clients at once for so many milliseconds. */
+export async function runLoad(
+  clients: readonly LoadClient[],
+  ms: number,
+  signal: AbortSignal,
+): Promise<LoadResult> {
+  const latencies = new Latencies();
+  let refused = 0;
+  const start = performance.now();
+  const deadline = start + ms;
+  const loop = async (client: LoadClient): Promise<void> => {
+    for (let begin = performance.now(); begin < deadline && !signal.aborted; begin = performance.now()) {
+      if (await client.set()) latencies.record(performance.now() - begin);
+      else refused++;
+    }
+  };
+  const ends = await Promise.allSettled(clients.map(loop));
+  signal.throwIfAborted();
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return { latencies, elapsedMs: performance.now() - start, refused };
+}

@@ -1,0 +1,184 @@
+/** The whole thing: three processes over loopback TCP, RESP clients that SET, and a leader that is killed. */
+import path from 'node:path';
+import { entryOverheadBytes } from '@balsa/raft-core';
+import { BenchCluster } from '../cluster/bench-cluster.ts';
+import { measureRoundTrips } from '../cluster/echo.ts';
+import { runLoad, valueBytes } from '../cluster/load.ts';
+import { Floor } from '../measure/floor.ts';
+import { Latencies } from '../measure/latencies.ts';
+import { usageNow } from '../measure/process-usage.ts';
+import { compareMetrics, metricOf, metricsOf } from '../measure/rows.ts';
+import { watchLoop, type Sample } from '../measure/slice.ts';
+import type { Cell, Metric, Row } from '../report/report.ts';
+import type { Entrant, Workload, WorkloadContext } from './context.ts';
+import { adapterName, failedRow } from './opened.ts';
+
+const floorLabel = 'floor: 2 round trips + sync';
+const floorWrites = 200;
+
+export const cluster: Workload = {
+  name: 'cluster',
+  description: 'three processes, RESP clients that SET 256 B, and the leader killed',
+  async *run(context) {
+    const { entrants, plan } = context;
+    const { clients, measureMs, kills } = plan.cluster;
+    const byCell = new Map<number, Row[]>(clients.map((count) => [count, []]));
+    const failovers: Row[] = [];
+    for (const entrant of entrants.filter(({ source }) => source.persistent))
+      await measureCluster(context, entrant, byCell, failovers);
+    for (const [count, rows] of byCell) {
+      const title = `${count} ${count === 1 ? 'client' : 'clients'}, SET of ${valueBytes} B, three processes`;
+      yield {
+        workload: 'cluster',
+        title,
+        parameters: { clients: count, valueBytes, measureMs },
+        rows: withFloor(rows),
+      };
+    }
+    const title = `leader killed, ${kills} times: until a write is accepted`;
+    yield { workload: 'failover', title, parameters: { kills }, rows: failovers };
+  },
+};
+
+/** The floors that were measured between the rows, as one row. */
+interface MeasuredRow extends Row {
+  readonly floorRounds?: readonly number[];
+}
+
+function withFloor(rows: readonly MeasuredRow[]): Cell['rows'] {
+  const rounds = rows.flatMap(({ floorRounds }) => floorRounds ?? []);
+  const plain = rows.map(({ floorRounds: _, ...row }): Row => row);
+  if (rounds.length === 0) return plain;
+  const floor: Row = {
+    ...{ label: floorLabel, kind: 'floor', durability: 'durable', ratios: {} },
+    metrics: { p50: metricOf('ms', 'lower', rounds) },
+  };
+  return [floor, ...plain];
+}
+
+async function measureCluster(
+  context: WorkloadContext,
+  entrant: Entrant,
+  byCell: ReadonlyMap<number, MeasuredRow[]>,
+  failovers: Row[],
+): Promise<void> {
+  const { plan, signal, say, inDirectory } = context;
+  const { label } = entrant.source;
+  const name = adapterName(entrant);
+  try {
+    await inDirectory(async (directory) => {
+      say(`cluster: ${label}, three processes start`);
+      const nodes = await BenchCluster.start(context, entrant, directory);
+      try {
+        for (const [count, rows] of byCell) {
+          say(`cluster: ${label}, ${count} clients`);
+          rows.push(await loadRow(context, entrant, nodes, count, directory));
+        }
+        const times: number[] = [];
+        for (let n = 0; n < plan.cluster.kills; n++) {
+          say(`cluster: ${label}, the leader is killed (${n + 1} of ${plan.cluster.kills})`);
+          times.push(await nodes.killLeader());
+        }
+        failovers.push({
+          ...name,
+          metrics: { unavailable: metricOf('ms', 'lower', times), worst: worstOf(times) },
+          ratios: {},
+        });
+      } finally {
+        await nodes.stop();
+      }
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    for (const rows of byCell.values())
+      if (!rows.some((row) => row.label === label)) rows.push(failedRow(name, error));
+    failovers.push(failedRow(name, error));
+  }
+}
+
+function worstOf(times: readonly number[]): Metric {
+  return metricOf('ms', 'lower', times.length === 0 ? [] : [Math.max(...times)]);
+}
+
+async function loadRow(
+  context: WorkloadContext,
+  entrant: Entrant,
+  nodes: BenchCluster,
+  count: number,
+  directory: string,
+): Promise<MeasuredRow> {
+  const { plan, signal } = context;
+  const { measureMs, rounds } = plan.cluster;
+  await nodes.settle();
+  const address = await nodes.leaderAddress();
+  const clients = await nodes.connect(address, count);
+  try {
+    await runLoad(clients, measureMs / 2, signal);
+    const samples: Sample[] = [];
+    const floors: number[] = [];
+    let refused = 0;
+    for (let round = 0; round < rounds; round++) {
+      floors.push(await floorNow(context, path.join(directory, 'floor')));
+      const { sample, refusals } = await sampleOf(nodes, clients, measureMs, signal);
+      samples.push(sample);
+      refused += refusals;
+    }
+    const metrics = metricsOf(samples, 'set');
+    const floor = metricOf('ms', 'lower', floors);
+    const ratio = metrics['p50'] === undefined ? undefined : compareMetrics(metrics['p50'], floor);
+    return {
+      ...adapterName(entrant),
+      metrics,
+      ratios: ratio === undefined ? {} : { 'round trips p50': ratio },
+      ...(refused > 0 && { note: `${refused} SETs were not accepted: ${clients[0]?.complaint ?? ''}` }),
+      floorRounds: floors,
+    };
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
+async function sampleOf(
+  nodes: BenchCluster,
+  clients: Parameters<typeof runLoad>[0],
+  ms: number,
+  signal: AbortSignal,
+): Promise<{ readonly sample: Sample; readonly refusals: number }> {
+  const stopWatch = watchLoop();
+  // The clients are of this process; what they cost is no cost of the cluster.
+  const own = usageNow([]);
+  const before = usageNow(nodes.pids);
+  const { latencies, elapsedMs, refused } = await runLoad(clients, ms, signal);
+  const after = usageNow(nodes.pids);
+  const ownAfter = usageNow([]);
+  const { maxMs, p99Ms } = stopWatch();
+  const sample: Sample = {
+    operations: latencies.count,
+    units: latencies.count,
+    elapsedMs,
+    latencies,
+    cpuMs: after.cpuMs - before.cpuMs - (ownAfter.cpuMs - own.cpuMs),
+    writtenBytes: after.writtenBytes - before.writtenBytes - (ownAfter.writtenBytes - own.writtenBytes),
+    loopMaxMs: maxMs,
+    loopP99Ms: p99Ms,
+  };
+  return { sample, refusals: refused };
+}
+
+/** Client to leader and back, leader to follower and back, and one sync: medians, in milliseconds. */
+async function floorNow({ payload }: WorkloadContext, directory: string): Promise<number> {
+  const bytes = valueBytes + entryOverheadBytes;
+  const floor = new Floor({ kind: 'growing', directory, payload, bytes });
+  try {
+    const syncs = new Latencies();
+    for (let n = 0; n < floorWrites; n++) {
+      const start = performance.now();
+      floor.write(bytes);
+      syncs.record(performance.now() - start);
+    }
+    const trips = await measureRoundTrips();
+    return 2 * trips.percentile(50) + syncs.percentile(50);
+  } finally {
+    floor.close();
+  }
+}
