@@ -1,9 +1,9 @@
 /**
- * Opening the database of a directory: what is there is looked at before anything is changed.
+ * Opening the database of a directory, or leaving it as it was.
  *
- * The order matters. RocksDB reopens without a word after a flipped bit in its write-ahead log, and
- * lacks the writes behind it: the watermark, which it knows nothing of, notices. It is compared with a
- * look that changes nothing; only then the database is opened, which drops what it could not recover.
+ * RocksDB reopens without a word after a flipped bit in its write-ahead log, and lacks the writes behind
+ * it: the watermark, which it knows nothing of, notices. An opening that is refused is rolled back, so
+ * that what RocksDB could not read is still there for whoever looks into it.
  */
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@b
 import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
 import { Rocks, type KeyRange } from './binding.ts';
 import { corrupt, refused } from './errors.ts';
-import { identify, inspect, type Found } from './inspection.ts';
+import { identify, type Found } from './inspection.ts';
 import {
   afterNumber,
   formatVersion,
@@ -24,13 +24,14 @@ import {
   type Space,
 } from './keys.ts';
 import { seal, unseal, type GroupRecord, type StoreRecord } from './records.ts';
+import { Rollback } from './rollback.ts';
 
 /** What a directory of ours may hold. */
 export const names = {
   database: 'db',
   watermark: 'watermark',
   snapshots: 'snapshots',
-  inspection: 'inspection',
+  rollback: 'rollback',
 } as const;
 
 export interface BootstrapOptions {
@@ -65,28 +66,58 @@ export async function refuseForeign(directory: string): Promise<void> {
 }
 
 export async function openDatabase(options: BootstrapOptions): Promise<OpenedDatabase> {
-  const { directory, env, watermarkLag, walLimitBytes } = options;
+  const { directory, env, watermarkLag } = options;
   const path = join(directory, names.database);
+  const kept = join(directory, names.rollback);
   const watermarkOptions = { fs: nodeFileSystem, directory, name: names.watermark, lag: watermarkLag };
+  await Rollback.finishUndo(path, kept, async (one) => (await listIfThere(one)).length > 0);
   let watermark = await Watermark.open(watermarkOptions);
   try {
-    const exists = (await listIfThere(path)).includes('CURRENT');
-    const found = exists ? await inspect(path, join(directory, names.inspection), walLimitBytes) : undefined;
-    checkAgainst(path, found, watermark, options);
-    // The watermark comes first: a database without one would look like one whose watermark was lost.
-    watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
-    if (!exists) await makeDirectoryDurably(nodeFileSystem, path);
-    const rocks = await Rocks.open(path, { create: !exists, walLimitBytes });
+    if (!(await listIfThere(path)).includes('CURRENT')) {
+      checkAgainst(path, undefined, watermark, options);
+      // The watermark comes first: a database without one would look like one whose watermark was lost.
+      watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
+      await makeDirectoryDurably(nodeFileSystem, path);
+      return await openChecked(path, true, watermark, options);
+    }
+    const rollback = await Rollback.prepare(path, kept);
     try {
-      return await takeOver(rocks, watermark, options);
+      const opened = await openChecked(path, false, watermark, options);
+      await rollback.forget();
+      return opened;
     } catch (error) {
-      await rocks.close();
+      await rollback.undo();
       throw error;
     }
   } catch (error) {
     await watermark?.close();
     throw refused(error, `open ${path}`);
   }
+}
+
+/** The database, not to be trusted before it was compared with its watermark. Closed again when it is refused. */
+async function openChecked(
+  path: string,
+  create: boolean,
+  watermark: Watermark | undefined,
+  options: BootstrapOptions,
+): Promise<OpenedDatabase> {
+  const rocks = await Rocks.open(path, { create, walLimitBytes: options.walLimitBytes });
+  try {
+    const found = identify(rocks);
+    checkAgainst(path, found, watermark, options);
+    watermark ??= await createLate(options);
+    return takeOver(rocks, watermark, found);
+  } catch (error) {
+    await rocks.close();
+    throw error;
+  }
+}
+
+/** For an empty database whose creation was cut short. */
+function createLate({ directory, watermarkLag, env }: BootstrapOptions): Promise<Watermark> {
+  const options = { fs: nodeFileSystem, directory, name: names.watermark, lag: watermarkLag };
+  return Watermark.create(options, randomHex64(env));
 }
 
 async function listIfThere(path: string): Promise<string[]> {
@@ -136,13 +167,7 @@ function checkAgainst(
  * One synced batch, which makes whatever was found durable anew. Sequences go on above the watermark,
  * also where a relaxed store lost some.
  */
-async function takeOver(
-  rocks: Rocks,
-  watermark: Watermark,
-  options: BootstrapOptions,
-): Promise<OpenedDatabase> {
-  const found = identify(rocks, rocks.path);
-  checkAgainst(rocks.path, found, watermark, options);
+function takeOver(rocks: Rocks, watermark: Watermark, found: Found | undefined): OpenedDatabase {
   const sequence = Math.max(found?.sequence ?? 0, watermark.sequence);
   const batch = rocks.batch();
   const set = (name: MetaName, record: unknown): void => {

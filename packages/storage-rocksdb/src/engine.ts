@@ -248,15 +248,13 @@ class RocksdbEngine implements Engine {
     const log = this.#log;
     await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
     await log.drained();
-    try {
-      await log.watermark.close();
-    } catch (error) {
-      // A poisoned engine has said so already; any other is told now that its watermark is behind.
-      if (log.poison === undefined) throw error;
-    } finally {
-      await log.rocks.close();
-      await this.#release();
+    const failures: unknown[] = [];
+    // Each is closed, whatever becomes of the one before: the lock must not outlive the engine.
+    for (const close of [() => log.watermark.close(), () => log.rocks.close(), this.#release]) {
+      await close().catch((error: unknown) => failures.push(error));
     }
+    // A poisoned engine has said so already; any other is told now that something is behind.
+    if (failures.length > 0 && log.poison === undefined) throw failures[0];
   }
 
   #newStorage(id: string): RocksdbStorage {

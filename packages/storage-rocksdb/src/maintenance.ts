@@ -75,13 +75,15 @@ export class Maintenance {
   /** Bytes that entries and pairs need, about. */
   liveBytes(): number {
     let sum = 0;
-    for (const record of this.#records()) {
-      sum += record.last.offset - record.boundary.offset;
-      sum += (record.lastIndex - record.boundaryIndex) * entryExtraBytes;
-    }
+    for (const record of this.#records()) sum += liveBytesOf(record);
     for (const bytes of this.#states.values()) sum += bytes;
     return sum;
   }
+}
+
+/** Bytes that a group's entries need, about. */
+export function liveBytesOf({ last, boundary, lastIndex, boundaryIndex }: GroupRecord): number {
+  return last.offset - boundary.offset + (lastIndex - boundaryIndex) * entryExtraBytes;
 }
 
 function isCoarse({ boundary, boundaryIndex, clearedIndex, clearedOffset }: GroupRecord): boolean {

@@ -28,7 +28,7 @@ import { corrupt, refused } from './errors.ts';
 import { GroupLog, type GroupLogOptions } from './group-log.ts';
 import { readEntries } from './group-reader.ts';
 import type { PreparedJob } from './log-database.ts';
-import type { Maintenance } from './maintenance.ts';
+import { liveBytesOf, type Maintenance } from './maintenance.ts';
 import { recoverGroup } from './recovery.ts';
 import type { GroupRecord } from './records.ts';
 
@@ -144,7 +144,7 @@ export class RocksdbStorage implements Storage {
     const bytes = await this.#life.track(() => maintenance.bytes());
     return {
       entryCount: outline.lastIndex - outline.boundary.index,
-      logBytes: bytes,
+      logBytes: group.record === undefined ? 0 : liveBytesOf(group.record),
       snapshotCount: list.length,
       snapshotBytes: snapshots.bytes(),
       garbageBytes: Math.max(0, bytes - maintenance.liveBytes()),
