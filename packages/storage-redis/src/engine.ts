@@ -1,6 +1,31 @@
 /** The engine: one prefix of a Redis server, its owner, its identity, its groups and ordered stores. */
-import { BalsaError, type Engine } from '@balsa/raft-core';
-import { settle, type RedisEngineOptions } from './options.ts';
+import {
+  BalsaError,
+  type Engine,
+  type OrderedStore,
+  type Storage,
+  type StorageCapabilities,
+  type StoreIdentity,
+} from '@balsa/raft-core';
+import { Connection, type Reply } from './connection.ts';
+import { checkServer, type ServerFacts } from './durability.ts';
+import { closedError, corrupt } from './errors.ts';
+import { GroupLog, freshContents, type GroupPlace } from './group-log.ts';
+import { parseGroupHead } from './head.ts';
+import { GroupKeys, engineKeys, partField, partPrefix } from './keys.ts';
+import { LogWriter } from './log-writer.ts';
+import { RedisOrderedStore } from './ordered-store.ts';
+import { settle, type RedisEngineOptions, type Settings } from './options.ts';
+import { claim, takeOwnership, type Ownership } from './owner.ts';
+import { recoverGroup } from './recovery.ts';
+import { Registry } from './registry.ts';
+import { dropScript, scripts } from './scripts.ts';
+import { SnapshotChunks } from './snapshot-chunks.ts';
+import { emptyStoreHead, parseStoreHead } from './store-head.ts';
+import { RedisStorage } from './storage.ts';
+
+/** Keys looked at for one slice of a removal. */
+const scannedAtOnce = '200';
 
 /**
  * Opens, or creates, a store under a prefix of a Redis server. Rejects with `STORE_UNSAFE_SETTING` (the server
@@ -8,6 +33,320 @@ import { settle, type RedisEngineOptions } from './options.ts';
  * `STORE_IO`. When it resolves, everything that was found is durable anew, and any owner before is fenced.
  */
 export async function openRedisEngine(options: RedisEngineOptions): Promise<Engine> {
-  settle(options);
-  throw new BalsaError('STORE_IO', 'not there yet');
+  const settings = settle(options);
+  const server = new Server(settings);
+  let ownership: Ownership | undefined;
+  try {
+    await server.connection.ready();
+    ownership = await takeOwnership(settings, server.connection, server.facts);
+    checkFits(ownership.head.record.identity, settings.maxEntryBytes);
+    const engine = new RedisEngine(settings, server, ownership);
+    await engine.finishDestroying();
+    return engine;
+  } catch (error) {
+    server.connection.close();
+    await ownership?.watermark?.close();
+    throw error;
+  }
+}
+
+/** The server as it was found by the last connection. */
+class Server {
+  readonly connection: Connection;
+  facts: ServerFacts = { version: '', runId: '', needsWaitAof: false };
+  /** Compares what the server holds with what it must hold. Set once the engine is open. */
+  checkHeads: (() => Promise<void>) | undefined;
+
+  constructor(settings: Settings) {
+    const { durability, allowFailover } = settings;
+    this.connection = new Connection({
+      ...settings,
+      name: settings.prefix,
+      scripts,
+      verify: async (connection) => {
+        this.facts = await checkServer(connection, { strict: durability === 'strict', allowFailover });
+        await this.checkHeads?.();
+      },
+    });
+  }
+}
+
+/** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
+function checkFits(identity: StoreIdentity | undefined, own: number): void {
+  if (identity === undefined || identity.maxEntryBytes <= own) return;
+  const cluster = identity.maxEntryBytes;
+  throw new BalsaError(
+    'STORE_ENTRY_TOO_LARGE',
+    `entries of this cluster have up to ${String(cluster)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(cluster)}`,
+    { details: { cluster, store: own } },
+  );
+}
+
+class RedisEngine implements Engine {
+  readonly capabilities: StorageCapabilities;
+  readonly #settings: Settings;
+  readonly #server: Server;
+  readonly #ownership: Ownership;
+  readonly #writer: LogWriter;
+  readonly #registry: Registry;
+  readonly #storages = new Map<string, RedisStorage>();
+  readonly #stores = new Map<string, RedisOrderedStore>();
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: Settings, server: Server, ownership: Ownership) {
+    this.#settings = settings;
+    this.#server = server;
+    this.#ownership = ownership;
+    const { env, durability, prefix, replyTimeoutMs } = settings;
+    const { head, names, watermark } = ownership;
+    this.#writer = new LogWriter({
+      env,
+      connection: server.connection,
+      durability,
+      epoch: head.epoch,
+      // Sequences go on above the watermark, also where a relaxed store lost some.
+      sequence: Math.max(ownership.sequence, watermark?.sequence ?? 0),
+      watermark,
+      needsWaitAof: () => server.facts.needsWaitAof,
+      replyTimeoutMs,
+    });
+    this.#registry = new Registry({ keys: engineKeys(prefix), head, names, writer: this.#writer });
+    server.checkHeads = () => this.#checkHeads();
+    this.capabilities = Object.freeze({
+      engine: 'redis',
+      engineVersion: server.facts.version,
+      persistent: true,
+      durability,
+      // A relaxed store that lost writes opens all the same.
+      watermarkLag: durability === 'relaxed' ? Infinity : settings.watermarkLag,
+      maxEntryBytes: settings.maxEntryBytes,
+    });
+  }
+
+  async identity(): Promise<StoreIdentity | undefined> {
+    this.#check();
+    return this.#registry.identity;
+  }
+
+  async stamp(identity: StoreIdentity): Promise<void> {
+    this.#check();
+    checkFits(identity, this.capabilities.maxEntryBytes);
+    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
+    await this.#registry.stamp(() => {
+      const present = this.#registry.identity;
+      if (present === undefined) return { clusterId, nodeId, incarnation, maxEntryBytes };
+      throw new BalsaError(
+        'STORE_ALREADY_BOOTSTRAPPED',
+        `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
+        { details: { ...present } },
+      );
+    });
+  }
+
+  group(id: string): Storage {
+    this.#check();
+    checkName(id, 'a group id');
+    let storage = this.#storages.get(id);
+    if (storage === undefined) {
+      storage = this.#newStorage(id);
+      this.#storages.set(id, storage);
+    }
+    return storage;
+  }
+
+  async listGroups(): Promise<string[]> {
+    this.#check();
+    // The default order of strings is by code unit, as the contract says.
+    return this.#registry.names('group').sort();
+  }
+
+  async destroyGroup(id: string): Promise<void> {
+    this.#check();
+    checkName(id, 'a group id');
+    if (this.#storages.has(id)) {
+      const text = `group ${JSON.stringify(id)} is open; close it before destroying it`;
+      throw new BalsaError('INVALID_ARGUMENT', text);
+    }
+    const field = partField('group', id);
+    if (this.#registry.get(field) === undefined) return;
+    await this.#registry.markGone(field);
+    await this.#removePart(field);
+  }
+
+  orderedStore(name: string): OrderedStore {
+    this.#check();
+    checkName(name, 'the name of an ordered store');
+    let store = this.#stores.get(name);
+    if (store === undefined) {
+      store = this.#newStore(name);
+      this.#stores.set(name, store);
+    }
+    return store;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Goes on with destructions that were cut short. */
+  async finishDestroying(): Promise<void> {
+    for (const [field, { gone }] of [...this.#ownership.names]) if (gone) await this.#removePart(field);
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await Promise.all([...this.#storages.values(), ...this.#stores.values()].map((part) => part.close()));
+    } finally {
+      this.#writer.close();
+      this.#server.connection.close();
+      await this.#closeWatermark();
+    }
+  }
+
+  async #closeWatermark(): Promise<void> {
+    try {
+      await this.#ownership.watermark?.close();
+    } catch (error) {
+      // A poisoned engine has said so already; any other is told now that its watermark is behind.
+      if (this.#writer.poison === undefined) throw error;
+    }
+  }
+
+  #newStorage(id: string): RedisStorage {
+    const { prefix, env, maxEntryBytes } = this.#settings;
+    const field = partField('group', id);
+    const place = { id, field, keys: new GroupKeys(prefix, field), storeId: this.#registry.storeId };
+    return new RedisStorage({
+      id,
+      env,
+      maxEntryBytes,
+      writer: this.#writer,
+      chunks: new SnapshotChunks(place, this.#writer),
+      read: (key, offset, length) => this.#readRange(key, offset, length),
+      recover: () => this.#recover(place),
+      onClose: () => this.#storages.delete(id),
+    });
+  }
+
+  #newStore(name: string): RedisOrderedStore {
+    const { prefix, env, maxViews, maxViewBytes } = this.#settings;
+    const field = partField('store', name);
+    return new RedisOrderedStore({
+      name,
+      prefix,
+      field,
+      storeId: this.#registry.storeId,
+      env,
+      writer: this.#writer,
+      maxViews,
+      maxViewBytes,
+      claim: async () => {
+        await this.#registry.ensure('store', name);
+        await this.#writer.ready();
+        const { connection } = this.#server;
+        const text = await claim(prefix, connection, this.#ownership.head.epoch, field, 'store');
+        if (text === '') return emptyStoreHead;
+        return parseStoreHead(field, text, `ordered store ${JSON.stringify(name)}`);
+      },
+      onClose: () => this.#stores.delete(name),
+    });
+  }
+
+  async #recover(place: GroupPlace): Promise<GroupLog> {
+    const { prefix, segmentBytes } = this.#settings;
+    const { field, id } = place;
+    await this.#writer.ready();
+    const { connection } = this.#server;
+    const text = await claim(prefix, connection, this.#ownership.head.epoch, field, 'group');
+    const isNew = text === '';
+    if (isNew && this.#registry.get(field) !== undefined) await this.#checkNotLost(place);
+    const contents = isNew
+      ? freshContents()
+      : await recoverGroup(
+          place,
+          parseGroupHead(field, text, `group ${JSON.stringify(id)}`),
+          (key, at, length) => this.#readRange(key, at, length),
+        );
+    return new GroupLog(
+      {
+        ...place,
+        segmentBytes,
+        writer: this.#writer,
+        ensureRegistered: () => this.#registry.ensure('group', id),
+      },
+      contents,
+    );
+  }
+
+  /** A group whose name is known may have no head only if it has no segment either. */
+  async #checkNotLost({ keys, id }: GroupPlace): Promise<void> {
+    const first = await this.#readRange(keys.segment(1), 0, 1);
+    if (first.length === 0) return;
+    throw corrupt(`group ${JSON.stringify(id)} has entries, but its head is missing`, { group: id });
+  }
+
+  async #readRange(key: string, offset: number, length: number): Promise<Uint8Array> {
+    const range = [key, String(offset), String(offset + length - 1)];
+    const reply = await this.#writer.read('getrange', range, 'read the log');
+    if (!Buffer.isBuffer(reply)) return new Uint8Array(0);
+    return new Uint8Array(reply.buffer, reply.byteOffset, reply.length);
+  }
+
+  /** Removes all keys of a part in slices, its head last, and then its name. */
+  async #removePart(field: string): Promise<void> {
+    const { prefix } = this.#settings;
+    const base = partPrefix(prefix, field);
+    const head = `${base}head`;
+    await this.#writer.ready();
+    // Without a head of this owner nothing would be removed.
+    await claim(prefix, this.#server.connection, this.#ownership.head.epoch, field, 'group');
+    const drop = async (keys: readonly string[]): Promise<void> => {
+      await this.#writer.prepare(dropScript, [head, ...keys], [this.#writer.epoch], 'removing keys');
+    };
+    let cursor = '0';
+    do {
+      const pattern = `${base}*`;
+      const reply: Reply = await this.#writer.read(
+        'scan',
+        [cursor, 'MATCH', pattern, 'COUNT', scannedAtOnce],
+        'look for keys to remove',
+      );
+      const [next, found] = reply as readonly [Buffer, readonly Buffer[]];
+      cursor = next.toString();
+      for (const key of found.map(String)) if (key !== head) await drop([key]);
+    } while (cursor !== '0');
+    await drop([head]);
+    await this.#registry.remove(field);
+  }
+
+  /** After a reconnection: whether the server still holds what was written last. */
+  async #checkHeads(): Promise<void> {
+    const expected = [this.#registry.expectedHead];
+    for (const part of [...this.#storages.values(), ...this.#stores.values()]) {
+      if (part.expectedHead !== undefined) expected.push(part.expectedHead);
+    }
+    for (const { key, text } of expected) {
+      const reply = await this.#server.connection.call('get', [key]);
+      const found = Buffer.isBuffer(reply) ? reply.toString() : '';
+      if (found !== text) throw this.#writer.judgeHead(found, `the server came back, and at ${key}`);
+    }
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw closedError('the engine');
+    this.#writer.check();
+  }
+}
+
+function checkName(name: string, what: string): void {
+  if (name.length >= 1 && name.length <= 256) return;
+  throw new BalsaError(
+    'INVALID_ARGUMENT',
+    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
+  );
 }

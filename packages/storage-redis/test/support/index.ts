@@ -17,3 +17,5 @@ export function temporaryDirectory(): string {
   });
   return directory;
 }
+
+export { realEnv as env } from '../../src/testing/real-env.ts';
