@@ -20,6 +20,8 @@ const commands = {
   soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
   bench: () => cli('bench'),
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
+  simulate: (args) => runNode(['tools/simulator/dist/cli/main.js', ...args]),
+  museum: (args) => runNode(['tools/simulator/dist/museum/main.js', ...args]),
   zoo: (args) => runNode(['tools/zoo/dist/main.js', ...args]),
   'docs:api': (args) =>
     runNode(['node_modules/typedoc/bin/typedoc', '--options', 'packages/raft-core/typedoc.json', ...args]),

@@ -1,8 +1,13 @@
 /** The options of a node in the words of the core. */
-import { defaultConfig, type Env, type LogIndex, type RaftConfig } from '@balsa/raft-core';
+import { defaultConfig, type Env, type LogIndex, type RaftConfig, type Tracer } from '@balsa/raft-core';
 import type { NodeSettings } from './options.ts';
 
-export function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex): RaftConfig {
+export function coreConfig(
+  settings: NodeSettings,
+  env: Env,
+  applied: LogIndex,
+  tracer: Tracer | undefined,
+): RaftConfig {
   const { limits } = settings;
   return {
     ...defaultConfig,
@@ -24,5 +29,6 @@ export function coreConfig(settings: NodeSettings, env: Env, applied: LogIndex):
     asyncStorageWrites: true,
     random: () => env.random(),
     logger: env.log,
+    tracer,
   };
 }

@@ -6,7 +6,9 @@ import {
   type Engine,
   type Env,
   type NodeId,
+  type RaftCore,
   type StateMachine,
+  type Tracer,
   type Transport,
 } from '@balsa/raft-core';
 
@@ -167,6 +169,10 @@ export interface RaftNodeOptions<R> {
   readonly commitFlushMs?: number;
   readonly limits?: Partial<NodeLimits>;
   readonly compaction?: Partial<CompactionOptions>;
+  /** Is told what the core does, event by event: see `TraceEvent`. Default undefined, which costs nothing. */
+  readonly tracer?: Tracer;
+  /** Is given the core before it runs, for simulators and tools to look at. Only the node may drive it. */
+  readonly onCore?: (core: RaftCore) => void;
 }
 
 /** Options with every default filled in. */

@@ -103,11 +103,13 @@ export class Runtime<R> {
       this.#resolveStopped = resolve;
     });
     this.history = new AppliedHistory(recovered.outline, recovered.applied, recovered.confState);
-    this.core = new RawNode(coreConfig(settings, env, recovered.applied), {
+    const { tracer, onCore } = options;
+    this.core = new RawNode(coreConfig(settings, env, recovered.applied, tracer), {
       hardState: recovered.hardState,
       confState: recovered.confState.state,
       outline: recovered.outline,
     });
+    onCore?.(this.core);
     this.#driver = this.#makeDriver();
     this.peers = new Peers(settings, options.transport, recovered.book);
     this.waiting = new NodeWaiters(env);

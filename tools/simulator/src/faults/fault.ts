@@ -1,0 +1,34 @@
+/** A fault: how it begins and how it ends. */
+import type { FaultName } from '../plan.ts';
+import type { Chance } from '../world/chance.ts';
+import type { Cluster } from '../world/cluster.ts';
+import type { Host } from '../world/host.ts';
+
+export interface Stage {
+  readonly cluster: Cluster;
+  readonly chance: Chance;
+}
+
+/** Begins it. Returns undefined when it does not fit now; else how it ends, and after how long (undefined: by itself). */
+export type Fault = (stage: Stage) => FaultEnd | undefined;
+
+export interface FaultEnd {
+  readonly afterMs: number;
+  readonly end: () => void;
+}
+
+export const byItself: FaultEnd = { afterMs: 0, end: () => undefined };
+
+export type Faults = Readonly<Partial<Record<FaultName, Fault>>>;
+
+/** A running host; more often than by chance the leader, whose trouble is the interesting one. */
+export function victim({ cluster, chance }: Stage): Host | undefined {
+  const running = cluster.running();
+  if (running.length === 0) return undefined;
+  const leader = cluster.leader();
+  return leader !== undefined && chance.happens(0.35) ? leader : chance.pick(running);
+}
+
+export function told(stage: Stage, host: Host | undefined, name: FaultName, what: string): void {
+  stage.cluster.onFault(host?.id ?? 0, name, what);
+}

@@ -1,0 +1,91 @@
+/** What goes wrong between nodes. */
+import type { NodeId } from '@balsa/raft-core';
+import { told, victim, type Fault, type Faults, type Stage } from './fault.ts';
+
+function ids({ cluster }: Stage): NodeId[] {
+  return [...cluster.hosts.values()].filter((host) => host.state !== 'retired').map((host) => host.id);
+}
+
+/** Cuts end together: the network knows only how to be whole again. */
+function cut(stage: Stage, afterMs: number): ReturnType<Fault> {
+  const { cluster } = stage;
+  cluster.divided = true;
+  return {
+    afterMs,
+    end: () => {
+      cluster.network.heal();
+      cluster.divided = false;
+    },
+  };
+}
+
+const weather = (name: 'loss' | 'duplicate' | 'reorder', most: number): Fault => {
+  return (stage) => {
+    const { network } = stage.cluster;
+    const set = (chance: number): void => {
+      if (name === 'loss') network.setLoss(chance);
+      else if (name === 'duplicate') network.setDuplicate(chance);
+      else network.setReorder(chance);
+    };
+    const value = stage.chance.skewed(0.01, most);
+    set(value);
+    told(stage, undefined, name, value.toFixed(3));
+    return { afterMs: stage.chance.skewed(100, 10_000), end: () => set(stage.cluster.plan[name]) };
+  };
+};
+
+export const networkFaults: Faults = {
+  loss: weather('loss', 0.5),
+  duplicate: weather('duplicate', 0.8),
+  reorder: weather('reorder', 0.8),
+
+  partition: (stage) => {
+    const all = stage.chance.shuffled(ids(stage));
+    if (all.length < 2) return undefined;
+    const at = 1 + stage.chance.below(all.length - 1);
+    const groups = [all.slice(0, at), all.slice(at)];
+    stage.cluster.network.partition(groups);
+    told(stage, undefined, 'partition', groups.map((group) => group.join(',')).join(' | '));
+    return cut(stage, stage.chance.skewed(50, 12_000));
+  },
+
+  isolate: (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    stage.cluster.network.isolate(host.id);
+    told(stage, host, 'isolate', 'reaches nobody');
+    return cut(stage, stage.chance.skewed(50, 12_000));
+  },
+
+  'one-way': (stage) => {
+    const host = victim(stage);
+    const others = ids(stage).filter((id) => id !== host?.id);
+    if (host === undefined || others.length === 0) return undefined;
+    const outward = stage.chance.happens(0.5);
+    const some = stage.chance.happens(0.5) ? others : [stage.chance.pick(others)];
+    for (const other of some) {
+      if (outward) stage.cluster.network.oneWay(host.id, other);
+      else stage.cluster.network.oneWay(other, host.id);
+    }
+    told(stage, host, 'one-way', `${outward ? 'does not reach' : 'is not reached by'} ${some.join(',')}`);
+    return cut(stage, stage.chance.skewed(50, 12_000));
+  },
+
+  clog: (stage) => {
+    const all = ids(stage);
+    if (all.length < 2) return undefined;
+    const [from = 0, to = 0] = stage.chance.shuffled(all);
+    stage.cluster.clog(from, to);
+    told(stage, undefined, 'clog', `from ${from} to ${to}`);
+    return { afterMs: stage.chance.skewed(20, 5000), end: () => stage.cluster.unclog(from, to) };
+  },
+
+  disconnect: (stage) => {
+    const all = ids(stage);
+    if (all.length < 2) return undefined;
+    const [a = 0, b = 0] = stage.chance.shuffled(all);
+    stage.cluster.network.disconnect(a, b);
+    told(stage, undefined, 'disconnect', `${a} and ${b}`);
+    return { afterMs: 0, end: () => undefined };
+  },
+};

@@ -1,0 +1,87 @@
+/** What goes wrong with processes, machines and their clocks. */
+import type { Survival } from '../world/inode.ts';
+import { byItself, told, victim, type FaultEnd, type Faults, type Stage } from './fault.ts';
+import type { Host } from '../world/host.ts';
+
+const survivals: readonly Survival[] = ['nothing', 'prefix', 'prefix', 'anything', 'anything', 'everything'];
+
+function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
+  return {
+    afterMs: stage.chance.skewed(1, 8000),
+    end: () => {
+      for (const host of hosts) host.start();
+    },
+  };
+}
+
+export const processFaults: Faults = {
+  kill: (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    told(stage, host, 'kill', 'the process dies');
+    host.kill();
+    return startLater(stage, [host]);
+  },
+
+  power: (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    const survival = stage.chance.pick(survivals);
+    told(stage, host, 'power', `goes, keeping ${survival} of what was not synced`);
+    host.kill(survival);
+    return startLater(stage, [host]);
+  },
+
+  blackout: (stage) => {
+    const hosts = stage.cluster.running();
+    if (hosts.length === 0) return undefined;
+    const survival = stage.chance.pick(survivals);
+    told(stage, undefined, 'blackout', `everywhere, keeping ${survival} of what was not synced`);
+    for (const host of hosts) host.kill(survival);
+    return startLater(stage, hosts);
+  },
+
+  pause: (stage) => {
+    const host = victim(stage);
+    if (host === undefined || host.paused) return undefined;
+    told(stage, host, 'pause', 'stands still');
+    host.pause();
+    const { life } = host;
+    return {
+      afterMs: stage.chance.skewed(20, 6000),
+      end: () => {
+        if (host.life === life) host.resume();
+      },
+    };
+  },
+
+  skew: (stage) => {
+    const host = stage.chance.pick([...stage.cluster.hosts.values()]);
+    // Leases allow for clocks that differ by less than a tenth.
+    const most = stage.cluster.plan.leaseReads ? 0.04 : 0.5;
+    const rate = 1 + stage.chance.between(-most, most);
+    host.clock.setRate(rate);
+    told(stage, host, 'skew', `its clock runs at ${rate.toFixed(3)}`);
+    return byItself;
+  },
+
+  jump: (stage) => {
+    const host = stage.chance.pick([...stage.cluster.hosts.values()]);
+    const ms = stage.chance.skewed(10, 100_000);
+    host.clock.jump(ms);
+    told(stage, host, 'jump', `its clock jumps ${ms.toFixed(0)} ms ahead`);
+    return byItself;
+  },
+
+  transfer: (stage) => {
+    const leader = stage.cluster.leader();
+    const node = leader?.node;
+    if (node === undefined) return undefined;
+    const { voters } = stage.cluster.confState;
+    const to = stage.chance.pick(voters);
+    told(stage, leader, 'transfer', `leadership to ${to}`);
+    // Refusal and failure are fine; the judge looks at what happens meanwhile.
+    node.transferLeadership(to).catch(() => undefined);
+    return byItself;
+  },
+};

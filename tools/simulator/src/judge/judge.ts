@@ -1,0 +1,335 @@
+/**
+ * Holds a whole cluster to the invariants, step by step.
+ *
+ * It sees what every node's store promised, what every node sent, applied and recovered, and the few numbers of
+ * every running core; after each event it compares what changed. What it finds is kept, and ends the run at the
+ * end of the event: to throw into a node would only make the node stop.
+ */
+import {
+  majority,
+  StateType,
+  type Entry,
+  type LogIndex,
+  type NodeId,
+  type RaftCore,
+  type StorageState,
+  type Term,
+} from '@balsa/raft-core';
+import { EntryBook } from './entry-book.ts';
+import { LogModel } from './log-model.ts';
+import { Site, type CoreView, type InFlight } from './site.ts';
+import { Violation, type Rule } from './violation.ts';
+
+export interface JudgeCounts {
+  elections: number;
+  commits: number;
+  recoveries: number;
+  recoveredInFlight: number;
+}
+
+export class Judge {
+  readonly counts: JudgeCounts = { elections: 0, commits: 0, recoveries: 0, recoveredInFlight: 0 };
+  readonly book: EntryBook = new EntryBook();
+  readonly #sites = new Map<NodeId, Site>();
+  readonly #views: { readonly site: Site; readonly view: CoreView }[] = [];
+  readonly #leaders = new Map<Term, NodeId>();
+  /** Terms of what is committed, by index. Index 1 is the bootstrap's. */
+  readonly #committed: Term[] = [0, 1];
+  readonly #confs = new Map<LogIndex, string>();
+  #violation: Violation | undefined;
+  /** Told of changes worth a line in the trace. */
+  onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
+
+  /** Keeps the first violation only. */
+  complain(rule: Rule, text: string, details: readonly string[] = []): void {
+    this.#violation ??= new Violation(rule, text, details);
+  }
+
+  get committedTop(): LogIndex {
+    return this.#committed.length - 1;
+  }
+
+  committedTerm(index: LogIndex): Term | undefined {
+    return this.#committed[index];
+  }
+
+  site(id: NodeId): Site {
+    let site = this.#sites.get(id);
+    if (site === undefined) this.#sites.set(id, (site = new Site(id)));
+    return site;
+  }
+
+  // --- cores
+
+  attach(id: NodeId, core: RaftCore): void {
+    const site = this.site(id);
+    const view: CoreView = {
+      core,
+      term: core.term,
+      state: core.state,
+      committed: core.committed,
+      applied: core.applied,
+      last: core.lastIndex,
+    };
+    site.view = view;
+    // Several messages can come in one event, and a leader that commits by one may step down by the next.
+    const step = core.step.bind(core);
+    core.step = (message) => {
+      step(message);
+      this.#look(site, view);
+    };
+    this.#views.push({ site, view });
+  }
+
+  detach(id: NodeId): void {
+    const at = this.#views.findIndex(({ site }) => site.id === id);
+    if (at >= 0) this.#views.splice(at, 1);
+    const site = this.#sites.get(id);
+    if (site !== undefined) site.view = undefined;
+  }
+
+  /** Takes notice of what cores did, also in the middle of an event: what follows from it is judged by it. */
+  refresh(): void {
+    for (const one of this.#views) this.#look(one.site, one.view);
+  }
+
+  /** Throws the violation that the last event brought to light. */
+  afterEvent(): void {
+    this.refresh();
+    if (this.#violation !== undefined) throw this.#violation;
+  }
+
+  #look(site: Site, view: CoreView): void {
+    const { core } = view;
+    const { term, state, committed, lastIndex: last } = core;
+    if (view.term === term && view.state === state && view.committed === committed && view.last === last)
+      return;
+    if (term < view.term)
+      this.complain('I8 Monotonic', `node ${site.id} went back from term ${view.term} to ${term}`);
+    if (committed < view.committed) {
+      this.complain(
+        'I8 Monotonic',
+        `node ${site.id} went back from commit ${view.committed} to ${committed}`,
+      );
+    }
+    if (committed > last || core.applied > committed) {
+      this.complain(
+        'I9 Ordering',
+        `node ${site.id}: applied ${core.applied}, committed ${committed}, last ${last}`,
+      );
+    }
+    const leads = state === StateType.Leader;
+    const ledBefore = leads && view.state === StateType.Leader && view.term === term;
+    if (leads && !ledBefore) this.#elected(site, term, last);
+    if (ledBefore && last < view.last) {
+      this.complain(
+        'I2 LeaderAppendOnly',
+        `leader ${site.id} of term ${term} shortened its log from ${view.last} to ${last}`,
+      );
+    }
+    if (state !== view.state || term !== view.term) this.onChange(site.id, 'role %, term %', state, term);
+    if (committed > this.committedTop) this.#commits(site, core, ledBefore);
+    view.term = term;
+    view.state = state;
+    view.committed = committed;
+    view.last = last;
+  }
+
+  #elected(site: Site, term: Term, last: LogIndex): void {
+    this.counts.elections++;
+    const other = this.#leaders.get(term);
+    if (other !== undefined && other !== site.id) {
+      this.complain('I1 ElectionSafety', `nodes ${other} and ${site.id} are both leaders of term ${term}`);
+    }
+    this.#leaders.set(term, site.id);
+    if (last < this.committedTop) {
+      this.complain(
+        'I4 LeaderCompleteness',
+        `the leader of term ${term}, node ${site.id}, has entries up to ${last}, but ${this.committedTop} is committed`,
+      );
+    }
+  }
+
+  // --- committing
+
+  #commits(site: Site, core: RaftCore, ledBefore: boolean): void {
+    const { term, committed } = core;
+    if (!ledBefore) {
+      this.complain(
+        'I6 CommittedImmutable',
+        `node ${site.id} takes index ${committed} for committed, which no leader has committed`,
+      );
+      return;
+    }
+    const top = this.committedTop;
+    if (this.book.find(committed, term) === undefined) {
+      this.complain(
+        'I7 CommittedOnDurableQuorum',
+        `leader ${site.id} of term ${term} commits index ${committed}, but nobody has written an entry of that index and term`,
+      );
+      return;
+    }
+    const below = this.book.termBelow(committed, term, top);
+    if (below !== undefined && below !== this.#committed[top]) {
+      this.complain(
+        'I6 CommittedImmutable',
+        `leader ${site.id} of term ${term} commits a log with term ${below} at ${top}, where term ${String(this.#committed[top])} is committed`,
+      );
+    }
+    for (let index = top + 1; index <= committed; index++) {
+      this.#committed.push(this.book.termBelow(committed, term, index) ?? term);
+    }
+    this.counts.commits++;
+    this.onChange(site.id, 'commits %, term %', committed, term);
+    this.#checkQuorum(site, core);
+  }
+
+  #checkQuorum(site: Site, core: RaftCore): void {
+    const { committed, term } = core;
+    const { confState } = core.status();
+    for (const half of [confState.voters, confState.votersOutgoing]) {
+      if (half.length === 0) continue;
+      const holders = half.filter((id) => this.site(id).model.holds(committed, term));
+      if (holders.length >= majority(half.length)) continue;
+      this.complain(
+        'I7 CommittedOnDurableQuorum',
+        `leader ${site.id} of term ${term} commits index ${committed}, which is durable on [${holders.join(', ')}] of the voters [${half.join(', ')}]`,
+      );
+    }
+  }
+
+  // --- stores
+
+  /** Before a store is given a batch. */
+  beforeWrite(site: Site, { batch, installed }: InFlight): void {
+    this.refresh();
+    const { model } = site;
+    if (site.inFlight !== undefined) {
+      this.complain('I12 ReadyContract', `node ${site.id} writes while a write is in flight`);
+    }
+    const { entries = [], hardState, confState } = batch;
+    this.#checkEntries(
+      site,
+      entries,
+      installed === undefined ? model.last : Math.max(model.last, installed.index),
+    );
+    let previous = entries[0] === undefined ? undefined : model.term(entries[0].index - 1);
+    for (const entry of entries) {
+      const clash = this.book.add(entry, previous);
+      if (clash !== undefined) this.complain('I3 LogMatching', `node ${site.id} writes: ${clash}`);
+      previous = entry.term;
+    }
+    if (hardState !== undefined) {
+      const { term, vote, commit } = model.hardState;
+      const changedVote = hardState.term === term && vote !== 0 && hardState.vote !== vote;
+      if (hardState.term < term || changedVote) {
+        const text = `node ${site.id} writes term ${hardState.term}, vote ${hardState.vote} over term ${term}, vote ${vote}`;
+        this.complain('I8 Monotonic', text);
+      }
+      if (hardState.commit < commit) {
+        this.complain('I8 Monotonic', `node ${site.id} writes commit ${hardState.commit} over ${commit}`);
+      }
+      if (hardState.commit > this.committedTop) {
+        this.complain(
+          'I6 CommittedImmutable',
+          `node ${site.id} writes commit ${hardState.commit}, which no leader has committed`,
+        );
+      }
+    }
+    if (confState !== undefined) this.checkConf(site.id, confState.index, confState.state);
+    if (installed !== undefined) this.checkSnapshotPlace(site.id, installed);
+  }
+
+  #checkEntries(site: Site, entries: readonly Entry[], last: LogIndex): void {
+    let expected = entries[0]?.index ?? 0;
+    if (expected > last + 1) {
+      this.complain(
+        'I12 ReadyContract',
+        `node ${site.id} writes entries from ${expected} behind ${last}: a gap`,
+      );
+    }
+    for (const { index, term } of entries) {
+      if (index !== expected++)
+        this.complain('I12 ReadyContract', `node ${site.id} writes index ${index} out of order`);
+      // A node that was cut off may still hear of what will never be committed; but what it has of it, it keeps.
+      const committed = this.#committed[index];
+      if (committed !== undefined && committed !== term && site.model.term(index) === committed) {
+        this.complain(
+          'I6 CommittedImmutable',
+          `node ${site.id} writes an entry of term ${term} at ${index} over the one of term ${committed}, which is committed`,
+        );
+      }
+    }
+  }
+
+  afterWrite(site: Site, { batch, installed }: InFlight): void {
+    site.model.apply(batch, installed);
+    site.inFlight = undefined;
+    const { hardState, last } = site.model;
+    if (hardState.commit > last) {
+      this.complain(
+        'I9 Ordering',
+        `node ${site.id} has commit ${hardState.commit} on disk, and a log up to ${last}`,
+      );
+    }
+  }
+
+  /** A store that opened must hold what it promised, and at most what was in flight beside it. */
+  opened(site: Site, state: StorageState): void {
+    this.counts.recoveries++;
+    const candidates = site.candidates();
+    const match = candidates.findIndex((model) => model.difference(state) === undefined);
+    if (match < 0) {
+      const reasons = candidates.map((model) => model.difference(state) ?? '');
+      this.complain(
+        site.inFlight === undefined ? 'I11 RestartFidelity' : 'I17 CrashStates',
+        `the store of node ${site.id} opens with what it was never given: ${reasons[0] ?? ''}`,
+        reasons,
+      );
+    }
+    if (match > 0) this.counts.recoveredInFlight++;
+    site.model = new LogModel();
+    site.model.adopt(state);
+    site.inFlight = undefined;
+    site.compacting = undefined;
+  }
+
+  // --- memberships and snapshots
+
+  checkConf(id: NodeId, index: LogIndex, state: object): void {
+    const text = JSON.stringify(state);
+    const known = this.#confs.get(index);
+    if (known === undefined) this.#confs.set(index, text);
+    else if (known !== text) {
+      this.complain(
+        'I10 ConfigFidelity',
+        `node ${id} has the membership ${text} at index ${index}, another node ${known}`,
+      );
+    }
+  }
+
+  /** A snapshot must carry the term and the membership of its index. */
+  checkSnapshotPlace(
+    id: NodeId,
+    metadata: { readonly index: LogIndex; readonly term: Term; readonly confState: object },
+  ): void {
+    const { index, term } = metadata;
+    const committed = this.#committed[index];
+    if (committed !== term) {
+      this.complain(
+        'I6 CommittedImmutable',
+        `node ${id} has a snapshot of index ${index}, term ${term}; committed is term ${String(committed)}`,
+      );
+    }
+    let newest = 0;
+    for (const at of this.#confs.keys()) if (at <= index && at > newest) newest = at;
+    const known = this.#confs.get(newest);
+    const text = JSON.stringify(metadata.confState);
+    if (known !== undefined && known !== text) {
+      this.complain(
+        'I10 ConfigFidelity',
+        `a snapshot of index ${index} on node ${id} has the membership ${text}, but it was ${known}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/** What one seed does: sizes, settings and faults, drawn from the seed within a profile. */
+import { Chance } from './world/chance.ts';
+
+/** Everything that can go wrong. */
+export const faultNames = [
+  'loss',
+  'duplicate',
+  'reorder',
+  'partition',
+  'isolate',
+  'one-way',
+  'clog',
+  'disconnect',
+  'kill',
+  'power',
+  'blackout',
+  'pause',
+  'slow-disk',
+  'stalled-disk',
+  'failing-disk',
+  'full-disk',
+  'flip',
+  'misdirect',
+  'wipe',
+  'skew',
+  'jump',
+  'transfer',
+  'membership',
+] as const;
+export type FaultName = (typeof faultNames)[number];
+
+export const profileNames = [
+  'swarm',
+  'calm',
+  'network',
+  'storage',
+  'membership',
+  'snapshot',
+  'lease',
+] as const;
+export type ProfileName = (typeof profileNames)[number];
+
+export interface Plan {
+  readonly seed: number;
+  readonly profile: ProfileName;
+  /** Voters at first. */
+  readonly nodes: number;
+  readonly clients: number;
+  readonly keys: number;
+  /** Events of the phase of faults. */
+  readonly events: number;
+  readonly faults: readonly FaultName[];
+  /** Virtual milliseconds between faults, on average. */
+  readonly faultEveryMs: number;
+  readonly preVote: boolean;
+  readonly checkQuorum: boolean;
+  readonly leaseReads: boolean;
+  /** The state machine loses its state with the process. */
+  readonly volatileState: boolean;
+  readonly electionTick: number;
+  readonly heartbeatTick: number;
+  readonly syncMs: readonly [number, number];
+  readonly latencyMs: readonly [number, number];
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly reorder: number;
+  readonly checkEveryEntries: number;
+  readonly keepEntries: number;
+  readonly segmentBytes: number;
+  readonly watermarkLag: number;
+  readonly maxMessageBytes: number;
+  readonly maxInflightMessages: number;
+  readonly entryCacheBytes: number;
+  readonly thinkMs: number;
+  readonly valueBytes: number;
+}
+
+const network: readonly FaultName[] = [
+  'loss',
+  'duplicate',
+  'reorder',
+  'partition',
+  'isolate',
+  'one-way',
+  'clog',
+  'disconnect',
+];
+const process: readonly FaultName[] = ['kill', 'power', 'blackout', 'pause'];
+const disks: readonly FaultName[] = [
+  'slow-disk',
+  'stalled-disk',
+  'failing-disk',
+  'full-disk',
+  'flip',
+  'misdirect',
+  'wipe',
+];
+const clocks: readonly FaultName[] = ['skew', 'jump'];
+
+/** Faults that a profile draws from, and the chance that one of them is part of a seed. */
+const profiles: Readonly<
+  Record<ProfileName, { readonly faults: readonly FaultName[]; readonly chance: number }>
+> = {
+  swarm: { faults: faultNames, chance: 0.5 },
+  calm: { faults: [], chance: 1 },
+  network: { faults: [...network, 'pause', 'transfer', 'kill'], chance: 0.7 },
+  storage: { faults: [...disks, ...process, 'isolate', 'membership'], chance: 0.7 },
+  membership: {
+    faults: ['membership', 'transfer', 'partition', 'isolate', 'loss', 'kill', 'power', 'wipe'],
+    chance: 0.85,
+  },
+  snapshot: {
+    faults: ['isolate', 'partition', 'clog', 'kill', 'power', 'disconnect', 'membership', 'loss'],
+    chance: 0.8,
+  },
+  lease: { faults: [...network, ...clocks, 'transfer', 'kill', 'pause'], chance: 0.6 },
+};
+
+/** What the user asked for, or shrinking tries. */
+export interface PlanOptions {
+  readonly profile: ProfileName;
+  readonly nodes?: number;
+  readonly clients?: number;
+  readonly events?: number;
+  readonly without?: readonly FaultName[];
+}
+
+export function makePlan(seed: number, options: PlanOptions): Plan {
+  const chance = Chance.of(seed, 'plan');
+  const { profile } = options;
+  const { faults, chance: share } = profiles[profile];
+  // Drawn for every fault, so that leaving one out does not change the others.
+  const drawn = faultNames.filter((name) => {
+    const taken = chance.happens(share);
+    return taken && faults.includes(name) && options.without?.includes(name) !== true;
+  });
+  const snapshots = profile === 'snapshot' || chance.happens(0.6);
+  const low = chance.between(0.2, 3);
+  const damage = drawn.includes('flip') || drawn.includes('misdirect');
+  return {
+    seed,
+    profile,
+    nodes: options.nodes ?? chance.pick([3, 3, 3, 3, 4, 5, 5, 1, 2]),
+    clients: options.clients ?? 2 + chance.below(5),
+    keys: 1 + chance.below(6),
+    events: options.events ?? 20_000,
+    faults: drawn,
+    faultEveryMs: chance.skewed(60, 1500),
+    preVote: chance.happens(0.75),
+    checkQuorum: chance.happens(0.75) || profile === 'lease',
+    leaseReads: profile === 'lease',
+    volatileState: chance.happens(0.2),
+    electionTick: chance.pick([10, 10, 5, 3]),
+    heartbeatTick: 1,
+    syncMs: [0.1, chance.pick([1, 5, 20])],
+    latencyMs: [low, low * chance.pick([1.5, 4, 20])],
+    loss: drawn.includes('loss') ? chance.skewed(0.001, 0.2) : 0,
+    duplicate: drawn.includes('duplicate') ? chance.skewed(0.01, 0.3) : 0,
+    reorder: drawn.includes('reorder') ? chance.skewed(0.01, 0.3) : 0,
+    checkEveryEntries: snapshots ? 1 + chance.below(20) : 1000,
+    keepEntries: snapshots ? chance.below(10) : 100,
+    segmentBytes: chance.pick([4096, 16_384, 1 << 20]),
+    // With damage to what is stored every acknowledged write is watched over, not one in a thousand.
+    watermarkLag: damage ? 1 : chance.pick([1, 16, 1024]),
+    maxMessageBytes: chance.pick([200, 1000, 1 << 20]),
+    maxInflightMessages: chance.pick([1, 2, 16, 256]),
+    entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
+    thinkMs: chance.skewed(5, 300),
+    valueBytes: chance.pick([4, 20, 200]),
+  };
+}

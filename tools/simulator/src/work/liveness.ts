@@ -1,0 +1,148 @@
+/** The second phase: all is well again, so the cluster has to be, too, within a bounded virtual time. */
+import { digestOf, encodeCommand } from '@balsa/kv';
+import { StateType } from '@balsa/raft-core';
+import { Violation, type Rule } from '../judge/violation.ts';
+import type { Cluster } from '../world/cluster.ts';
+import type { Host } from '../world/host.ts';
+import { bytesOf } from './operations.ts';
+
+/** Virtual milliseconds in which a healed cluster must elect, serve and agree. */
+export const healMs = 60_000;
+/** However slowly virtual time moves. */
+const maxEvents = 3_000_000;
+
+async function until(
+  cluster: Cluster,
+  what: () => string | undefined,
+  rule: Rule = 'I14 Liveness',
+): Promise<void> {
+  const { clock } = cluster;
+  const deadline = clock.now + healMs;
+  let left = what();
+  let looked = -1;
+  const done = (): boolean => {
+    // Looking costs more than an event does.
+    if (clock.now - looked < 5) return clock.now >= deadline;
+    looked = clock.now;
+    left = what();
+    return left === undefined || clock.now >= deadline;
+  };
+  await clock.run(done, maxEvents);
+  if (left !== undefined) {
+    throw new Violation(rule, `within ${healMs} ms after all faults ended: ${left}`, describe(cluster));
+  }
+}
+
+/** Converge, serve, converge again, and come to rest. */
+export async function provesAlive(cluster: Cluster): Promise<void> {
+  await until(cluster, () => agreement(cluster));
+  await serve(cluster);
+  await until(cluster, () => agreement(cluster) ?? alike(cluster));
+  await sameState(cluster);
+  await until(cluster, () => unrest(cluster), 'I15 QuiescentCounters');
+}
+
+function members(cluster: Cluster): Host[] {
+  const { voters, learners } = cluster.confState;
+  return [...voters, ...learners].map((id) => cluster.host(id));
+}
+
+/** Why there is no leader that all members follow; undefined when there is. */
+function agreement(cluster: Cluster): string | undefined {
+  const leader = cluster.leader();
+  if (leader === undefined) return 'there is no leader';
+  for (const host of members(cluster)) {
+    if (host.state !== 'running') return `node ${host.id} is ${host.state}`;
+    if (host.core?.leader !== leader.id) return `node ${host.id} does not follow leader ${leader.id}`;
+  }
+  const { votersOutgoing } = cluster.confState;
+  return votersOutgoing.length > 0 ? 'the joint membership was not left' : undefined;
+}
+
+function alike(cluster: Cluster): string | undefined {
+  const leader = cluster.leader()?.core;
+  if (leader === undefined) return 'there is no leader';
+  for (const { id, core, node } of members(cluster)) {
+    if (core?.applied !== leader.lastIndex || core.committed !== leader.lastIndex) {
+      return `node ${id} has applied ${String(core?.applied)} of ${leader.lastIndex}`;
+    }
+    const pending = node?.status().pending;
+    if (pending !== undefined && pending.writes + pending.applies > 0) return `node ${id} has work pending`;
+  }
+  return undefined;
+}
+
+/** A write through every member must be answered; one may be refused while leadership settles, and is tried again. */
+async function serve(cluster: Cluster): Promise<void> {
+  for (const host of members(cluster)) {
+    let state: 'failed' | 'asked' | 'served' = 'failed';
+    let reason = '';
+    const ask = (): void => {
+      state = 'asked';
+      const set = {
+        op: 'set',
+        key: bytesOf('end'),
+        value: bytesOf(`${host.id}`),
+        get: false,
+        condition: 'always',
+      } as const;
+      const served = host.node?.propose(encodeCommand(set), { timeoutMs: 5000 });
+      (served ?? Promise.reject(new Error('it does not run'))).then(
+        () => {
+          state = 'served';
+        },
+        (error: unknown) => {
+          state = 'failed';
+          reason = String(error);
+        },
+      );
+    };
+    const asked = (): string => state;
+    await until(cluster, () => {
+      if (asked() === 'failed') ask();
+      return asked() === 'served' ? undefined : `node ${host.id} does not serve: ${reason}`;
+    });
+  }
+}
+
+async function sameState(cluster: Cluster): Promise<void> {
+  const digests = new Map<string, number>();
+  let waiting = 0;
+  for (const { id, store } of members(cluster)) {
+    if (store === undefined) continue;
+    waiting++;
+    void digestOf(store).then((found) => {
+      digests.set(`${found.digest} of ${found.count} keys at index ${found.appliedIndex}`, id);
+      waiting--;
+    });
+  }
+  await until(cluster, () => (waiting > 0 ? 'the states cannot be read' : undefined));
+  if (digests.size > 1) {
+    const all = [...digests].map(([digest, id]) => `node ${id}: ${digest}`);
+    throw new Violation('I5 StateMachineSafety', 'the members have different states in the end', all);
+  }
+}
+
+/** What is left behind by a cluster that has nothing to do. */
+function unrest(cluster: Cluster): string | undefined {
+  for (const { id, node, core } of members(cluster)) {
+    if (core?.state === StateType.Leader && core.status().progress.some((one) => one.inflightMessages > 0)) {
+      return `leader ${id} has appends in flight`;
+    }
+    const { pending } = node?.status() ?? {};
+    if (pending === undefined) continue;
+    const { proposals, proposalBytes, reads, writes, applies } = pending;
+    if (proposals + proposalBytes + reads + writes + applies > 0) {
+      return `node ${id} is at rest with work left: ${JSON.stringify(pending)}`;
+    }
+  }
+  return undefined;
+}
+
+function describe(cluster: Cluster): string[] {
+  return [...cluster.hosts.values()].map(({ id, state, core }) => {
+    if (core === undefined) return `node ${id}: ${state}`;
+    const { confState, ...rest } = core.status();
+    return `node ${id}: ${state} ${JSON.stringify(rest)} ${JSON.stringify(confState)}`;
+  });
+}

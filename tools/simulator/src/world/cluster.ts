@@ -1,0 +1,210 @@
+/** A whole world: machines, network, clients' view of them, and the judge over it. */
+import {
+  messageTypeName,
+  stateTypeName,
+  StateType,
+  type ConfState,
+  type LogIndex,
+  type Message,
+  type NodeId,
+  type Tracer,
+} from '@balsa/raft-core';
+import { createMemoryNetwork, memoryAddress, type MemoryNetwork } from '@balsa/transport-memory';
+import { HistoryRecorder } from '@balsa/checker';
+import type { Member, SnapshotProgress } from '@balsa/raft-node';
+import { AppliedBook } from '../judge/history-of-state.ts';
+import { Judge } from '../judge/judge.ts';
+import type { Plan } from '../plan.ts';
+import { Clock, world } from './clock.ts';
+import { Coverage } from './coverage.ts';
+import { Host } from './host.ts';
+import { EventKind, Trace } from './trace.ts';
+
+export class Cluster {
+  readonly plan: Plan;
+  readonly clock: Clock = new Clock();
+  readonly trace: Trace;
+  readonly judge: Judge = new Judge();
+  readonly applied: AppliedBook = new AppliedBook();
+  readonly coverage: Coverage = new Coverage();
+  readonly network: MemoryNetwork;
+  readonly history: HistoryRecorder;
+  readonly hosts: Map<NodeId, Host> = new Map();
+  readonly founders: readonly Member[];
+  readonly tracer: Tracer | undefined;
+  /** Set when some node stopped by itself, so that somebody starts it again. */
+  onStoppedByItself: (host: Host) => void = () => undefined;
+  /** Newest membership that any node applied. */
+  confState: ConfState;
+  #confIndex: LogIndex = 1;
+  readonly #clogged = new Set<string>();
+  /** Whether the network is whole: nothing cut, nothing clogged. */
+  divided = false;
+  #nextId: NodeId;
+  #tick = 0;
+
+  constructor(plan: Plan, tracer?: Tracer) {
+    this.plan = plan;
+    this.tracer = tracer;
+    this.trace = new Trace();
+    const ids = Array.from({ length: plan.nodes }, (_, i) => i + 1);
+    this.founders = ids.map((id) => ({ id, address: memoryAddress(id) }));
+    this.#nextId = plan.nodes + 1;
+    this.confState = { voters: ids, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+    this.history = new HistoryRecorder({ now: () => ++this.#tick });
+    const { clock } = this;
+    this.network = createMemoryNetwork({
+      env: {
+        now: () => clock.now,
+        setTimer: (ms, callback) => clock.set(world, ms, callback),
+        random: () => 0,
+        log: { enabled: () => false, log: () => undefined },
+      },
+      seed: plan.seed,
+      latencyMs: plan.latencyMs,
+      loss: plan.loss,
+      duplicate: plan.duplicate,
+      reorder: plan.reorder,
+    });
+    clock.afterEvent = () => {
+      this.judge.afterEvent();
+    };
+    this.judge.onChange = (node, what, ...details) => {
+      this.trace.note(EventKind.Role, clock.now, node, what, ...details);
+      if (what.startsWith('role'))
+        this.coverage.count('state', `becomes ${stateTypeName((details[0] ?? 0) as StateType)}`);
+    };
+    for (const id of ids) this.addHost(id, true).start();
+  }
+
+  /** A machine with an empty disk; without an id, one that was never used. */
+  addHost(id: NodeId = this.#nextId++, founding = false): Host {
+    const host = new Host(this, id, founding);
+    this.hosts.set(id, host);
+    return host;
+  }
+
+  host(id: NodeId): Host {
+    const host = this.hosts.get(id);
+    if (host === undefined) throw new Error(`there is no host ${id}`);
+    return host;
+  }
+
+  running(): Host[] {
+    return [...this.hosts.values()].filter((host) => host.state === 'running');
+  }
+
+  /** The running leader of the highest term, as the nodes themselves see it. */
+  leader(): Host | undefined {
+    let found: Host | undefined;
+    for (const host of this.running()) {
+      if (host.core?.state === StateType.Leader && host.core.term > (found?.core?.term ?? 0)) found = host;
+    }
+    return found;
+  }
+
+  // --- paths
+
+  clog(from: NodeId, to: NodeId): void {
+    this.#clogged.add(`${from}>${to}`);
+  }
+
+  unclog(from: NodeId, to: NodeId): void {
+    this.#clogged.delete(`${from}>${to}`);
+    this.hosts.get(to)?.flush();
+  }
+
+  isClogged(from: NodeId, to: NodeId): boolean {
+    return this.#clogged.size > 0 && this.#clogged.has(`${from}>${to}`);
+  }
+
+  unclogAll(): void {
+    this.#clogged.clear();
+    for (const host of this.hosts.values()) host.flush();
+  }
+
+  // --- what is told
+
+  onSend(node: NodeId, message: Message): void {
+    this.coverage.count('message', messageTypeName(message.type));
+    this.trace.mix(message.type);
+    this.trace.mix(message.index);
+    this.trace.note(
+      EventKind.Send,
+      this.clock.now,
+      node,
+      'sends % to %: term %, index %, % entries, commit %%',
+      ...brief(message, message.to),
+    );
+  }
+
+  onReceive(node: NodeId, message: Message): void {
+    this.coverage.count('state', 'messages received');
+    this.trace.note(
+      EventKind.Receive,
+      this.clock.now,
+      node,
+      'gets % of %: term %, index %, % entries, commit %%',
+      ...brief(message, message.from),
+    );
+  }
+
+  onDisk(node: NodeId, what: string, path: string): void {
+    this.trace.mix(node);
+    this.trace.mix(this.clock.now);
+    this.trace.mix(what.length + 64 * path.length);
+  }
+
+  onLog(node: NodeId, text: string): void {
+    this.trace.note(EventKind.Life, this.clock.now, node, 'says: %', text);
+  }
+
+  onLife(node: NodeId, what: string): void {
+    this.trace.note(EventKind.Life, this.clock.now, node, what);
+    this.coverage.count('state', what.startsWith('starts') ? 'node starts' : 'node stops by itself');
+  }
+
+  onClient(client: number, answer: string): void {
+    this.trace.mix(client);
+    this.trace.mix(this.clock.now);
+    this.trace.mix(answer.length);
+  }
+
+  onFault(node: NodeId, name: string, what: string): void {
+    this.coverage.count('fault', name);
+    this.trace.note(EventKind.Fault, this.clock.now, node, 'FAULT %: %', name, what);
+  }
+
+  onMembership(node: NodeId, index: LogIndex, confState: ConfState): void {
+    const { voters, votersOutgoing, learners } = confState;
+    const text = `voters ${voters.join(',')}; outgoing ${votersOutgoing.join(',')}; learners ${learners.join(',')}`;
+    this.trace.note(EventKind.Membership, this.clock.now, node, 'applies membership of %: %', index, text);
+    this.coverage.count('state', votersOutgoing.length > 0 ? 'joint membership' : 'membership');
+    if (index <= this.#confIndex) return;
+    this.#confIndex = index;
+    this.confState = confState;
+  }
+
+  onSnapshot(node: NodeId, { phase, state, index, peer }: SnapshotProgress): void {
+    if (state === 'running') return;
+    this.trace.note(
+      EventKind.Snapshot,
+      this.clock.now,
+      node,
+      'snapshot of %, %: % (node %)',
+      index,
+      phase,
+      state,
+      peer,
+    );
+    this.coverage.count('state', `snapshot ${phase} ${state}`);
+    if (phase === 'restoring' && state === 'done' && this.divided) {
+      this.coverage.count('state', 'snapshot installed during a partition');
+    }
+  }
+}
+
+function brief(message: Message, other: NodeId): (string | number)[] {
+  const { type, term, index, entries, commit, reject } = message;
+  return [messageTypeName(type), other, term, index, entries.length, commit, reject ? ', rejects' : ''];
+}
