@@ -25,6 +25,7 @@ import {
 } from './keys.ts';
 import { seal, unseal, type GroupRecord, type StoreRecord } from './records.ts';
 import { Rollback } from './rollback.ts';
+import { Witnesses, checkManifest, checkWitnesses, markManifest, type ManifestMark } from './witnesses.ts';
 
 /** What a directory of ours may hold. */
 export const names = {
@@ -46,6 +47,7 @@ export interface OpenedDatabase {
   readonly rocks: Rocks;
   readonly watermark: Watermark;
   readonly sequence: number;
+  readonly witnesses: Witnesses;
   readonly groups: Map<string, GroupRecord>;
   readonly stores: Map<string, StoreRecord>;
   /** Logs and generations that are there. */
@@ -102,12 +104,19 @@ async function openChecked(
   watermark: Watermark | undefined,
   options: BootstrapOptions,
 ): Promise<OpenedDatabase> {
-  const rocks = await Rocks.open(path, { create, walLimitBytes: options.walLimitBytes });
+  const { walLimitBytes } = options;
+  const before = create ? undefined : await markManifest(path);
+  const rocks = await Rocks.open(path, { create, walLimitBytes });
   try {
     const found = identify(rocks);
     checkAgainst(path, found, watermark, options);
+    if (found !== undefined && before !== undefined) {
+      checkManifest(path, before, found.manifest);
+      checkWitnesses(rocks, found.progress);
+    }
     watermark ??= await createLate(options);
-    return takeOver(rocks, watermark, found);
+    const manifest = await markManifest(path);
+    return takeOver(rocks, watermark, found, manifest, walLimitBytes);
   } catch (error) {
     await rocks.close();
     throw error;
@@ -144,7 +153,7 @@ function checkAgainst(
       { path },
     );
   }
-  const sequence = found?.sequence ?? 0;
+  const sequence = found?.progress.sequence ?? 0;
   if (sequence < watermark.sequence) {
     const text =
       `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
@@ -167,8 +176,15 @@ function checkAgainst(
  * One synced batch, which makes whatever was found durable anew. Sequences go on above the watermark,
  * also where a relaxed store lost some.
  */
-function takeOver(rocks: Rocks, watermark: Watermark, found: Found | undefined): OpenedDatabase {
-  const sequence = Math.max(found?.sequence ?? 0, watermark.sequence);
+function takeOver(
+  rocks: Rocks,
+  watermark: Watermark,
+  found: Found | undefined,
+  manifest: ManifestMark,
+  walLimitBytes: number,
+): OpenedDatabase {
+  const sequence = Math.max(found?.progress.sequence ?? 0, watermark.sequence);
+  const witnesses = new Witnesses(walLimitBytes, found?.progress);
   const batch = rocks.batch();
   const set = (name: MetaName, record: unknown): void => {
     const key = metaKey(name);
@@ -176,7 +192,8 @@ function takeOver(rocks: Rocks, watermark: Watermark, found: Found | undefined):
   };
   set('format', formatVersion);
   set('watermark', watermark.identity);
-  set('sequence', sequence);
+  set('manifest', manifest);
+  witnesses.mark(batch, sequence, 0);
   batch.write({ sync: true });
   const groups = new Map<string, GroupRecord>();
   for (const record of records<GroupRecord>(rocks, groupRange, 'group')) groups.set(record.name, record);
@@ -186,6 +203,7 @@ function takeOver(rocks: Rocks, watermark: Watermark, found: Found | undefined):
     rocks,
     watermark,
     sequence,
+    witnesses,
     groups,
     stores,
     logs: numbersIn(rocks, 'log'),

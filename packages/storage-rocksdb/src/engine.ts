@@ -104,7 +104,7 @@ class RocksdbEngine implements Engine {
     release: () => Promise<void>,
   ) {
     const { env, durability, watermarkLag, maxEntryBytes } = settings;
-    const { rocks, watermark, sequence, groups, stores } = opened;
+    const { rocks, watermark, sequence, witnesses, groups, stores } = opened;
     this.#settings = settings;
     this.#opened = opened;
     this.#snapshots = snapshots;
@@ -113,7 +113,7 @@ class RocksdbEngine implements Engine {
     const wrote = (bytes: number): void => {
       this.#views.wrote(bytes);
     };
-    this.#log = new LogDatabase(rocks, watermark, { env, durability, sequence, wrote });
+    this.#log = new LogDatabase(rocks, watermark, { env, durability, sequence, witnesses, wrote });
     this.#maintenance = new Maintenance(this.#log, () => groups.values());
     const [groupRecords, storeRecords] = [[...groups.values()], [...stores.values()]];
     const usedLogs = new Set(groupRecords.map(({ log }) => log));

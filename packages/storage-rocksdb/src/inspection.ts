@@ -4,12 +4,14 @@ import type { Rocks } from './binding.ts';
 import { corrupt } from './errors.ts';
 import { formatVersion, metaKey, type MetaName } from './keys.ts';
 import { unseal } from './records.ts';
+import type { ManifestMark, Progress } from './witnesses.ts';
 
 export interface Found {
-  /** Of the last write that the database has. */
-  readonly sequence: number;
+  readonly progress: Progress;
   /** Identity of the watermark that belongs to it. */
   readonly watermark: string;
+  /** As it was when the database was opened last. */
+  readonly manifest: ManifestMark;
 }
 
 /** A record of the database's own, undefined when there is none. `STORE_CORRUPT` when it is damaged. */
@@ -36,11 +38,16 @@ export function identify(rocks: Rocks): Found | undefined {
       { details: { path, version } },
     );
   }
-  const [sequence, watermark] = [readMeta(rocks, 'sequence'), readMeta(rocks, 'watermark')];
-  if (typeof sequence !== 'number' || typeof watermark !== 'string') {
-    throw corrupt(`${path} lacks its write sequence`, { path });
-  }
-  return { sequence, watermark };
+  const need = (name: MetaName): unknown => {
+    const record = readMeta(rocks, name);
+    if (record === undefined) throw corrupt(`${path} lacks its record ${name}`, { path, name });
+    return record;
+  };
+  return {
+    progress: need('sequence') as Progress,
+    watermark: need('watermark') as string,
+    manifest: need('manifest') as ManifestMark,
+  };
 }
 
 function isEmpty(rocks: Rocks): boolean {

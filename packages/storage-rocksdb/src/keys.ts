@@ -9,6 +9,7 @@
  * | 4   | ordered store (4)        | an ordered store: its name, its present generation |
  * | 5   | generation (4), 0        | how much of the log a generation contains          |
  * | 5   | generation (4), 1, key   | a pair of it                                       |
+ * | 6   | number (4)               | a witness, see witnesses.ts                        |
  *
  * Groups, stores, logs and generations are numbers that the engine gives, never names: no name can
  * reach into another's range. A log or a generation that is done with is one range to delete.
@@ -16,12 +17,12 @@
 import { readSafeInteger, writeSafeInteger, type LogIndex } from '@balsa/raft-core';
 import type { KeyRange } from './binding.ts';
 
-const tag = { meta: 1, group: 2, log: 3, store: 4, state: 5 } as const;
+const tag = { meta: 1, group: 2, log: 3, store: 4, state: 5, witness: 6 } as const;
 
 export const formatVersion = 1;
 
 /** The database's own records. */
-export type MetaName = 'format' | 'identity' | 'sequence' | 'watermark' | 'swept';
+export type MetaName = 'format' | 'identity' | 'sequence' | 'watermark' | 'swept' | 'manifest';
 
 export function metaKey(name: MetaName): Buffer {
   return Buffer.concat([Buffer.from([tag.meta]), Buffer.from(name)]);
@@ -83,6 +84,15 @@ export function userKey(key: Buffer): Uint8Array {
 /** The first pair of a generation, as a bound. */
 export function firstPair(generation: number): Buffer {
   return pairKey(generation, new Uint8Array(0));
+}
+
+/** Witnesses `first` to `last`, both included. */
+export function witnessRange(first: number, last: number): KeyRange {
+  return { gte: witnessKey(first), lt: numbered(tag.witness, last + 1) };
+}
+
+export function witnessKey(witness: number): Buffer {
+  return numbered(tag.witness, witness);
 }
 
 /** Logs and generations, whole: what can be deleted as one range. */

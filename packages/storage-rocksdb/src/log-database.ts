@@ -14,6 +14,7 @@ import type { RocksBatch, Rocks, KeyRange } from './binding.ts';
 import { poisoned, refused, unknownOutcome } from './errors.ts';
 import { metaKey } from './keys.ts';
 import { seal } from './records.ts';
+import type { Witnesses } from './witnesses.ts';
 
 /** A job that was found to be allowed. */
 export interface PreparedJob {
@@ -45,6 +46,7 @@ export interface LogDatabaseOptions {
   readonly durability: Durability;
   /** The last write sequence that is taken. */
   readonly sequence: number;
+  readonly witnesses: Witnesses;
   /** Told how many bytes were written, after each batch. */
   readonly wrote: (bytes: number) => void;
 }
@@ -54,7 +56,6 @@ const bytesPerTurn = 4 * 1024 * 1024;
 /** What one batch costs beside its payload, about. */
 const overheadBytes = 512;
 
-const sequenceKey = metaKey('sequence');
 const sweptKey = metaKey('swept');
 
 export class LogDatabase {
@@ -102,6 +103,7 @@ export class LogDatabase {
   /** Writes a batch that becomes durable with the next synced one. What fails has an unknown outcome. */
   writeUnsynced(batch: RocksBatch, bytes: number, what: string): void {
     this.check();
+    this.#options.witnesses.mark(batch, this.#sequence, bytes + overheadBytes);
     this.#write(batch, false, what);
     this.#options.wrote(bytes + overheadBytes);
   }
@@ -181,7 +183,7 @@ export class LogDatabase {
     const batch = this.#batch;
     try {
       for (const work of works) work.run(batch);
-      batch.put(sequenceKey, seal(sequenceKey, sequence));
+      this.#options.witnesses.mark(batch, sequence, bytes + overheadBytes * works.length);
     } catch (error) {
       this.#batch = this.rocks.batch();
       throw refused(error, `prepare a batch for ${this.rocks.path}`);
