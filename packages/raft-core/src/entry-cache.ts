@@ -12,16 +12,13 @@ export class EntryCache {
   readonly #maxBytes: number;
   /** The entry at `index`, if it is held, is in slot `index & (slots - 1)`. */
   #slots: (Entry | undefined)[] = emptySlots(leastSlots);
-  /** Beside each entry, the bytes of all up to it: to drop a stretch, none of its entries need be looked at. */
-  #sums: Float64Array = new Float64Array(leastSlots);
+  /** Beside each entry its size: to drop a stretch, none of its entries need be looked at. */
+  #sizes: Uint32Array = new Uint32Array(leastSlots);
   #mask: number = leastSlots - 1;
   /** The entries held are those in `[#first, #end)`. */
   #first: LogIndex = 0;
   #end: LogIndex = 0;
-  /** Bytes of all up to the last entry, in the sense of `#sums`. */
-  #sum = 0;
-  /** Bytes of all below `#first`, in the same sense. */
-  #dropped = 0;
+  #bytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -29,7 +26,7 @@ export class EntryCache {
 
   /** Bytes held, as `entrySize` counts them. */
   get bytes(): number {
-    return this.#sum - this.#dropped;
+    return this.#bytes;
   }
 
   /** Index of the lowest entry, or undefined when empty. */
@@ -55,18 +52,18 @@ export class EntryCache {
       if (entry === undefined) break;
       if (this.#end - this.#first > this.#mask) this.#resize((this.#mask + 1) * 2);
       const slot = this.#end++ & this.#mask;
-      this.#sum += entrySize(entry);
+      const size = entrySize(entry);
       this.#slots[slot] = entry;
-      this.#sums[slot] = this.#sum;
-      while (this.bytes > this.#maxBytes) this.#drop(this.#first + 1);
+      this.#sizes[slot] = size;
+      this.#bytes += size;
+      while (this.#bytes > this.#maxBytes) this.#drop(this.#first + 1);
     }
   }
 
   /** Forgets entries >= `index`. */
   truncateFrom(index: LogIndex): void {
     const end = Math.max(index, this.#first);
-    while (this.#end > end) this.#slots[--this.#end & this.#mask] = undefined;
-    this.#sum = this.#end === this.#first ? this.#dropped : (this.#sums[(this.#end - 1) & this.#mask] ?? 0);
+    while (this.#end > end) this.#free(--this.#end);
   }
 
   /** Forgets entries <= `index`. */
@@ -84,22 +81,27 @@ export class EntryCache {
     if (this.#mask >= leastSlots) this.#resize(leastSlots);
   }
 
-  /** Makes `first` the lowest index held. Slots are emptied: what they hold would live on. */
+  /** Makes `first` the lowest index held. */
   #drop(first: LogIndex): void {
-    if (first <= this.#first) return;
-    this.#dropped = this.#sums[(first - 1) & this.#mask] ?? 0;
-    while (this.#first < first) this.#slots[this.#first++ & this.#mask] = undefined;
+    while (this.#first < first) this.#free(this.#first++);
+  }
+
+  /** Empties the slot of `index`: what it holds would live on. */
+  #free(index: LogIndex): void {
+    const slot = index & this.#mask;
+    this.#slots[slot] = undefined;
+    this.#bytes -= this.#sizes[slot] ?? 0;
   }
 
   #resize(count: number): void {
     const slots = emptySlots(count);
-    const sums = new Float64Array(count);
+    const sizes = new Uint32Array(count);
     for (let index = this.#first; index < this.#end; index++) {
       slots[index & (count - 1)] = this.#slots[index & this.#mask];
-      sums[index & (count - 1)] = this.#sums[index & this.#mask] ?? 0;
+      sizes[index & (count - 1)] = this.#sizes[index & this.#mask] ?? 0;
     }
     this.#slots = slots;
-    this.#sums = sums;
+    this.#sizes = sizes;
     this.#mask = count - 1;
   }
 }

@@ -41,12 +41,15 @@ export class Outline {
   #runs: TermRun[];
   #confIndexes: LogIndex[];
   #lastIndex: LogIndex;
+  /** Of the last run, or of the boundary when there is none. */
+  #lastTerm: Term;
 
   constructor(data: OutlineData = EmptyOutline) {
     this.#boundary = data.boundary;
     this.#runs = [...data.runs];
     this.#confIndexes = [...data.confIndexes];
     this.#lastIndex = data.lastIndex;
+    this.#lastTerm = this.#termAtEnd();
     invariant(data.lastIndex >= data.boundary.index, 'outline: last index is not below the boundary');
     const first = data.runs[0];
     invariant(
@@ -64,7 +67,7 @@ export class Outline {
   }
 
   get lastTerm(): Term {
-    return this.#runs.at(-1)?.term ?? this.#boundary.term;
+    return this.#lastTerm;
   }
 
   get boundary(): TermRun {
@@ -105,13 +108,12 @@ export class Outline {
     const first = entries[0];
     if (first === undefined) return;
     if (first.index !== this.#lastIndex + 1) this.truncateFrom(first.index);
-    let lastRunTerm = this.#runs.at(-1)?.term;
     for (let i = 0; i < entries.length; i++) {
       const { index, term, type } = entries[i] ?? first;
       invariant(index === this.#lastIndex + 1, 'outline: entries are contiguous');
-      if (term !== lastRunTerm) {
+      if (term !== this.#lastTerm || this.#runs.length === 0) {
         this.#runs.push({ index, term });
-        lastRunTerm = term;
+        this.#lastTerm = term;
       }
       if (type !== EntryType.Normal) this.#confIndexes.push(index);
       this.#lastIndex = index;
@@ -128,6 +130,7 @@ export class Outline {
     while ((this.#runs.at(-1)?.index ?? 0) >= index) this.#runs.pop();
     while ((this.#confIndexes.at(-1) ?? 0) >= index) this.#confIndexes.pop();
     this.#lastIndex = index - 1;
+    this.#lastTerm = this.#termAtEnd();
   }
 
   /** Forgets entries <= `index`; `(index, term(index))` becomes the boundary. Lower indexes are a no-op. */
@@ -144,6 +147,7 @@ export class Outline {
     if (!endsHere) this.#runs[0] = { index: index + 1, term: run.term };
     this.#confIndexes = this.#confIndexes.filter((i) => i > index);
     this.#boundary = { index, term };
+    this.#lastTerm = this.#termAtEnd();
   }
 
   /** Forgets everything; the log is empty after `(index, term)`, as after installing a snapshot. */
@@ -152,6 +156,7 @@ export class Outline {
     this.#runs = [];
     this.#confIndexes = [];
     this.#lastIndex = boundary.index;
+    this.#lastTerm = boundary.term;
   }
 
   /** A copy as plain data. */
@@ -162,6 +167,10 @@ export class Outline {
       confIndexes: [...this.#confIndexes],
       lastIndex: this.#lastIndex,
     };
+  }
+
+  #termAtEnd(): Term {
+    return this.#runs.at(-1)?.term ?? this.#boundary.term;
   }
 
   /** Position in `#runs` of the run that holds `index`, by bisection. */

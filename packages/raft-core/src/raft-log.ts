@@ -253,7 +253,8 @@ export class RaftLog {
   }
 
   acceptApplying(entries: readonly Entry[], allowUnstable: boolean): void {
-    const last = entries[entries.length - 1];
+    // To look at position -1, where nothing can be, is slow.
+    const last = entries.length === 0 ? undefined : entries[entries.length - 1];
     if (last === undefined) return;
     invariant(last.index <= this.committed, 'raft log: only committed entries are applied');
     this.applying = last.index;

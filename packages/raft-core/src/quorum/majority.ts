@@ -26,12 +26,12 @@ export class MajorityConfig {
   readonly ids: readonly NodeId[];
   readonly #members: ReadonlySet<NodeId>;
   /** Reused by `committedIndex`, which runs on every acknowledgement. */
-  readonly #scratch: Float64Array;
+  readonly #scratch: number[];
 
   constructor(ids: Iterable<NodeId> = []) {
     this.ids = sortedIds(ids);
     this.#members = new Set(this.ids);
-    this.#scratch = new Float64Array(this.ids.length);
+    this.#scratch = this.ids.map(() => 0);
   }
 
   get size(): number {
