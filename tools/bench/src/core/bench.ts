@@ -2,7 +2,6 @@
 import { cellKey, cellsOf, modes } from './cells.ts';
 import type { ClusterOptions } from './cluster.ts';
 import { measureAllocation, measureSpeed } from './measure.ts';
-import { Payloads } from './payloads.ts';
 import { runRival } from './rival.ts';
 import { spreadOf, type Spread } from '../stats.ts';
 
@@ -45,7 +44,7 @@ export async function runCoreBench(
   options: CoreBenchOptions,
   report: (line: string) => void,
 ): Promise<readonly CellResult[]> {
-  const payloads = new Payloads(options.payload);
+  const payload = new Uint8Array(options.payload);
   const results: CellResult[] = [];
   for (const mode of modes) {
     const cells = cellsOf(mode, options).map((cell) => ({ cell, rounds: new Rounds() }));
@@ -60,14 +59,14 @@ export async function runCoreBench(
     await askRival();
     for (let round = 1; round <= options.rounds; round++) {
       for (const { cell, rounds } of cells)
-        rounds.ours.push(measureSpeed(cell, options.entries, payloads).entriesPerSecond);
+        rounds.ours.push(measureSpeed(cell, options.entries, payload).entriesPerSecond);
       await askRival();
       report(
         `${mode.multi ? 'one proposal' : 'proposals'}, ${mode.codec ? 'codec' : 'direct'}: round ${String(round)}`,
       );
     }
     for (const { cell, rounds } of cells)
-      results.push(resultOf(cell, rounds, measureAllocation(cell, weighedEntries, payloads)));
+      results.push(resultOf(cell, rounds, measureAllocation(cell, weighedEntries, payload)));
   }
   return results;
 }

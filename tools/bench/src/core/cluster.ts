@@ -4,7 +4,6 @@
  */
 import { EmptyHardState, RawNode, type ConfState, type LogIndex, type Message } from '@balsa/raft-core';
 import { LogStore } from './log-store.ts';
-import type { Payloads } from './payloads.ts';
 import { Wire } from './wire.ts';
 
 export interface ClusterOptions {
@@ -67,16 +66,17 @@ function createMember(id: number, options: ClusterOptions): Member {
   return { core, store: new LogStore(boundary.index), applied: boundary.index };
 }
 
+/** Every entry carries the same payload, as the rival's do: making payloads is not the core's work. */
 export class Cluster {
   readonly #options: ClusterOptions;
-  readonly #payloads: Payloads;
+  readonly #payload: Uint8Array;
   readonly #members: readonly Member[];
   readonly #leader: Member;
   readonly #wire: Wire | undefined;
 
-  constructor(options: ClusterOptions, payloads: Payloads) {
+  constructor(options: ClusterOptions, payload: Uint8Array) {
     this.#options = options;
-    this.#payloads = payloads;
+    this.#payload = payload;
     this.#wire = options.codec ? new Wire() : undefined;
     this.#members = Array.from({ length: options.nodes }, (_, i) => createMember(i + 1, options));
     const leader = this.#members[0];
@@ -114,10 +114,10 @@ export class Cluster {
     const { core } = this.#leader;
     if (this.#options.multi) {
       const payloads: Uint8Array[] = [];
-      for (let i = 0; i < size; i++) payloads.push(this.#payloads.next());
+      for (let i = 0; i < size; i++) payloads.push(this.#payload);
       core.proposeBatch(payloads);
     } else {
-      for (let i = 0; i < size; i++) core.propose(this.#payloads.next());
+      for (let i = 0; i < size; i++) core.propose(this.#payload);
     }
   }
 
@@ -143,7 +143,7 @@ export class Cluster {
     if (ready.hardState !== undefined) store.hardState = ready.hardState;
     if (ready.entries.length > 0) store.append(ready.entries);
     for (let i = 0; i < messages.length; i++) this.#deliver(messages[i]);
-    const last = committedEntries[committedEntries.length - 1];
+    const last = committedEntries.length === 0 ? undefined : committedEntries[committedEntries.length - 1];
     if (last !== undefined) member.applied = last.index;
     core.advance(ready);
   }

@@ -2,7 +2,6 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Cluster, type ClusterOptions } from './cluster.ts';
-import type { Payloads } from './payloads.ts';
 
 export interface Measured {
   readonly entriesPerSecond: number;
@@ -16,8 +15,8 @@ const collectGarbage = runInNewContext('gc') as () => void;
 const leastWarmUp = 20_000;
 
 /** Times `entries` entries. */
-export function measureSpeed(cell: ClusterOptions, entries: number, payloads: Payloads): Measured {
-  const cluster = warmedUp(cell, entries, payloads);
+export function measureSpeed(cell: ClusterOptions, entries: number, payload: Uint8Array): Measured {
+  const cluster = warmedUp(cell, entries, payload);
   collectGarbage();
   const appliedBefore = cluster.applied;
   const start = process.hrtime.bigint();
@@ -32,8 +31,8 @@ export function measureSpeed(cell: ClusterOptions, entries: number, payloads: Pa
  * Bytes allocated for each entry, on the heap and in buffers. Taken apart from the speed, because looking at the heap costs
  * time: what the heap grew by between two looks is summed; looks during which garbage was collected are left out.
  */
-export function measureAllocation(cell: ClusterOptions, entries: number, payloads: Payloads): number {
-  const cluster = warmedUp(cell, entries, payloads);
+export function measureAllocation(cell: ClusterOptions, entries: number, payload: Uint8Array): number {
+  const cluster = warmedUp(cell, entries, payload);
   collectGarbage();
   const perLook = Math.max(1, Math.ceil(256 / cell.batch));
   let batches = 0;
@@ -61,8 +60,8 @@ function allocated(): number {
   return heap.used_heap_size + heap.external_memory;
 }
 
-function warmedUp(cell: ClusterOptions, entries: number, payloads: Payloads): Cluster {
-  const cluster = new Cluster(cell, payloads);
+function warmedUp(cell: ClusterOptions, entries: number, payload: Uint8Array): Cluster {
+  const cluster = new Cluster(cell, payload);
   cluster.run(Math.max(Math.ceil(entries / 10), leastWarmUp));
   return cluster;
 }
