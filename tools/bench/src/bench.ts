@@ -4,6 +4,7 @@ import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
 import { findEntrants } from './entrants.ts';
 import { choosePlan, type PlanChoice } from './plan.ts';
+import { reportPage } from './report/html/page.ts';
 import { reportText } from './report/table.ts';
 import type { BenchReport } from './report/report.ts';
 import { runBench } from './run.ts';
@@ -71,6 +72,7 @@ export async function bench(
   }
 }
 
-async function write(report: BenchReport, { json }: BenchFlags): Promise<void> {
+async function write(report: BenchReport, { json, html }: BenchFlags): Promise<void> {
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
+  if (html !== undefined) await writeFile(html, reportPage(report));
 }

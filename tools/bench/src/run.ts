@@ -8,8 +8,17 @@ import type { Plan } from './plan.ts';
 import { admit } from './admission.ts';
 import { createBenchEnv } from './real-env.ts';
 import { describeMachine, machineWarnings } from './report/machine.ts';
-import { reportFormat, type BenchReport, type Cell, type StoreReport } from './report/report.ts';
+import { barsOf } from './report/bars.ts';
+import {
+  reportFormat,
+  type Bar,
+  type BenchReport,
+  type Cell,
+  type Profile,
+  type StoreReport,
+} from './report/report.ts';
 import type { Entrant, Workload, WorkloadContext } from './workloads/context.ts';
+import { profileMissed } from './workloads/profiles.ts';
 
 export interface BenchOptions {
   readonly sources: readonly EngineSource[];
@@ -31,6 +40,8 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const home = await mkdtemp(path.join(options.directory, 'balsa-bench-'));
   const cells: Cell[] = [];
   const stores: StoreReport[] = [];
+  let bars: Bar[] = [];
+  let profiles: Profile[] = [];
   let complete = false;
   try {
     const env = createBenchEnv();
@@ -43,6 +54,8 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     }
     for (const workload of options.workloads)
       for await (const cell of workload.run(context)) cells.push(cell);
+    bars = barsOf({ cells });
+    profiles = await profileMissed(context, bars);
     complete = true;
   } catch (error) {
     // What was measured until then is worth keeping; the report says that it is not all.
@@ -61,8 +74,8 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     warnings: machineWarnings(machine),
     stores,
     cells,
-    bars: [],
-    profiles: [],
+    bars,
+    profiles,
   };
 }
 

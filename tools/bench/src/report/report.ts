@@ -73,6 +73,7 @@ export interface StoreReport {
 }
 
 export interface Bar {
+  readonly label: string;
   readonly text: string;
   readonly required: number;
   readonly measured: number | null;

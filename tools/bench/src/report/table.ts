@@ -1,7 +1,7 @@
 /** The report as text for a terminal of a hundred columns. */
 import Table from 'cli-table3';
 import { columnsOf } from './columns.ts';
-import { bytesText } from './format.ts';
+import { bytesText, short } from './format.ts';
 import type { BenchReport, Cell, Row, StoreReport } from './report.ts';
 
 const width = 100;
@@ -94,12 +94,28 @@ function storeLine({ label, engine, engineVersion, status, reason }: StoreReport
   return wrap(`${label}${version}: ${status}${reason === '' ? '' : `: ${reason}`}`);
 }
 
+function barsText({ bars, profiles }: BenchReport): string {
+  const lines = bars.map(({ text, measured, met }) =>
+    wrap(`${met === null ? '?' : met ? 'met   ' : 'MISSED'}  ${text}: ${short(measured)}`, '        '),
+  );
+  const wheres = profiles.map(({ label, cell, functions }) => {
+    const shares = functions.slice(0, 6).map(({ name, share }) => `${Math.round(share * 100)} % ${name}`);
+    return wrap(`${label}, ${cell}: ${shares.join(', ')}`);
+  });
+  return [
+    `What the adapters are held to`,
+    ...lines,
+    ...(wheres.length > 0 ? ['', 'Where the time goes (self time, sampled)', ...wheres] : []),
+  ].join('\n');
+}
+
 export function reportText(report: BenchReport): string {
   const parts = [machineText(report)];
   if (report.warnings.length > 0)
     parts.push(report.warnings.map((text) => wrap(`WARNING: ${text}`)).join('\n'));
   parts.push(report.stores.map(storeLine).join('\n'));
   parts.push(...report.cells.map(cellTable));
+  if (report.bars.length > 0) parts.push(barsText(report));
   if (!report.complete) parts.push('Stopped before the end: this is what was measured until then.');
   return `${parts.join('\n\n')}\n`;
 }

@@ -23,7 +23,7 @@ export const append: Workload = {
   },
 };
 
-function titleOf({ batch, payloadBytes, groups }: AppendCell): string {
+export function titleOf({ batch, payloadBytes, groups }: AppendCell): string {
   return `batch ${batch}, ${payloadBytes} B, ${groups} ${groups === 1 ? 'group' : 'groups'}`;
 }
 
@@ -96,7 +96,8 @@ function floorRunner(
   };
 }
 
-async function adapterRunner(
+/** An adapter in a directory of its own; its lane closes it. */
+export async function adapterRunner(
   context: WorkloadContext,
   cell: AppendCell,
   entrant: Entrant,

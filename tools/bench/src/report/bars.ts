@@ -1,0 +1,76 @@
+/** What the project holds its adapters to, and whether this run shows it. */
+import type { BenchReport, Bar, Cell, Row } from './report.ts';
+
+interface Rule {
+  readonly workload: string;
+  /** Begins the title of the cell. */
+  readonly cell: string;
+  readonly label: string;
+  readonly text: string;
+  readonly required: number;
+  readonly measured: (row: Row) => number | null | undefined;
+}
+
+const growing = (row: Row): number | undefined => row.ratios['growing p50']?.value;
+const bare = (row: Row): number | undefined => row.ratios['bare throughput']?.value;
+
+function append(label: string, batch: number, required: number, against: 'growing' | 'bare'): Rule {
+  const what =
+    against === 'growing'
+      ? 'of the speed of the floor on a growing file, by median latency'
+      : 'of the throughput of its bare client';
+  return {
+    workload: 'append',
+    cell: `batch ${batch}, 256 B, 1 group`,
+    label,
+    text: `${label}, batch ${batch}: at least ${required} ${what}`,
+    required,
+    measured: against === 'growing' ? growing : bare,
+  };
+}
+
+/** Twice etcd 3.4's 6,000/s, as measured on another day on a machine of two CPUs. */
+const clusterSets = 12_000;
+
+const rules: readonly Rule[] = [
+  append('sqlite', 1, 1, 'growing'),
+  append('sqlite', 16, 1, 'growing'),
+  append('sqlite', 256, 0.6, 'growing'),
+  ...[1, 16, 256].map((batch) => append('redis', batch, 0.8, 'bare')),
+  ...[1, 16, 256].map((batch) => append('rocksdb worker=false', batch, 0.8, 'bare')),
+  {
+    workload: 'cluster',
+    cell: '256 clients',
+    label: 'sqlite',
+    text: `three processes on SQLite, 256 clients: at least ${clusterSets} SETs/s (twice etcd 3.4 on two CPUs)`,
+    required: clusterSets,
+    measured: (row) => row.metrics['throughput']?.value,
+  },
+  {
+    workload: 'cluster',
+    cell: '1 client,',
+    label: 'sqlite',
+    text: 'three processes on SQLite, one client: p50 within twice two round trips and one sync (0.5 of their speed)',
+    required: 0.5,
+    measured: (row) => row.ratios['round trips p50']?.value,
+  },
+];
+
+function cellOf(cells: readonly Cell[], { workload, cell }: Rule): Cell | undefined {
+  return cells.find((one) => one.workload === workload && one.title.startsWith(cell));
+}
+
+/** Those for whose store and cell the run has something to say. */
+export function barsOf({ cells }: Pick<BenchReport, 'cells'>): Bar[] {
+  const bars: Bar[] = [];
+  for (const rule of rules) {
+    const row = cellOf(cells, rule)?.rows.find(
+      ({ label, kind }) => label === rule.label && kind === 'adapter',
+    );
+    if (row === undefined) continue;
+    const { text, required, label } = rule;
+    const measured = rule.measured(row) ?? null;
+    bars.push({ label, text, required, measured, met: measured === null ? null : measured >= required });
+  }
+  return bars;
+}

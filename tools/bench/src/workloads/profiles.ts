@@ -1,0 +1,32 @@
+/** For adapters that missed a bar of appending: where their time goes. */
+import path from 'node:path';
+import { profileLane } from '../measure/profile.ts';
+import type { Bar, Profile } from '../report/report.ts';
+import { adapterRunner, titleOf } from './append.ts';
+import type { WorkloadContext } from './context.ts';
+
+const profileMs = 600;
+
+export async function profileMissed(context: WorkloadContext, bars: readonly Bar[]): Promise<Profile[]> {
+  const { entrants, plan, signal, say, inDirectory } = context;
+  const profiles: Profile[] = [];
+  for (const { label, text } of bars.filter(({ met }) => met === false)) {
+    const entrant = entrants.find(({ source }) => source.label === label);
+    const cell = plan.append.find(
+      ({ batch, payloadBytes, groups }) =>
+        groups === 1 && payloadBytes === 256 && text.startsWith(`${label}, batch ${batch}:`),
+    );
+    if (entrant === undefined || cell === undefined) continue;
+    say(`profile: ${label}, ${titleOf(cell)}`);
+    const functions = await inDirectory(async (directory) => {
+      const { lane } = await adapterRunner(context, cell, entrant, path.join(directory, 'data'));
+      try {
+        return await profileLane(lane, profileMs, signal);
+      } finally {
+        await lane.close();
+      }
+    });
+    profiles.push({ label, cell: titleOf(cell), functions });
+  }
+  return profiles;
+}
