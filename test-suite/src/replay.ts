@@ -1,6 +1,6 @@
 /** Seeds: how random histories are chosen, and how a failed one is run again. */
 import fc from 'fast-check';
-import type { CaseOptions } from './case.ts';
+import type { CaseContext, CaseOptions } from './case.ts';
 
 const defaultSeed = 20_240_611;
 const defaultRuns = 40;
@@ -12,6 +12,14 @@ export function numberFrom(name: string, fallback: number): number {
   if (!Number.isSafeInteger(value))
     throw new Error(`${name} must be an integer, but is ${JSON.stringify(text)}`);
   return value;
+}
+
+/**
+ * How often a costly thing is tried in one case: what the environment says, else `usual`, and a third of it where a
+ * server has to be started for each.
+ */
+export function triesOf(name: string, usual: number, { harness }: CaseContext): number {
+  return numberFrom(name, harness.processes === undefined ? usual : Math.ceil(usual / 3));
 }
 
 /** The seed of a run: what was asked for, else `BALSA_SEED`, else a fixed one. */

@@ -1,4 +1,5 @@
 /** What a reader can see of a store, as text that two stores can be compared by. */
+import assert from 'node:assert/strict';
 import {
   crc32,
   isBalsaError,
@@ -67,8 +68,7 @@ export async function observeGroup(
   for (const stored of await storage.listSnapshots()) {
     let checksum = 0;
     for (const chunk of await readSnapshot(storage, stored.id)) checksum = crc32(chunk, checksum);
-    if (checksum !== stored.checksum)
-      throw new Error(`snapshot ${snapshotText(stored)} reads as ${checksum.toString(16)}`);
+    assert.equal(checksum, stored.checksum, `what snapshot ${snapshotText(stored)} reads as`);
     snapshots.push(snapshotText(stored));
   }
   const shown = entries.map(showEntry);

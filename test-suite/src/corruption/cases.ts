@@ -11,7 +11,7 @@ import type { Tree } from '../power/disk.ts';
 import { Holder, NotServed } from '../holder/holder.ts';
 import { Reopener } from '../holder/reopener.ts';
 import { planOf } from '../power/recording.ts';
-import { numberFrom, seedOf } from '../replay.ts';
+import { seedOf, triesOf } from '../replay.ts';
 import {
   flippedBit,
   lostBlock,
@@ -24,7 +24,7 @@ import {
 import { notServed, survey, wrongSurvey, type Survey } from './survey.ts';
 
 /** Damages per case; `BALSA_DAMAGES` says another number. */
-const damagesWanted = (): number => numberFrom('BALSA_DAMAGES', 60);
+const damagesWanted = (context: CaseContext): number => triesOf('BALSA_DAMAGES', 60, context);
 
 /** One store at three times: early, at its end with the process dead, and closed in good order. */
 interface Specimen {
@@ -116,9 +116,14 @@ async function judgeDamages(
   }
 }
 
-function bothBases(specimen: Specimen, random: Random, make: (options: DamageOptions) => Damage): Damage[] {
+function bothBases(
+  context: CaseContext,
+  specimen: Specimen,
+  random: Random,
+  make: (options: DamageOptions) => Damage,
+): Damage[] {
   const { older, killed, closed, files } = specimen;
-  return Array.from({ length: damagesWanted() }, (_, i) => {
+  return Array.from({ length: damagesWanted(context) }, (_, i) => {
     const base = i % 2 === 0 ? killed : closed;
     const damage = make({ base, older, files: files(base), random });
     return { ...damage, what: `${damage.what}, ${i % 2 === 0 ? 'the process killed' : 'the store closed'}` };
@@ -139,7 +144,7 @@ function damageCase(
     async run(context) {
       const specimen = await makeSpecimen(context, salt);
       const random = seededRandom(seedOf(context.options) + salt);
-      const refused = await judgeDamages(context, specimen, bothBases(specimen, random, make));
+      const refused = await judgeDamages(context, specimen, bothBases(context, specimen, random, make));
       assert.ok(refused > 0, 'no damage was noticed at all: are these the files that the store reads?');
     },
   };

@@ -1,4 +1,5 @@
 /** Reads all that can still be read of a damaged store, each part by itself. */
+import { AssertionError } from 'node:assert/strict';
 import { crc32, isBalsaError, type Engine, type Storage, type StorageState } from '@balsa/raft-core';
 import { readSnapshot, showEntry } from '../check.ts';
 import type { Expected, Progress } from '../child/expected.ts';
@@ -24,6 +25,8 @@ export interface Refusal {
 /** Survives JSON. */
 export interface Survey {
   readonly refusals: readonly Refusal[];
+  /** Served, and not what was written: found out by what the store itself says of it. */
+  readonly wrong?: readonly string[];
   readonly identity?: string;
   readonly groups: Readonly<Record<string, Sight['groups'][string]>>;
   /** Of groups whose log cannot be read whole: the state, and the entries that single reads gave. */
@@ -40,6 +43,7 @@ export const damageCodes: readonly string[] = [
 
 class Surveyor {
   readonly refusals: Refusal[] = [];
+  readonly wrong: string[] = [];
   readonly groups: Record<string, Sight['groups'][string]> = {};
   readonly partial: Record<string, { state: string; entries: string[] }> = {};
   identity: string | undefined;
@@ -62,7 +66,11 @@ class Surveyor {
     try {
       this.groups[lane] = await observeGroup(storage, state);
     } catch (error) {
-      if (!isBalsaError(error)) throw error;
+      if (error instanceof AssertionError) this.wrong.push(`group ${lane}: ${error.message}`);
+      if (!isBalsaError(error)) {
+        if (error instanceof AssertionError) return;
+        throw error;
+      }
       this.refusals.push({ part: `log or snapshots of ${lane}`, code: error.code, message: error.message });
       this.partial[lane] = { state: stateText(state), entries: await this.#single(storage, state) };
       await this.#snapshots(lane, storage);
@@ -84,14 +92,15 @@ class Surveyor {
       if (chunks === undefined) continue;
       const checksum = chunks.reduce((sum, chunk) => crc32(chunk, sum), 0);
       if (checksum !== stored.checksum)
-        throw new Error(`snapshot ${snapshotText(stored)} reads as ${checksum.toString(16)}`);
+        this.wrong.push(`group ${lane}: snapshot ${snapshotText(stored)} reads as ${checksum.toString(16)}`);
     }
   }
 
   result(): Survey {
-    const { refusals, groups, partial, identity, ordered } = this;
+    const { refusals, wrong, groups, partial, identity, ordered } = this;
     return {
       refusals,
+      wrong,
       groups,
       partial,
       ...(identity !== undefined && { identity }),
@@ -140,6 +149,7 @@ export function wrongSurvey(
   progress: Progress,
   judgement: SurveyJudgement,
 ): string | undefined {
+  if (found.wrong !== undefined && found.wrong.length > 0) return found.wrong.join('\n');
   const odd = found.refusals.filter(({ part, code }) => part !== 'close' && !damageCodes.includes(code));
   if (odd.length > 0) {
     return odd

@@ -12,7 +12,7 @@ import { Holder } from '../holder/holder.ts';
 import { Disk, everything, type Fate } from '../power/disk.ts';
 import { Judge } from '../power/judge.ts';
 import { Announced, needShim, planOf, recordRun, withScratch } from '../power/recording.ts';
-import { numberFrom, seedOf } from '../replay.ts';
+import { numberFrom, seedOf, triesOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
 
 /** Processes to kill per case; `BALSA_KILLS` says another number. */
@@ -54,7 +54,7 @@ async function killOnce(
 
 function judge(expected: Expected, look: Look, lines: readonly string[], what: string): void {
   if ('failed' in look) {
-    throw new Error(
+    assert.fail(
       `${what}: ${look.failed === 'open' ? 'it does not open' : 'it cannot be read'}: ${look.code}: ${look.message}`,
     );
   }
@@ -145,7 +145,7 @@ const everyStep: ConformanceCase = {
     const seed = seedOf(context.options) + 300;
     const recording = await recordRun(context, planOf(context, 300, 24));
     const { operations, expected, directory, start } = recording;
-    const share = numberFrom('BALSA_POWER_STATES', 100) / operations.length;
+    const share = triesOf('BALSA_POWER_STATES', 100, context) / operations.length;
     const random = seededRandom(seed);
     const mapped = new Set(operations.flatMap((one) => (one.op === 'unseen' ? [one.path] : [])));
     const states = await Judge.with({ context, ...recording, seed }, async (jury) => {

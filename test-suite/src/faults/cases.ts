@@ -10,13 +10,13 @@ import { endedWell, runChild } from '../child/process.ts';
 import { seededRandom, type Random } from '../child/random.ts';
 import { Holder, NotServed } from '../holder/holder.ts';
 import { needShim, planOf, withScratch } from '../power/recording.ts';
-import { numberFrom, seedOf } from '../replay.ts';
+import { seedOf, triesOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
 import { runFaults } from './in-child.ts';
 import { runReads } from './reads.ts';
 
 /** Steps at which a fault is tried, per case; `BALSA_FAULTS` says another number. */
-const faultsWanted = (): number => numberFrom('BALSA_FAULTS', 12);
+const faultsWanted = (context: CaseContext): number => triesOf('BALSA_FAULTS', 12, context);
 
 async function needPersistence(context: CaseContext): Promise<void> {
   const { persistent } = (await context.engine()).capabilities;
@@ -123,7 +123,7 @@ function faultCase(fault: FaultScenario['fault'], title: string, salt: number): 
       const random = seededRandom(seedOf(context.options) + salt);
       const steps = makePlan(plan).rounds.flat();
       const fits = (action: Action): boolean => action.kind !== 'reopen' && action.kind !== 'stamp';
-      const scenarios = chooseSteps(steps, random, faultsWanted(), fits).map(({ id }) => ({
+      const scenarios = chooseSteps(steps, random, faultsWanted(context), fits).map(({ id }) => ({
         fault,
         step: id,
       }));
@@ -145,7 +145,7 @@ const reads: ConformanceCase = {
     await needPersistence(context);
     const plan = planOf(context, 610, 24);
     const random = seededRandom(seedOf(context.options) + 610);
-    const shares = Array.from({ length: faultsWanted() * 2 }, () => random.next());
+    const shares = Array.from({ length: faultsWanted(context) * 2 }, () => random.next());
     const tried = await tryFaults(context, { kind: 'reads', reads: shares, ...jobFields(context, plan) });
     assert.ok(
       tried.some((line) => line.endsWith('refused')),

@@ -6,7 +6,7 @@ import type { Sight } from '../child/observe.ts';
 import { endedWell } from '../child/process.ts';
 import { seededRandom, type Random } from '../child/random.ts';
 import { Holder } from '../holder/holder.ts';
-import { numberFrom, seedOf } from '../replay.ts';
+import { seedOf, triesOf } from '../replay.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
 import { Disk, everything, type Fate, type Tree } from './disk.ts';
 import { fatesOf, type NamedFate } from './fates.ts';
@@ -25,7 +25,7 @@ import {
 const defaultStates = 100;
 const lost: Fate = { data: () => 'lost', name: () => false };
 
-const statesWanted = (): number => numberFrom('BALSA_POWER_STATES', defaultStates);
+const statesWanted = (context: CaseContext): number => triesOf('BALSA_POWER_STATES', defaultStates, context);
 
 /** Ends the case for a store that says itself that a power cut loses acknowledged writes. */
 async function needStrict(context: CaseContext): Promise<void> {
@@ -155,7 +155,7 @@ const acknowledged: ConformanceCase = {
     const marks = recording.operations.flatMap((one, i) =>
       one.op === 'mark' && one.text.startsWith('did') ? [i + 1] : [],
     );
-    const wanted = statesWanted();
+    const wanted = statesWanted(context);
     const chosen = marks.filter(() => random.chance(wanted / marks.length));
     const bare = (): NamedFate[] => [{ name: 'nothing unsynced', fate: lost }];
     // Each acknowledgement with nothing but the synced, which is what an early one fails at; then with more.
@@ -180,7 +180,7 @@ const anyMoment: ConformanceCase = {
     const seed = seedOf(context.options) + 2;
     const random = seededRandom(seed);
     const { operations } = recording;
-    const cuts = Array.from({ length: Math.ceil(statesWanted() / 2) }, (): Cut => {
+    const cuts = Array.from({ length: Math.ceil(statesWanted(context) / 2) }, (): Cut => {
       return { at: random.int(1, operations.length), fates: (draw, last) => pickFates(draw, last, 3) };
     });
     const states = await judgeCuts(context, recording, cuts, seed);
@@ -201,7 +201,7 @@ const creation: ConformanceCase = {
     const cuts = Array.from({ length: first + 1 }, (_, i): Cut => ({ at: i + 1, fates: fatesOf }));
     // Every operation has its turn, but not with every fate.
     const random = seededRandom(seed);
-    const share = Math.min(1, statesWanted() / (cuts.length * 3));
+    const share = Math.min(1, statesWanted(context) / (cuts.length * 3));
     const thinned = cuts.map(({ at }): Cut => ({
       at,
       fates: (draw, last) => fatesOf(draw, last).filter(() => random.chance(share)),
@@ -261,7 +261,7 @@ const recoveredTail: ConformanceCase = {
     const unsynced = operations.flatMap((one, i) =>
       one.op === 'sync' && operations[i - 1]?.op === 'write' ? [i] : [],
     );
-    const deaths = Math.max(3, Math.ceil(statesWanted() / 30));
+    const deaths = Math.max(3, Math.ceil(statesWanted(context) / 30));
     const states = await Judge.with({ context, ...recording, seed }, async (judge) => {
       for (let i = 0; i < deaths && unsynced.length > 0; i++) {
         const death = dieAt(recording, random.pick(unsynced));

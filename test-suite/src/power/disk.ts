@@ -221,10 +221,13 @@ export class Disk {
     const touches = (change: NameChange): boolean =>
       (change.unbind !== undefined && dirname(change.unbind) === path) ||
       (change.bind !== undefined && dirname(change.bind.path) === path);
-    const kept: NameChange[] = [];
+    let kept: NameChange[] = [];
     for (const change of this.#pendingNames) {
-      if (touches(change)) rename(this.#durableNames, change);
-      else kept.push(change);
+      if (touches(change)) {
+        rename(this.#durableNames, change);
+        // A name that has moved to another directory does not come back with its creation.
+        kept = kept.filter(({ bind }) => bind === undefined || bind.path !== change.unbind);
+      } else kept.push(change);
     }
     this.#pendingNames = kept;
   }

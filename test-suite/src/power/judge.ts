@@ -1,4 +1,5 @@
 /** Reopens directories that a crash could have left, and says which of them are not what they should be. */
+import assert from 'node:assert/strict';
 import type { CaseContext } from '../case.ts';
 import type { Expected, Judgement, Progress } from '../child/expected.ts';
 import { lookOnce, type Look } from '../child/look.ts';
@@ -59,7 +60,7 @@ export class Judge {
     const files = [...state.tree].map(
       ([path, bytes]) => `${path} ${bytes === undefined ? 'dir' : String(bytes.length)}`,
     );
-    throw new Error(
+    assert.fail(
       `${state.what} (seed ${String(this.#options.seed)}, crash state ${String(this.states)}):\n${wrong}\nfiles: ${files.join(', ')}`,
     );
   }

@@ -9,6 +9,8 @@
  * BALSA_SHIM_SYNC     "real": syncs are done; otherwise they are only counted and recorded, which is all that
  *                     a rebuilt power cut or a killed process needs, and far quicker
  *
+ * BALSA_SHIM_SYNC_MICROS  how long a sync takes; a server that acknowledges before it is seen by that. Default 0
+ *
  * Each call and its record happen under one mutex, which forked children share, so that the record is one legal order
  * of the calls. Several processes may write one record: a record is appended by one call, and handles carry the process
  * id. What is written to file descriptor 1 is recorded, too: what the process announces stands in the record at its
@@ -70,7 +72,7 @@ struct record {
 };
 
 #define MAX_FD 65536
-struct tracked { int handle; uint8_t flags; char *path; };
+struct tracked { int handle; uint8_t flags; char *path; dev_t device; ino_t inode; };
 static struct tracked table[MAX_FD];
 static struct control none = { .space_left = -1 };
 static struct control *control = &none;
@@ -82,6 +84,7 @@ static size_t root_length;
 static int trace = -1;
 static int real_syncs;
 static int marks = 1;
+static useconds_t sync_micros;
 
 static void lock(void) {
   /* A child that was killed inside leaves the others a lock that can be used. */
@@ -128,6 +131,8 @@ __attribute__((constructor)) static void begin(void) {
   share();
   strcpy(root, directory);
   root_length = strlen(root);
+  const char *micros = getenv("BALSA_SHIM_SYNC_MICROS");
+  sync_micros = micros ? (useconds_t)atoi(micros) : 0;
   const char *mark_mode = getenv("BALSA_SHIM_MARKS");
   marks = !mark_mode || strcmp(mark_mode, "off") != 0;
   const char *path = getenv("BALSA_SHIM_TRACE");
@@ -215,8 +220,14 @@ static int tracked_path(int at, const char *path, char *out) {
   return root_length > 0 && absolute(at, path, out) && inside(out);
 }
 
+/* A descriptor that was closed by a direct system call, as libuv does it, may be somebody else's by now. */
 static struct tracked *tracked_fd(int fd) {
-  return fd >= 0 && fd < MAX_FD && table[fd].handle ? &table[fd] : NULL;
+  if (fd < 0 || fd >= MAX_FD || !table[fd].handle) return NULL;
+  int error = errno;
+  struct stat now;
+  int same = fstat(fd, &now) == 0 && now.st_dev == table[fd].device && now.st_ino == table[fd].inode;
+  errno = error;
+  return same ? &table[fd] : NULL;
 }
 
 static int matches(const char *path) {
@@ -251,8 +262,10 @@ static void step(const char *path) {
 /* Under the lock. */
 static void track(int fd, uint8_t kind, int flags, const char *full) {
   if (fd < 0 || fd >= MAX_FD) return;
+  struct stat now;
+  if (fstat(fd, &now) != 0) return;
   free(table[fd].path);
-  table[fd] = (struct tracked){ ++shared->handles, kind, strdup(full) };
+  table[fd] = (struct tracked){ ++shared->handles, kind, strdup(full), now.st_dev, now.st_ino };
   emit(OP_OPEN, kind, table[fd].handle, flags, 0, 0, full, NULL, NULL, 0);
 }
 
@@ -330,7 +343,7 @@ static void forget(int fd) {
   if (fd < 0 || fd >= MAX_FD || !table[fd].handle) return;
   lock();
   free(table[fd].path);
-  table[fd] = (struct tracked){ 0, 0, NULL };
+  table[fd] = (struct tracked){ 0, 0, NULL, 0, 0 };
   unlock();
 }
 
@@ -346,7 +359,7 @@ static void copied(int from, int to) {
   struct tracked *one = tracked_fd(from);
   if (!one) return;
   lock();
-  table[to] = (struct tracked){ one->handle, one->flags, strdup(one->path) };
+  table[to] = (struct tracked){ one->handle, one->flags, strdup(one->path), one->device, one->inode };
   unlock();
 }
 
@@ -523,6 +536,8 @@ int posix_fallocate64(int fd, off64_t offset, off64_t length) { return do_alloca
 static int do_sync(int fd, int number) {
   struct tracked *one = tracked_fd(fd);
   if (!one) return (int)syscall(number, fd);
+  /* Outside of the lock: who acknowledges without waiting for it has the time to do so. */
+  if (sync_micros > 0) usleep(sync_micros);
   lock();
   control->syncs++;
   step(one->path);

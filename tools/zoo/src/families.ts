@@ -4,5 +4,6 @@
  * lock file of this workspace.
  */
 import { memoryFamily, type ZooFamily } from '@balsa/test-suite/zoo';
+import { servedFamily } from './served/family.ts';
 
-export const families: readonly ZooFamily[] = [memoryFamily];
+export const families: readonly ZooFamily[] = [memoryFamily, servedFamily];

@@ -1,0 +1,100 @@
+/** Node's file system with one fault of its user in it: what an adapter does wrong with files, as a file system. */
+import type { FileHandle, FileSystem } from '@balsa/storage-kit';
+import { nodeFileSystem } from '@balsa/storage-kit';
+import { override } from '@balsa/test-suite/zoo';
+
+/** What to do otherwise; nothing of it is a correct file system. */
+interface Fault {
+  /** Of one file. */
+  readonly inFile?: (handle: FileHandle, path: string) => Partial<FileHandle>;
+  /** Of names. */
+  readonly inNames?: (fs: FileSystem) => Partial<FileSystem>;
+}
+
+const done = async (): Promise<void> => undefined;
+
+/** A sync that is begun and not waited for. */
+function behind(sync: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    setImmediate(() => void sync().catch(() => undefined));
+  };
+}
+
+async function copyInPlace(fs: FileSystem, from: string, to: string): Promise<void> {
+  const source = await fs.open(from, 'read');
+  const bytes = new Uint8Array(await source.size());
+  await source.read(bytes, 0);
+  await source.close();
+  const exists = (await fs.size(to)) !== undefined;
+  const target = await fs.open(to, exists ? 'update' : 'create');
+  await target.truncate(0);
+  await target.write([bytes], 0);
+  await target.close();
+  await fs.remove(from);
+}
+
+/** Tried twice; the second sync succeeds, and has made nothing durable of what the first one failed over. */
+function again(sync: () => Promise<void>): () => Promise<void> {
+  return async () => {
+    try {
+      await sync();
+    } catch {
+      await sync();
+    }
+  };
+}
+
+const ofLog = (path: string): boolean => path.endsWith('.seg');
+
+export type FaultName =
+  | 'no sync'
+  | 'no sync of the log'
+  | 'sync behind the acknowledgement'
+  | 'no sync of directories'
+  | 'rename by copying'
+  | 'sync errors ignored'
+  | 'failed syncs tried again'
+  | 'write errors ignored'
+  | 'read errors are ends of files';
+
+const faults: Readonly<Record<FaultName, Fault>> = {
+  'no sync': { inFile: () => ({ sync: done, dataSync: done }) },
+  'no sync of the log': { inFile: (_handle, path) => (ofLog(path) ? { sync: done, dataSync: done } : {}) },
+  'sync behind the acknowledgement': {
+    inFile: (handle, path) => (ofLog(path) ? { dataSync: behind(() => handle.dataSync()) } : {}),
+  },
+  'no sync of directories': { inNames: () => ({ syncDirectory: done }) },
+  'rename by copying': { inNames: (fs) => ({ rename: (from, to) => copyInPlace(fs, from, to) }) },
+  'sync errors ignored': {
+    inFile: (handle) => ({
+      sync: () => handle.sync().catch(() => undefined),
+      dataSync: () => handle.dataSync().catch(() => undefined),
+    }),
+  },
+  'failed syncs tried again': {
+    inFile: (handle) => ({ sync: again(() => handle.sync()), dataSync: again(() => handle.dataSync()) }),
+  },
+  'write errors ignored': {
+    inFile: (handle) => ({ write: (buffers, at) => handle.write(buffers, at).catch(() => undefined) }),
+  },
+  'read errors are ends of files': {
+    inFile: (handle) => ({ read: (buffer, at) => handle.read(buffer, at).catch(() => 0) }),
+  },
+};
+
+export function isFaultName(text: string): text is FaultName {
+  return Object.hasOwn(faults, text);
+}
+
+export function brokenFileSystem(name: FaultName): FileSystem {
+  const { inFile, inNames } = faults[name];
+  return override(nodeFileSystem, {
+    ...inNames?.(nodeFileSystem),
+    ...(inFile !== undefined && {
+      open: async (path, mode) => {
+        const handle = await nodeFileSystem.open(path, mode);
+        return override(handle, inFile(handle, path));
+      },
+    }),
+  });
+}
