@@ -3,7 +3,7 @@
  * Every command of the repository, from a bare clone: checks the machine, installs and builds what is
  * missing, then runs. Uses nothing but Node's own modules, because it runs before anything is installed.
  *
- *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|docs:api|soak|bench|bench:core> [arguments]
+ *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|docs:api|soak|chaos|bench|bench:core> [arguments]
  *
  * What it says about itself goes to stderr, so that the stdout of a command with --json stays clean.
  */
@@ -22,6 +22,7 @@ const commands = {
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
   simulate: (args) => runNode(['tools/simulator/dist/cli/main.js', ...args]),
   museum: (args) => runNode(['tools/simulator/dist/museum/main.js', ...args]),
+  chaos: (args) => runNode(['tools/chaos/dist/main.js', ...args], { ipc: true }),
   zoo: (args) => runNode(['tools/zoo/dist/main.js', ...args]),
   'docs:api': (args) =>
     runNode(['node_modules/typedoc/bin/typedoc', '--options', 'packages/raft-core/typedoc.json', ...args]),

@@ -10,7 +10,7 @@ export {
   type ReadyReport,
   type ServerReport,
 } from './child-report.ts';
-export { ClusterClient, type ReadResult, type WriteOutcome } from './cluster-client.ts';
+export { ClusterClient, outcomeOfFailure, type ReadResult, type WriteOutcome } from './cluster-client.ts';
 export { openClusterFile, readClusterFile, writeClusterFile, type ClusterIdentity } from './cluster-file.ts';
 export { writeDurably } from './durable-file.ts';
 export { CommandFailure } from './failure.ts';

@@ -83,3 +83,14 @@ export async function postMemberChange(address: HostPort, change: MemberChange):
     );
   }
 }
+
+/** Asks the leader to hand over to `to`. False when it did not. */
+export async function postTransfer(address: HostPort, to: number): Promise<boolean> {
+  const response = await fetch(`http://${formatHostPort(address)}/transfer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ to }),
+    signal: AbortSignal.timeout(changeMs),
+  }).catch(() => undefined);
+  return response?.ok === true;
+}

@@ -8,6 +8,7 @@ import {
   fetchStatus,
   isReady,
   postMemberChange,
+  postTransfer,
   type Digest,
   type MemberChange,
 } from './node-http.ts';
@@ -21,8 +22,7 @@ import type { Network } from './network.ts';
 import type { NodeStorage } from './node-storage.ts';
 
 const host = '127.0.0.1';
-/** Longest wait for anything that a healthy cluster does in a few seconds, in milliseconds. */
-const patienceMs = 30_000;
+const defaultPatienceMs = 30_000;
 /** Reads under way at once. */
 const readsAtOnce = 64;
 
@@ -39,6 +39,10 @@ export interface TestClusterOptions {
   readonly network?: Network;
   /** JavaScript file of the `balsa` command. Default: that of the installed @balsa/cli. */
   readonly program?: string;
+  /** Data directory of a node. Default: node-ID below `directory`. */
+  readonly directoryOf?: (id: number) => string;
+  /** Longest wait for anything that a healthy cluster does in a few seconds, in milliseconds. Default 30 s. */
+  readonly patienceMs?: number;
 }
 
 export interface Leader {
@@ -218,8 +222,15 @@ export class TestCluster {
     });
   }
 
+  /** Asks for leadership to go to node `to`; whether it does is the cluster's affair. */
+  async transfer(to: number): Promise<void> {
+    const { id } = await this.leader();
+    if (id !== to) await postTransfer(this.#spec(id).http, to);
+  }
+
   wait<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-    return waitFor(look, { what, timeoutMs: patienceMs, signal: this.#options.signal });
+    const { patienceMs = defaultPatienceMs, signal } = this.#options;
+    return waitFor(look, { what, timeoutMs: patienceMs, signal });
   }
 
   /** Ends every process and waits for it. */
@@ -275,7 +286,7 @@ export class TestCluster {
     this.#specs.set(id, {
       id,
       clusterId,
-      directory: path.join(directory, `node-${id}`),
+      directory: this.#options.directoryOf?.(id) ?? path.join(directory, `node-${id}`),
       logFile: path.join(directory, 'logs', `node-${id}.log`),
       raft: { host, port: raft },
       resp: { host, port: resp },
