@@ -19,7 +19,7 @@ test('the story ends well on an input of its own, with one line of JSON', { time
     '--seed',
     '7',
     '--storage',
-    'sqlite,file,sqlite',
+    'sqlite,redis,rocksdb',
   );
   expect(code, stderr).toBe(0);
   const report = JSON.parse(stdout) as DemoReport;
@@ -27,7 +27,7 @@ test('the story ends well on an input of its own, with one line of JSON', { time
     ok: true,
     keys: 300,
     lostWrites: 0,
-    storages: ['sqlite', 'file', 'sqlite'],
+    storages: ['sqlite', 'redis', 'rocksdb'],
   });
   expect(new Set(report.digests).size).toBe(1);
   expect(report.digests).toHaveLength(3);

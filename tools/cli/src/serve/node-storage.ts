@@ -79,6 +79,14 @@ export async function chooseStorage(directory: string, choice: StorageChoice): P
   );
 }
 
+/**
+ * Where below a node's directory the engine keeps its data: SQLite in the directory itself, as it always did, and the
+ * others apart from our own file, because an engine may refuse a directory with files of somebody else.
+ */
+export function engineDirectory(directory: string, name: string): string {
+  return name === fallback ? directory : path.join(directory, 'store');
+}
+
 async function isEmpty(directory: string): Promise<boolean> {
   return readdir(directory).then(
     (names) => names.length === 0,

@@ -9,7 +9,7 @@ import { codeOf, CommandFailure, explain } from '../messages.ts';
 import { formatHostPort, type ClusterMember, type HostPort } from '../options.ts';
 import { createLogger, type LogLevelName } from './logger.ts';
 import { onParentGone, report } from './parent-link.ts';
-import { chooseStorage, remembering, type StorageChoice } from './node-storage.ts';
+import { chooseStorage, engineDirectory, remembering, type StorageChoice } from './node-storage.ts';
 import { preflight, requireData } from './preflight.ts';
 import { ServerKeeper } from './server-keeper.ts';
 
@@ -93,7 +93,7 @@ function startNode(
 /** The engine's place: its server, where it has one, is kept running, and stops after the engine is closed. */
 async function openEngine(options: ServeOptions, source: EngineSource, env: Env): Promise<Engine> {
   const { data, id } = options;
-  const place = await source.prepare({ directory: data, env });
+  const place = await source.prepare({ directory: engineDirectory(data, source.name), env });
   const { server } = place;
   let keeper: ServerKeeper | undefined;
   const onRunning = (pid: number): void => {
