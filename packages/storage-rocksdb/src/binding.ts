@@ -59,6 +59,15 @@ function openOptions({ create, walLimitBytes }: RocksOptions): object {
   };
 }
 
+/** What RocksDB throws while it reads, as registered codes. */
+function reading<T>(path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw refused(error, `read ${path}`);
+  }
+}
+
 /** One open database. Belongs to the thread that opened it. */
 export class Rocks {
   readonly #binding: Binding;
@@ -96,21 +105,25 @@ export class Rocks {
   get(keys: readonly Uint8Array[]): (Buffer | undefined)[] {
     const db = this.#open();
     if (keys.length === 0) return [];
-    return this.#binding.db_get_many_sync(db, keys, {}).map((value) => value ?? undefined);
+    return reading(this.#path, () =>
+      this.#binding.db_get_many_sync(db, keys, {}).map((value) => value ?? undefined),
+    );
   }
 
   /** A point in time, fixed when this returns. To be closed. */
   iterate(range: KeyRange, sliceBytes: number): RocksIterator {
     const db = this.#open();
-    const iterator = this.#binding.iterator_init(db, {
-      gte: Buffer.from(range.gte),
-      lt: Buffer.from(range.lt),
-      keyEncoding: 'buffer',
-      valueEncoding: 'buffer',
-      highWaterMarkBytes: sliceBytes,
-      asyncIO: false,
-    });
-    return new RocksIterator(this.#binding, iterator, () => this.#open());
+    const iterator = reading(this.#path, () =>
+      this.#binding.iterator_init(db, {
+        gte: Buffer.from(range.gte),
+        lt: Buffer.from(range.lt),
+        keyEncoding: 'buffer',
+        valueEncoding: 'buffer',
+        highWaterMarkBytes: sliceBytes,
+        asyncIO: false,
+      }),
+    );
+    return new RocksIterator(this.#binding, iterator, this.#path, () => this.#open());
   }
 
   batch(): RocksBatch {
@@ -154,20 +167,25 @@ export interface Row {
 /** Walks a range in ascending order of keys. */
 export class RocksIterator {
   readonly #binding: Binding;
+  readonly #path: string;
   readonly #check: () => void;
   #iterator: object | undefined;
   /** Going on behind the end would be undefined behaviour in RocksDB. */
   #finished = false;
 
-  constructor(binding: Binding, iterator: object, check: () => void) {
+  constructor(binding: Binding, iterator: object, path: string, check: () => void) {
     this.#binding = binding;
     this.#iterator = iterator;
+    this.#path = path;
     this.#check = check;
   }
 
   /** Goes to the first key at or behind `target`. */
   seek(target: Uint8Array): void {
-    this.#binding.iterator_seek(this.#open(), target);
+    const iterator = this.#open();
+    reading(this.#path, () => {
+      this.#binding.iterator_seek(iterator, target);
+    });
     this.#finished = false;
   }
 
@@ -177,7 +195,9 @@ export class RocksIterator {
     const found: Row[] = [];
     if (this.#finished || rows <= 0) return found;
     this.#finished = true;
-    const { rows: flat, finished } = this.#binding.iterator_nextv_sync(iterator, rows);
+    const { rows: flat, finished } = reading(this.#path, () =>
+      this.#binding.iterator_nextv_sync(iterator, rows),
+    );
     this.#finished = finished;
     for (let i = 0; i + 1 < flat.length; i += 2) {
       const [key, value] = [flat[i], flat[i + 1]];
@@ -200,8 +220,6 @@ export class RocksIterator {
   }
 }
 
-const noOptions = Object.freeze({});
-
 /** Changes that take effect together. */
 export class RocksBatch {
   readonly #binding: Binding;
@@ -214,13 +232,14 @@ export class RocksBatch {
     this.#db = db;
   }
 
-  /** Takes copies. Later calls win over earlier ones of the same key. */
+  /** Copies both at once. Later calls win over earlier ones of the same key. */
   put(key: Uint8Array, value: Uint8Array): void {
-    this.#binding.batch_put(this.#batch, key, value, noOptions);
+    // Options that are not there need not be searched for a column family.
+    this.#binding.batch_put(this.#batch, key, value, undefined);
   }
 
   delete(key: Uint8Array): void {
-    this.#binding.batch_del(this.#batch, key, noOptions);
+    this.#binding.batch_del(this.#batch, key, undefined);
   }
 
   /** With `sync`, durable when it returns: this batch, and every change before it. */

@@ -23,7 +23,7 @@ import {
   type MetaName,
   type Space,
 } from './keys.ts';
-import { seal, unseal, type GroupRecord, type StoreRecord } from './records.ts';
+import { seal, unpackGroup, unseal, type GroupRecord, type StoreRecord } from './records.ts';
 import { Rollback } from './rollback.ts';
 import { Witnesses, checkManifest, checkWitnesses, markManifest, type ManifestMark } from './witnesses.ts';
 
@@ -196,9 +196,15 @@ function takeOver(
   witnesses.mark(batch, sequence, 0);
   batch.write({ sync: true });
   const groups = new Map<string, GroupRecord>();
-  for (const record of records<GroupRecord>(rocks, groupRange, 'group')) groups.set(record.name, record);
+  for (const packed of records(rocks, groupRange, 'group')) {
+    const record = unpackGroup(packed);
+    groups.set(record.name, record);
+  }
   const stores = new Map<string, StoreRecord>();
-  for (const record of records<StoreRecord>(rocks, storeRange, 'store')) stores.set(record.name, record);
+  for (const found of records(rocks, storeRange, 'store')) {
+    const record = found as StoreRecord;
+    stores.set(record.name, record);
+  }
   return {
     rocks,
     watermark,
@@ -211,13 +217,13 @@ function takeOver(
   };
 }
 
-function records<T>(rocks: Rocks, range: KeyRange, what: string): T[] {
-  const found: T[] = [];
+function records(rocks: Rocks, range: KeyRange, what: string): unknown[] {
+  const found: unknown[] = [];
   const rows = rocks.iterate(range, 1024 * 1024);
   try {
     for (let slice = rows.next(1024); slice.length > 0; slice = rows.next(1024)) {
       for (const { key, value } of slice) {
-        found.push(unseal(key, value, `the record of ${what} ${String(numberOf(key))}`) as T);
+        found.push(unseal(key, value, `the record of ${what} ${String(numberOf(key))}`));
       }
     }
     return found;

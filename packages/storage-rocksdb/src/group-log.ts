@@ -2,11 +2,11 @@
 import { entryChecksum, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
 import { crc32, type LogState, type WritePlan } from '@balsa/storage-kit';
 import type { RocksBatch } from './binding.ts';
-import { decodeEntry, encodeEntry } from './entries.ts';
+import { EntryEncoder, decodeEntry } from './entries.ts';
 import { corrupt } from './errors.ts';
-import { groupKey, logKey } from './keys.ts';
+import { groupKey, logKey, logKeys } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
-import { seal, startOfLog, type GroupRecord, type Mark } from './records.ts';
+import { packGroup, seal, startOfLog, type GroupRecord, type Mark } from './records.ts';
 
 /** Numbers for new groups and new logs. Never goes back within the life of an engine. */
 export interface Numbering {
@@ -54,16 +54,15 @@ export class GroupLog {
   write(plan: WritePlan, batch: RocksBatch): GroupRecord {
     const old = this.record;
     const base = this.#base(plan);
-    let { last } = base;
+    const key = logKeys(base.log);
+    const encoder = new EntryEncoder(base.last);
     for (const entry of plan.entries) {
-      const { value, mark } = encodeEntry(entry, this.checksum(entry), last);
-      batch.put(logKey(base.log, entry.index), value);
-      last = mark;
+      batch.put(key(entry.index), encoder.encode(entry, this.checksum(entry)));
     }
     // What the new suffix does not overwrite would come back as ghosts when the log grows again.
     if (plan.truncateFrom !== undefined && !base.fresh) {
       const { lastIndex } = this.state.outline;
-      for (let i = plan.lastIndex + 1; i <= lastIndex; i++) batch.delete(logKey(base.log, i));
+      for (let i = plan.lastIndex + 1; i <= lastIndex; i++) batch.delete(key(i));
     }
     const record: GroupRecord = {
       id: old?.id ?? this.#options.numbering.nextGroup(),
@@ -78,7 +77,7 @@ export class GroupLog {
       boundaryTerm: plan.boundary.term,
       boundary: base.boundary,
       lastIndex: plan.lastIndex,
-      last,
+      last: encoder.mark,
       clearedIndex: base.fresh ? plan.boundary.index : (old?.clearedIndex ?? 0),
       clearedOffset: base.fresh ? base.boundary.offset : (old?.clearedOffset ?? 0),
       pending: plan.pendingRestore ?? null,
@@ -154,5 +153,5 @@ export class GroupLog {
 
 function put(batch: RocksBatch, record: GroupRecord): void {
   const key = groupKey(record.id);
-  batch.put(key, seal(key, record));
+  batch.put(key, seal(key, packGroup(record)));
 }

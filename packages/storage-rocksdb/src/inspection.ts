@@ -4,7 +4,7 @@ import type { Rocks } from './binding.ts';
 import { corrupt } from './errors.ts';
 import { formatVersion, metaKey, type MetaName } from './keys.ts';
 import { unseal } from './records.ts';
-import type { ManifestMark, Progress } from './witnesses.ts';
+import { unpackProgress, type ManifestMark, type Progress } from './witnesses.ts';
 
 export interface Found {
   readonly progress: Progress;
@@ -44,7 +44,7 @@ export function identify(rocks: Rocks): Found | undefined {
     return record;
   };
   return {
-    progress: need('sequence') as Progress,
+    progress: unpackProgress(need('sequence')),
     watermark: need('watermark') as string,
     manifest: need('manifest') as ManifestMark,
   };

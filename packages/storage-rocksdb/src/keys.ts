@@ -42,9 +42,17 @@ export function groupKey(group: number): Buffer {
 export const groupRange: KeyRange = { gte: Buffer.from([tag.group]), lt: Buffer.from([tag.group + 1]) };
 
 export function logKey(log: number, index: LogIndex): Buffer {
+  return logKeys(log)(index);
+}
+
+/** Keys of one log, one after another in the same bytes: for who copies each before the next. */
+export function logKeys(log: number): (index: LogIndex) => Buffer {
   const key = numbered(tag.log, log, 8);
-  writeSafeInteger(new DataView(key.buffer, key.byteOffset, key.length), 5, index);
-  return key;
+  const view = new DataView(key.buffer, key.byteOffset, key.length);
+  return (index) => {
+    writeSafeInteger(view, 5, index);
+    return key;
+  };
 }
 
 /** Of a key that `logKey` made. */

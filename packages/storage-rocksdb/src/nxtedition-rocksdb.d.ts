@@ -19,8 +19,9 @@ declare module '@nxtedition/rocksdb/binding.js' {
     iterator_nextv_sync(iterator: object, count: number): { rows: Buffer[]; finished: boolean };
     iterator_close(iterator: object): void;
     batch_init(): object;
-    batch_put(batch: object, key: Uint8Array, value: Uint8Array, options: object): void;
-    batch_del(batch: object, key: Uint8Array, options: object): void;
+    /** Copies both. */
+    batch_put(batch: object, key: Uint8Array, value: Uint8Array, options: undefined): void;
+    batch_del(batch: object, key: Uint8Array, options: undefined): void;
     batch_clear(batch: object): void;
     batch_write(db: object, batch: object, options: { sync: boolean }): void;
   }

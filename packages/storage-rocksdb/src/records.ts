@@ -53,6 +53,65 @@ export interface GroupRecord {
   readonly pending: SnapshotId | null;
 }
 
+/** As a list: a group writes its record with every batch, and names of fields would be most of it. */
+export function packGroup(record: GroupRecord): unknown {
+  const { conf, boundary, last } = record;
+  return [
+    record.id,
+    record.name,
+    record.log,
+    [record.term, record.vote, record.commit],
+    record.confIndex,
+    [conf.voters, conf.votersOutgoing, conf.learners, conf.learnersNext, conf.autoLeave],
+    [record.boundaryIndex, record.boundaryTerm, boundary.chain, boundary.offset],
+    [record.lastIndex, last.chain, last.offset],
+    [record.clearedIndex, record.clearedOffset],
+    record.pending,
+  ];
+}
+
+type PackedGroup = [
+  number,
+  string,
+  number,
+  [Term, NodeId, LogIndex],
+  LogIndex,
+  [NodeId[], NodeId[], NodeId[], NodeId[], boolean],
+  [LogIndex, Term, number, number],
+  [LogIndex, number, number],
+  [LogIndex, number],
+  SnapshotId | null,
+];
+
+/** What `packGroup` made, behind a checksum that held. */
+export function unpackGroup(packed: unknown): GroupRecord {
+  const [id, name, log, hard, confIndex, conf, boundary, last, cleared, pending] = packed as PackedGroup;
+  return {
+    id,
+    name,
+    log,
+    term: hard[0],
+    vote: hard[1],
+    commit: hard[2],
+    confIndex,
+    conf: {
+      voters: conf[0],
+      votersOutgoing: conf[1],
+      learners: conf[2],
+      learnersNext: conf[3],
+      autoLeave: conf[4],
+    },
+    boundaryIndex: boundary[0],
+    boundaryTerm: boundary[1],
+    boundary: { chain: boundary[2], offset: boundary[3] },
+    lastIndex: last[0],
+    last: { chain: last[1], offset: last[2] },
+    clearedIndex: cleared[0],
+    clearedOffset: cleared[1],
+    pending,
+  };
+}
+
 export interface StoreRecord {
   readonly id: number;
   readonly name: string;

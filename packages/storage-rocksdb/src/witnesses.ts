@@ -26,6 +26,12 @@ export interface Progress {
   readonly lastWitness: number;
 }
 
+/** Of the record that every batch writes, behind a checksum that held. */
+export function unpackProgress(packed: unknown): Progress {
+  const [sequence, firstWitness, lastWitness] = packed as [number, number, number];
+  return { sequence, firstWitness, lastWitness };
+}
+
 /** So many are kept. The flush that can be missing is the last one: older witnesses say nothing more. */
 const keptWitnesses = 128;
 /** A flush takes at least a third of the bound on the write-ahead log: there are a dozen witnesses in each. */
@@ -57,8 +63,7 @@ export class Witnesses {
       batch.put(witnessKey(++this.#last), witnessValue);
       if (this.#last - this.#first >= 2 * keptWitnesses) this.#prune(batch);
     }
-    const progress: Progress = { sequence, firstWitness: this.#first, lastWitness: this.#last };
-    batch.put(progressKey, seal(progressKey, progress));
+    batch.put(progressKey, seal(progressKey, [sequence, this.#first, this.#last]));
   }
 
   #prune(batch: RocksBatch): void {
