@@ -3,6 +3,7 @@
  * is written again at the end of the log when there is more garbage than data.
  */
 import type { LogIndex } from '@balsa/raft-core';
+import { mapIo } from '@balsa/storage-kit';
 import type { Builder } from './bytes.ts';
 import { addMove, decodeEntry, encodedEntryBytes } from './format.ts';
 import type { GroupLog } from './group-log.ts';
@@ -105,7 +106,9 @@ export class Maintenance {
     try {
       for (const { index, location } of candidates) {
         const buffer = new Uint8Array(location.length);
-        const count = await handle.read(buffer, location.offset);
+        const count = await mapIo('read', `segment ${String(segment)}`, () =>
+          handle.read(buffer, location.offset),
+        );
         bytes.set(index, buffer.subarray(0, count));
       }
     } finally {

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { nodeFileSystem, type FileSystem } from '@balsa/storage-kit';
 import { describe, expect, test } from 'vitest';
 import { entries, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
 
@@ -27,6 +28,33 @@ describe('space', () => {
     const again = await openEngine(directory);
     expect(await (await openGroup(again, 'quiet')).entries(1, 4, Infinity)).toEqual(entries(1, 3));
     expect(await (await openGroup(again, 'busy')).entries(99, 101, Infinity)).toHaveLength(2);
+  });
+
+  test('a segment that cannot be read while it is emptied is an error with a code', async () => {
+    const directory = temporaryDirectory();
+    let failing = false;
+    const fs: FileSystem = {
+      ...nodeFileSystem,
+      async open(path, mode) {
+        const handle = await nodeFileSystem.open(path, mode);
+        const read = handle.read.bind(handle);
+        handle.read = (buffer, position) =>
+          failing && path.endsWith('.seg') ? Promise.reject(new Error('EIO')) : read(buffer, position);
+        return handle;
+      },
+    };
+    const engine = await openEngine(directory, { segmentBytes: 8192, fs });
+    const [quiet, busy] = [await openGroup(engine, 'quiet'), await openGroup(engine, 'busy')];
+    await quiet.write({ entries: entries(1, 3) });
+    for (let i = 1; i <= 100; i++) {
+      await busy.write({
+        entries: entries(i, 1, 1, 'x'.repeat(1000)),
+        hardState: { term: 1, vote: 1, commit: i },
+      });
+    }
+    await busy.compactTo(98);
+    failing = true;
+    await expect(busy.maintain()).rejects.toMatchObject({ code: 'STORE_IO' });
   });
 
   test('many openings do not leave many segments', async () => {

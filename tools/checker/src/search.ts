@@ -3,10 +3,10 @@
  * that the model allows?
  *
  * Just-in-time linearization (Lowe, "Testing for linearizability", 2017; the search goes back to Wing and
- * Gong, 1993): the events are read in order of time, and what is kept is every configuration they leave
- * possible: the state of the key and which of the pending operations have taken effect already. An
- * operation is made to take effect only when its return is reached. So memory grows with what is pending
- * at once, not with the length of the history.
+ * Gong, 1993): the events are read in order of time. A configuration is the state of the key and which of
+ * the pending operations have taken effect already; an operation is made to take effect only when its
+ * return is reached. The search goes into depth, fewest effects first: a history that has an explanation is
+ * rarely looked at twice. Configurations that led nowhere are remembered for each return.
  *
  * An operation of unknown outcome stays pending for ever. Two observations keep that cheap. A configuration
  * in which more of them are still free can do whatever one with fewer can, so the latter is dropped. And
@@ -75,91 +75,111 @@ class Frontier<State> {
     this.#groups.set(key, kept);
     return true;
   }
-
-  all(): Configuration<State>[] {
-    return [...this.#groups.values()].flat();
-  }
 }
+
+/** A return, and what is pending just before it. */
+interface Return {
+  readonly target: Pending;
+  /** Those of known outcome first: effects of the others are spent only where nothing else helps. */
+  readonly pending: readonly Pending[];
+}
+
+/** One return on the way into depth: configurations before it that are still to be looked at, fewest effects first. */
+interface Level<State> {
+  readonly seen: Frontier<State>;
+  readonly work: Configuration<State>[];
+  at: number;
+}
+
+/** The farthest return that any order reaches, and what leads there. */
+interface Farthest<State> {
+  readonly index: number;
+  readonly possible: { readonly state: State; readonly path: Effect<State> | undefined }[];
+}
+
+/** Configurations kept for the explanation of a violation. */
+const keptPossible = 64;
 
 export class Search<State> {
   readonly #model: Model<State>;
   readonly #budget: number;
   #explored = 0;
-  #frontier: Configuration<State>[];
-  readonly #pending = new Map<Operation, Pending>();
-  #free: bigint[] = [];
-  #nextSlot = 0;
+  #returns: Return[] = [];
+  /** For each return, configurations just after it that were gone into. */
+  #after: Frontier<State>[] = [];
+  #farthest: Farthest<State> = { index: -1, possible: [] };
 
-  /** `budget` bounds the configurations looked at over the whole search. */
+  /** `budget` bounds the configurations looked at over the whole search, and with them its memory. */
   constructor(model: Model<State>, budget: number) {
     this.#model = model;
     this.#budget = budget;
-    this.#frontier = [{ state: model.init(), known: 0n, unknown: 0n, path: undefined }];
   }
 
   run(operations: readonly Operation[]): SearchResult<State> {
-    for (const { operation, isCall } of eventsOf(operations)) {
-      if (isCall) {
-        this.#call(operation);
-        continue;
+    this.#returns = returnsOf(operations, (one) => this.#model.readsOnly(one));
+    this.#after = this.#returns.map(() => new Frontier(this.#model));
+    const levels: Level<State>[] = [];
+    let next: Configuration<State> | undefined = {
+      state: this.#model.init(),
+      known: 0n,
+      unknown: 0n,
+      path: undefined,
+    };
+    for (;;) {
+      if (next !== undefined) {
+        if (levels.length === this.#returns.length) return { verdict: 'ok', explored: this.#explored };
+        levels.push(this.#enter(levels.length, next));
       }
-      const found = this.#return(operation);
-      if (found !== undefined) return found;
-    }
-    return { verdict: 'ok', explored: this.#explored };
-  }
-
-  #call(operation: Operation): void {
-    const known = isKnown(operation);
-    if (!known && this.#model.readsOnly(operation)) return;
-    const bit = this.#free.pop() ?? 1n << BigInt(this.#nextSlot++);
-    this.#pending.set(operation, { operation, bit, known, twin: known ? 0n : this.#twinOf(operation) });
-  }
-
-  /** The newest equal one: that one waits for the one before it in turn. */
-  #twinOf(operation: Operation): bigint {
-    let twin = 0n;
-    const input = JSON.stringify(operation.input);
-    for (const other of this.#pending.values()) {
-      if (other.known || other.operation.op !== operation.op) continue;
-      if (JSON.stringify(other.operation.input) === input) twin = other.bit;
-    }
-    return twin;
-  }
-
-  #return(operation: Operation): SearchResult<State> | undefined {
-    const target = this.#pending.get(operation);
-    if (target === undefined) throw new Error('an operation returned that was not called');
-    const reached = new Frontier(this.#model);
-    const seen = new Frontier(this.#model);
-    const work: Configuration<State>[] = [];
-    for (const configuration of this.#frontier) if (seen.add(configuration)) work.push(configuration);
-    const start = this.#frontier;
-    for (let one = work.pop(); one !== undefined; one = work.pop()) {
+      const level = levels.at(-1);
+      if (level === undefined) return this.#violation();
       if (this.#explored >= this.#budget) return { verdict: 'undecided', explored: this.#explored };
-      this.#explored++;
-      if ((one.known & target.bit) !== 0n) {
-        reached.add({ ...one, known: one.known & ~target.bit });
-        continue;
-      }
-      for (const pending of this.#pending.values()) {
-        const next = this.#effect(one, pending);
-        if (next === undefined) continue;
-        // Effects behind the target's can wait for the next return.
-        if (pending === target) reached.add({ ...next, known: next.known & ~target.bit });
-        else if (seen.add(next)) work.push(next);
-      }
+      next = this.#advance(levels.length - 1, level);
+      if (next === undefined && level.at >= level.work.length) levels.pop();
     }
-    this.#pending.delete(operation);
-    this.#free.push(target.bit);
-    this.#frontier = reached.all();
-    if (this.#frontier.length > 0) return undefined;
+  }
+
+  #enter(index: number, configuration: Configuration<State>): Level<State> {
+    if (index > this.#farthest.index) this.#farthest = { index, possible: [] };
+    const { possible } = this.#farthest;
+    if (index === this.#farthest.index && possible.length < keptPossible) possible.push(configuration);
+    const seen = new Frontier(this.#model);
+    seen.add(configuration);
+    return { seen, work: [configuration], at: 0 };
+  }
+
+  /** Looks at one more configuration before the return; gives one after it, if the return can be next. */
+  #advance(index: number, level: Level<State>): Configuration<State> | undefined {
+    const one = level.work[level.at++];
+    const place = this.#returns[index];
+    if (one === undefined || place === undefined) return undefined;
+    this.#explored++;
+    const { target, pending } = place;
+    const done = (configuration: Configuration<State>): Configuration<State> | undefined => {
+      const after = { ...configuration, known: configuration.known & ~target.bit };
+      return this.#after[index]?.add(after) === true ? after : undefined;
+    };
+    if ((one.known & target.bit) !== 0n) return done(one);
+    const reached = this.#effect(one, target);
+    for (const other of pending) {
+      if (other === target) continue;
+      const next = this.#effect(one, other);
+      // Effects behind the target's can wait for the next return.
+      if (next !== undefined && level.seen.add(next)) level.work.push(next);
+    }
+    return reached === undefined ? undefined : done(reached);
+  }
+
+  #violation(): SearchResult<State> {
+    const { index, possible } = this.#farthest;
+    const place = this.#returns[index];
+    if (place === undefined) throw new Error('a history without returns has an explanation');
+    const pending = place.pending.filter((one) => one !== place.target).map(({ operation }) => operation);
     return {
       verdict: 'violation',
       explored: this.#explored,
-      operation,
-      possible: start.map(({ state, path }) => ({ state, path })),
-      pending: [...this.#pending.keys()],
+      operation: place.target.operation,
+      possible,
+      pending,
     };
   }
 
@@ -178,6 +198,47 @@ export class Search<State> {
       path: { operation, after: state, before: one.path },
     };
   }
+}
+
+/** Every return with what is pending there. Slots are used again once an operation has returned. */
+function returnsOf(operations: readonly Operation[], readsOnly: (one: Operation) => boolean): Return[] {
+  const returns: Return[] = [];
+  const pending = new Map<Operation, Pending>();
+  const free: bigint[] = [];
+  let nextSlot = 0;
+  for (const { operation, isCall } of eventsOf(operations)) {
+    const known = isKnown(operation);
+    if (!isCall) {
+      const target = pending.get(operation);
+      if (target === undefined) throw new Error('an operation returned that was not called');
+      const all = [...pending.values()];
+      returns.push({
+        target,
+        pending: [...all.filter((one) => one.known), ...all.filter((one) => !one.known)],
+      });
+      pending.delete(operation);
+      free.push(target.bit);
+    } else if (known || !readsOnly(operation)) {
+      const bit = free.pop() ?? 1n << BigInt(nextSlot++);
+      pending.set(operation, {
+        operation,
+        bit,
+        known,
+        twin: known ? 0n : twinOf(operation, pending.values()),
+      });
+    }
+  }
+  return returns;
+}
+
+/** The newest equal one: that one waits for the one before it in turn. */
+function twinOf({ op, input }: Operation, pending: Iterable<Pending>): bigint {
+  let twin = 0n;
+  const text = JSON.stringify(input);
+  for (const { operation, known, bit } of pending) {
+    if (!known && operation.op === op && JSON.stringify(operation.input) === text) twin = bit;
+  }
+  return twin;
 }
 
 interface HistoryEvent {

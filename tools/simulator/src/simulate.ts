@@ -4,6 +4,7 @@ import { isBalsaError, type Tracer } from '@balsa/raft-core';
 import { Nemesis } from './faults/nemesis.ts';
 import { Violation, type Rule } from './judge/violation.ts';
 import { makePlan, type Plan, type PlanOptions } from './plan.ts';
+import { Admin } from './work/admin.ts';
 import { Clients } from './work/clients.ts';
 import { Cluster } from './world/cluster.ts';
 import type { CoverageCounts } from './world/coverage.ts';
@@ -69,6 +70,7 @@ export async function simulate(seed: number, options: SimulateOptions): Promise<
 async function run(cluster: Cluster): Promise<void> {
   const clients = new Clients(cluster);
   const nemesis = new Nemesis(cluster);
+  new Admin(cluster).begin();
   await cluster.clock.run(() => false, cluster.plan.events);
   clients.open = false;
   nemesis.heal();

@@ -3,11 +3,13 @@ import { faultNames, type FaultName } from '../plan.ts';
 import { Chance } from '../world/chance.ts';
 import { world } from '../world/clock.ts';
 import type { Cluster } from '../world/cluster.ts';
+import { diskFaults } from './disk.ts';
 import type { FaultEnd, Faults } from './fault.ts';
+import { membershipFaults } from './membership.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
 
-const faults: Faults = { ...networkFaults, ...processFaults };
+const faults: Faults = { ...networkFaults, ...processFaults, ...diskFaults, ...membershipFaults };
 
 export class Nemesis {
   readonly #cluster: Cluster;

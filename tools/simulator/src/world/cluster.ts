@@ -1,6 +1,8 @@
 /** A whole world: machines, network, clients' view of them, and the judge over it. */
 import {
+  isBalsaError,
   messageTypeName,
+  RawNode,
   stateTypeName,
   StateType,
   type ConfState,
@@ -11,7 +13,7 @@ import {
 } from '@balsa/raft-core';
 import { createMemoryNetwork, memoryAddress, type MemoryNetwork } from '@balsa/transport-memory';
 import { HistoryRecorder } from '@balsa/checker';
-import type { Member, SnapshotProgress } from '@balsa/raft-node';
+import type { Member, MembershipChange, SnapshotProgress } from '@balsa/raft-node';
 import { AppliedBook } from '../judge/history-of-state.ts';
 import { Judge } from '../judge/judge.ts';
 import type { Plan } from '../plan.ts';
@@ -101,6 +103,39 @@ export class Cluster {
       if (host.core?.state === StateType.Leader && host.core.term > (found?.core?.term ?? 0)) found = host;
     }
     return found;
+  }
+
+  // --- members
+
+  /** Whether no change of membership is known to be under way: what is seen of it is what is so. */
+  settled(): boolean {
+    const core = this.leader()?.core;
+    if (core === undefined || !(core instanceof RawNode) || core.hasPendingConf) return false;
+    return sameMembers(core.status().confState, this.confState) && this.confState.votersOutgoing.length === 0;
+  }
+
+  /** Whether one more voter may lose its data, and a quorum still has everything. */
+  mayDamage(): boolean {
+    const { voters } = this.confState;
+    const lost = voters.filter((id) => this.host(id).damaged || this.host(id).state === 'retired');
+    if (!this.settled() || lost.length >= Math.floor((voters.length - 1) / 2)) return false;
+    // A member that has not heard of the newest membership may still count on another quorum.
+    return voters.every((id) => {
+      const { core } = this.host(id);
+      return core === undefined || sameMembers(core.status().confState, this.confState);
+    });
+  }
+
+  /** Asks the leader for a change. What comes of it shows in the membership. */
+  change(changes: readonly MembershipChange[]): void {
+    const leader = this.leader();
+    if (leader?.node === undefined) return;
+    const what = changes.map(({ type, id }) => `${type} ${id}`).join(', ');
+    this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'is asked to %', what);
+    leader.node.changeMembership(changes, { timeoutMs: 3000 }).catch((error: unknown) => {
+      const reason = isBalsaError(error) ? error.code : String(error);
+      this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'did not %: %', what, reason);
+    });
   }
 
   // --- paths
@@ -207,4 +242,8 @@ export class Cluster {
 function brief(message: Message, other: NodeId): (string | number)[] {
   const { type, term, index, entries, commit, reject } = message;
   return [messageTypeName(type), other, term, index, entries.length, commit, reject ? ', rejects' : ''];
+}
+
+function sameMembers(a: ConfState, b: ConfState): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -34,6 +34,8 @@ export class Host {
   state: HostState = 'down';
   /** What is stored was damaged behind the node's back: it may refuse to start. */
   damaged = false;
+  /** Whether any node ever counted it a member. */
+  wasMember: boolean;
   node: RaftNode<KvResult> | undefined;
   store: OrderedStore | undefined;
   core: RaftCore | undefined;
@@ -53,6 +55,7 @@ export class Host {
     this.id = id;
     this.#cluster = cluster;
     this.#founding = founding;
+    this.wasMember = founding;
     this.#life = { id, alive: false, paused: false };
     this.#chance = Chance.of(cluster.plan.seed, `node ${id}`);
     this.clock = new MachineClock(cluster.clock, this.#chance.between(0, 1e6));
@@ -281,7 +284,9 @@ export class Host {
     this.#cluster.onLife(this.id, `${what}: ${known}`);
     if (!life.alive) return;
     this.kill();
-    this.#cluster.onStoppedByItself(this);
+    // What is damaged is not started again: its machine is replaced.
+    if (this.damaged) this.retire();
+    else this.#cluster.onStoppedByItself(this);
   }
 }
 

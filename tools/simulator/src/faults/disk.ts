@@ -1,0 +1,114 @@
+/** What goes wrong with disks. Damage stays within what docs/fault-model.md says is survived. */
+import { sectorBytes, type Inode } from '../world/inode.ts';
+import { byItself, told, victim, type Faults, type Stage } from './fault.ts';
+import type { Host } from '../world/host.ts';
+
+/** A host whose stored data may be lost without a quorum losing anything. */
+function expendable(stage: Stage): Host | undefined {
+  const { cluster, chance } = stage;
+  if (!cluster.mayDamage()) return undefined;
+  const { voters, learners } = cluster.confState;
+  const hosts = [...voters, ...learners]
+    .map((id) => cluster.host(id))
+    .filter((host) => host.state !== 'retired' && !host.damaged);
+  return hosts.length === 0 ? undefined : chance.pick(hosts);
+}
+
+function anyFile({ chance }: Stage, host: Host): readonly [path: string, inode: Inode] | undefined {
+  const files = [...host.disk.root.files()].filter(([, inode]) => inode.size > 0);
+  return files.length === 0 ? undefined : chance.pick(files);
+}
+
+export const diskFaults: Faults = {
+  'slow-disk': (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    const { trouble } = host.disk;
+    trouble.slowness = stage.chance.skewed(3, 100);
+    told(stage, host, 'slow-disk', `${trouble.slowness.toFixed(0)} times slower`);
+    return {
+      afterMs: stage.chance.skewed(50, 8000),
+      end: () => {
+        trouble.slowness = 1;
+      },
+    };
+  },
+
+  'stalled-disk': (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    const ms = stage.chance.skewed(50, 10_000);
+    host.disk.trouble.stalledUntil = stage.cluster.clock.now + ms;
+    told(stage, host, 'stalled-disk', `no sync ends for ${ms.toFixed(0)} ms`);
+    return byItself;
+  },
+
+  'failing-disk': (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    const { trouble } = host.disk;
+    trouble.failing = stage.chance.skewed(0.002, 0.5);
+    told(stage, host, 'failing-disk', `one call in ${(1 / trouble.failing).toFixed(0)} fails`);
+    return {
+      afterMs: stage.chance.skewed(20, 3000),
+      end: () => {
+        trouble.failing = 0;
+      },
+    };
+  },
+
+  'full-disk': (stage) => {
+    const host = victim(stage);
+    if (host === undefined) return undefined;
+    const { trouble } = host.disk;
+    trouble.full = true;
+    told(stage, host, 'full-disk', 'has no room left');
+    return {
+      afterMs: stage.chance.skewed(20, 5000),
+      end: () => {
+        trouble.full = false;
+      },
+    };
+  },
+
+  flip: (stage) => {
+    const host = expendable(stage);
+    const file = host && anyFile(stage, host);
+    if (host === undefined || file === undefined) return undefined;
+    const [path, inode] = file;
+    const at = stage.chance.below(inode.size);
+    const bit = stage.chance.below(8);
+    inode.corrupt(at, (byte) => byte ^ (1 << bit));
+    host.damaged = true;
+    told(stage, host, 'flip', `bit ${bit} of byte ${at} of ${path}`);
+    return byItself;
+  },
+
+  misdirect: (stage) => {
+    const host = expendable(stage);
+    const from = host && anyFile(stage, host);
+    const to = host && anyFile(stage, host);
+    if (host === undefined || from === undefined || to === undefined) return undefined;
+    const sector = new Uint8Array(sectorBytes);
+    const source = Math.floor(stage.chance.below(from[1].size) / sectorBytes) * sectorBytes;
+    const target = Math.floor(stage.chance.below(to[1].size) / sectorBytes) * sectorBytes;
+    from[1].read(sector, source);
+    to[1].overwrite(target, sector);
+    host.damaged = true;
+    told(
+      stage,
+      host,
+      'misdirect',
+      `what belongs to ${source} of ${from[0]} is written to ${target} of ${to[0]}`,
+    );
+    return byItself;
+  },
+
+  wipe: (stage) => {
+    const host = expendable(stage);
+    if (host === undefined) return undefined;
+    told(stage, host, 'wipe', 'its disk is gone for good; another machine takes its place');
+    host.retire();
+    return byItself;
+  },
+};
