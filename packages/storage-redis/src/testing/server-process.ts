@@ -42,7 +42,8 @@ export class ServerProcess {
 
   static spawn(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<ServerProcess> {
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      // A terminal's Ctrl-C is for this process, which ends its server after the store.
+      const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
       child.once('error', (cause) => {
         reject(new BalsaError('STORE_IO', `cannot run ${program}: ${cause.message}`, { cause }));
       });
