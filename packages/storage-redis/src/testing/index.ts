@@ -1,6 +1,7 @@
 /**
- * A real server for tests of whatever runs on Redis.
+ * A real server, and a bad network before it, for tests of whatever runs on Redis.
  * @packageDocumentation
  */
 export { ensureRedisServer, findRedisServer } from './find-server.ts';
+export { FaultProxy, type Fault, type FaultKind } from './fault-proxy.ts';
 export { RedisServer, type RedisServerOptions, type RedisServerTls } from './redis-server.ts';

@@ -69,7 +69,6 @@ export class RedisServer {
   /** Starts one and resolves when it answers. `STORE_IO` with the server's own words when it does not. */
   static async start(options: RedisServerOptions): Promise<RedisServer> {
     const server = new RedisServer(options, options.program ?? ensureRedisServer());
-    mkdirSync(server.directory, { recursive: true });
     await server.start();
     return server;
   }
@@ -94,6 +93,7 @@ export class RedisServer {
   /** A new life on the same directory. `extraEnv` is for this life only. A running server is left as it is. */
   async start(extraEnv: Readonly<Record<string, string>> = {}): Promise<void> {
     if (this.pid !== undefined) return;
+    mkdirSync(this.directory, { recursive: true });
     const choose = this.#options.port === undefined && this.#port === 0;
     for (let attempt = 1; ; attempt++) {
       if (choose) this.#port = await freePort();
