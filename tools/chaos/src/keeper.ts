@@ -2,6 +2,7 @@
  * Starts nodes again that ended by themselves, as a supervisor would, and tells the ends that may happen (a full
  * disk, a server that was killed below its node) from those that never may.
  */
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeProcess, TestCluster } from '@balsa/cluster';
 import type { Findings } from './findings.ts';
@@ -86,13 +87,21 @@ export class Keeper {
     }
   }
 
+  /** An end without a word is looked into by people. */
+  async #tellLog(id: number, { spec }: NodeProcess): Promise<void> {
+    const log = await readFile(spec.logFile, 'utf8').catch(() => '');
+    this.#findings.note(
+      `node ${id} ended without saying why; its log ends with:\n${log.trimEnd().split('\n').slice(-8).join('\n')}`,
+    );
+  }
+
   async #judge(id: number, node: NodeProcess): Promise<void> {
     if (this.#judged.has(node)) return;
     this.#judged.add(node);
     const { expected, failure, text } = await node.exited;
     if (expected) return;
-    const code = failure?.code ?? text;
-    this.#findings.count(`ends ${code}`);
+    this.#findings.count(`ends ${failure?.code ?? text}`);
+    if (failure?.code === undefined) await this.#tellLog(id, node);
     if (failure?.code === undefined || !never.has(failure.code)) return;
     this.#given.add(id);
     this.#findings.violation(`node ${id} ended: ${failure.message}`);

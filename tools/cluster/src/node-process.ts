@@ -38,6 +38,8 @@ export interface NodeExit {
   readonly failure: FailedReport | undefined;
 }
 
+/** From the end of a process until its last message is read, in milliseconds. */
+const lastWordsMs = 1_000;
 /** A log file larger than this is put aside when the node starts; one old one is kept. In bytes. */
 const maxLogBytes = 16 * 1024 * 1024;
 
@@ -83,14 +85,25 @@ export class NodeProcess {
     this.#child = child;
     this.exited = new Promise((resolve) => {
       const end = (text: string): void => {
-        this.#running = false;
         resolve({ expected: this.#expected, text, failure: this.#failure });
       };
       child.once('error', (error) => {
+        this.#running = false;
         end(`cannot be started: ${error.message}`);
       });
       child.once('exit', (code, signal) => {
-        end(signal === null ? `ended with exit code ${code ?? 0}` : `was ended by ${signal}`);
+        this.#running = false;
+        const text = signal === null ? `ended with exit code ${code ?? 0}` : `was ended by ${signal}`;
+        // What it said last may still be in the channel, which ends after it.
+        if (!child.connected) {
+          end(text);
+          return;
+        }
+        const timer = setTimeout(end, lastWordsMs, text);
+        child.once('disconnect', () => {
+          clearTimeout(timer);
+          end(text);
+        });
       });
     });
     this.#ready = new Promise((resolve) => {
