@@ -39,7 +39,14 @@ export async function runFaults(context: FaultContext<FaultJob>): Promise<void> 
     control.reset();
     await context.empty();
     const trial = new Trial(context, control, scenario, i % 2 === 0);
-    await trial.run();
+    await trial.run().catch((error: unknown) => {
+      // What the store says where a correct one says nothing is a judgement; what has no code is a bug of somebody's.
+      if (!isBalsaError(error)) throw error;
+      blame(
+        context,
+        `${scenario.fault} in step ${String(scenario.step)}: it does not go on: ${error.code}: ${error.message}`,
+      );
+    });
     context.say(`tried ${scenario.fault} ${trial.outcome}`);
   }
   control.close();

@@ -66,16 +66,22 @@ async function judgeBy(one: ConformanceCase, target: Target, options: CaseOption
   }
 }
 
-/** Ids of all cases of these levels that kill the store, but for the long cases. */
+export interface Kill {
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** All cases of these levels that kill the store, but for the long ones. */
 export async function allKillers(
   target: Target,
   options: CaseOptions & { readonly levels: readonly Level[] },
-): Promise<string[]> {
-  const killers: string[] = [];
+): Promise<Kill[]> {
+  const kills: Kill[] = [];
   for (const one of [...storageCases, ...orderedCases]) {
     if (one.long === true || !options.levels.includes(one.level)) continue;
-    const { status } = await judgeBy(one, target, options);
-    if (status === 'killed' || status === 'broke') killers.push(one.id);
+    const verdict = await judgeBy(one, target, options);
+    if (verdict.status === 'killed' || verdict.status === 'broke')
+      kills.push({ id: one.id, reason: verdict.reason });
   }
-  return killers;
+  return kills;
 }

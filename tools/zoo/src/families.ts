@@ -4,6 +4,7 @@
  * lock file of this workspace.
  */
 import { memoryFamily, type ZooFamily } from '@balsa/test-suite/zoo';
+import { fileFamily } from './file/family.ts';
 import { servedFamily } from './served/family.ts';
 
-export const families: readonly ZooFamily[] = [memoryFamily, servedFamily];
+export const families: readonly ZooFamily[] = [memoryFamily, fileFamily, servedFamily];

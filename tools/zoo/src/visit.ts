@@ -61,11 +61,12 @@ async function othersOf(
   if (!full || matrix.length === 0) return undefined;
   const killers = await allKillers(target, { runs: fewHistories, levels: matrix });
   write(`           ${String(killers.length)} cases kill it\n`);
-  return killers;
+  return killers.map(({ id }) => id);
 }
 
 async function lives(target: Target, { levels, write }: VisitOptions): Promise<boolean> {
   const killers = await allKillers(target, { runs: fewHistories, levels });
-  write(`  ${killers.length === 0 ? 'lives' : 'KILLED'}    ${target.name} ${killers.join(' ')}\n`);
+  write(`  ${killers.length === 0 ? 'lives ' : 'KILLED'}   ${target.name}\n`);
+  for (const { id, reason } of killers) write(`           by ${id}: ${reason}\n`);
   return killers.length === 0;
 }

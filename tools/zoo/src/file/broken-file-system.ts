@@ -1,6 +1,6 @@
 /** Node's file system with one fault of its user in it: what an adapter does wrong with files, as a file system. */
 import type { FileHandle, FileSystem } from '@balsa/storage-kit';
-import { nodeFileSystem } from '@balsa/storage-kit';
+import { nodeFileSystem, temporarySuffix } from '@balsa/storage-kit';
 import { override } from '@balsa/test-suite/zoo';
 
 /** What to do otherwise; nothing of it is a correct file system. */
@@ -13,10 +13,10 @@ interface Fault {
 
 const done = async (): Promise<void> => undefined;
 
-/** A sync that is begun and not waited for. */
+/** A sync that is begun a little later, and that nobody waits for. */
 function behind(sync: () => Promise<void>): () => Promise<void> {
   return async () => {
-    setImmediate(() => void sync().catch(() => undefined));
+    setTimeout(() => void sync().catch(() => undefined), 20).unref();
   };
 }
 
@@ -44,6 +44,19 @@ function again(sync: () => Promise<void>): () => Promise<void> {
   };
 }
 
+/** What an earlier life wrote is taken for synced. */
+function unsyncedUntilWritten(handle: FileHandle): Partial<FileHandle> {
+  let written = false;
+  return {
+    write: (buffers, at) => {
+      written = true;
+      return handle.write(buffers, at);
+    },
+    sync: () => (written ? handle.sync() : done()),
+    dataSync: () => (written ? handle.dataSync() : done()),
+  };
+}
+
 const ofLog = (path: string): boolean => path.endsWith('.seg');
 
 export type FaultName =
@@ -52,10 +65,14 @@ export type FaultName =
   | 'sync behind the acknowledgement'
   | 'no sync of directories'
   | 'rename by copying'
+  | 'no sync of temporaries'
+  | 'no sync of snapshots'
+  | 'no sync of what was recovered'
+  | 'watermark not written'
+  | 'full disks ignored'
   | 'sync errors ignored'
   | 'failed syncs tried again'
-  | 'write errors ignored'
-  | 'read errors are ends of files';
+  | 'write errors ignored';
 
 const faults: Readonly<Record<FaultName, Fault>> = {
   'no sync': { inFile: () => ({ sync: done, dataSync: done }) },
@@ -65,6 +82,24 @@ const faults: Readonly<Record<FaultName, Fault>> = {
   },
   'no sync of directories': { inNames: () => ({ syncDirectory: done }) },
   'rename by copying': { inNames: (fs) => ({ rename: (from, to) => copyInPlace(fs, from, to) }) },
+  'no sync of temporaries': {
+    inFile: (_handle, path) => (path.endsWith(temporarySuffix) ? { sync: done, dataSync: done } : {}),
+  },
+  'no sync of snapshots': {
+    inFile: (_handle, path) => (path.includes('snapshots') ? { sync: done, dataSync: done } : {}),
+  },
+  'no sync of what was recovered': { inFile: (handle) => unsyncedUntilWritten(handle) },
+  'watermark not written': {
+    inFile: (_handle, path) => (path.endsWith('watermark') ? { write: done } : {}),
+  },
+  'full disks ignored': {
+    inFile: (handle) => ({
+      write: (buffers, at) =>
+        handle.write(buffers, at).catch((error: unknown) => {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+        }),
+    }),
+  },
   'sync errors ignored': {
     inFile: (handle) => ({
       sync: () => handle.sync().catch(() => undefined),
@@ -76,9 +111,6 @@ const faults: Readonly<Record<FaultName, Fault>> = {
   },
   'write errors ignored': {
     inFile: (handle) => ({ write: (buffers, at) => handle.write(buffers, at).catch(() => undefined) }),
-  },
-  'read errors are ends of files': {
-    inFile: (handle) => ({ read: (buffer, at) => handle.read(buffer, at).catch(() => 0) }),
   },
 };
 

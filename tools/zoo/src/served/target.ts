@@ -1,22 +1,15 @@
 /** A store whose data a server holds, as a target: the example of one that gives `processes`. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { Harness, ServerProcesses, Target } from '@balsa/test-suite';
+import { builtBeside, filesBelow } from '../place.ts';
 import { openServedEngine } from './client.ts';
 import type { Served } from './server.ts';
 
-/** Also from the sources, processes are started from what was built. */
-function built(name: string): string {
-  const here = path.dirname(fileURLToPath(import.meta.url));
-  const file = path.join(here.replace(/([/\\])src([/\\])/, '$1dist$2'), name);
-  if (!existsSync(file)) throw new Error(`${file} is missing: build the packages first (npm run build)`);
-  return file;
-}
+const built = (name: string): string => builtBeside(import.meta.url, name);
 
 class ServedProcess implements ServerProcesses {
   readonly #served: Served;
@@ -63,14 +56,6 @@ class ServedProcess implements ServerProcesses {
     await this.stop();
     await this.start(extraEnv);
   }
-}
-
-async function filesBelow(directory: string): Promise<string[]> {
-  if (!existsSync(directory)) return [];
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() && !/(^|[-.])(lock|owner)/.test(entry.name))
-    .map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 /** `fault` is one of ../file/broken-file-system.ts, in the server. */

@@ -1,0 +1,98 @@
+/** storage-file as it would be if it were careless with its files: what power cuts and faults show. */
+import type { Animal, ZooFamily } from '@balsa/test-suite/zoo';
+import { builtBeside, directoryTarget } from '../place.ts';
+import type { Target } from '@balsa/test-suite';
+import type { FaultName } from './broken-file-system.ts';
+import { openFileStore } from './open.ts';
+
+function fileTarget(name: string, fault?: FaultName): Target {
+  return directoryTarget({
+    name,
+    argument: (directory) => ({ directory, ...(fault !== undefined && { fault }) }),
+    open: openFileStore,
+    module: builtBeside(import.meta.url, 'open.js'),
+    exported: 'openFileStore',
+  });
+}
+
+function careless(bug: string, fault: FaultName, killer: string, cite: string): Animal {
+  return { bug, cite, killer, target: fileTarget(`file, ${fault}`, fault) };
+}
+
+const linuxSyncs =
+  'PostgreSQL and the fsync errors of Linux, 2018: a sync that failed, tried again, succeeds and is a lie';
+
+export const fileFamily: ZooFamily = {
+  name: 'file',
+  correct: [fileTarget('file')],
+  animals: [
+    careless(
+      'writes its log and never syncs anything',
+      'no sync',
+      'power/what-was-acknowledged-survives',
+      'better-sqlite3 in WAL mode as it comes: 0 syncs in 50 commits',
+    ),
+    careless(
+      'syncs all its files but the log',
+      'no sync of the log',
+      'power/what-was-acknowledged-survives',
+      'rocksdb-native 3.18.1: 50 writes, no sync among them',
+    ),
+    careless(
+      'syncs the log after it has acknowledged',
+      'sync behind the acknowledgement',
+      'power/what-was-acknowledged-survives',
+      'etcd-io/etcd#14370: an acknowledged write was lost',
+    ),
+    careless(
+      'never syncs a directory, so that files and their new names vanish',
+      'no sync of directories',
+      'power/what-was-acknowledged-survives',
+      'hashicorp/raft-wal, found by ALICE: the parent directory was never synced after the creation',
+    ),
+    careless(
+      'replaces a file by writing over it instead of renaming',
+      'rename by copying',
+      'power/what-was-acknowledged-survives',
+      'databendlabs/openraft examples/sm-rocks: a snapshot written in place, neither synced nor renamed',
+    ),
+    careless(
+      'renames a file that it has not synced',
+      'no sync of temporaries',
+      'power/what-was-acknowledged-survives',
+      'ext4 and the zero-length files after a rename, 2009',
+    ),
+    careless(
+      'does not sync its snapshots',
+      'no sync of snapshots',
+      'power/what-was-acknowledged-survives',
+      'hashicorp/raft file snapshots: state and directory are synced before the snapshot counts',
+    ),
+    careless(
+      'reports a recovered tail that nobody has synced',
+      'no sync of what was recovered',
+      'power/open-makes-durable-what-it-reports',
+      'etcd-io/etcd: the log is synced when it is opened, before anything is promised of it',
+    ),
+    careless(
+      'never writes its watermark',
+      'watermark not written',
+      'capabilities/watermark-covers-votes',
+      'SQLite, RocksDB and Redis reopen without a word after a flipped bit in the middle of their logs',
+    ),
+    careless('takes a failed sync for none', 'sync errors ignored', 'faults/sync-error', linuxSyncs),
+    careless('tries a failed sync again', 'failed syncs tried again', 'faults/sync-error', linuxSyncs),
+    careless(
+      'takes a failed write for done',
+      'write errors ignored',
+      'faults/write-error',
+      'canonical/raft tests of uv_append: a write that fails is told to whoever waits for it',
+    ),
+    careless(
+      'takes a write for done that found no space',
+      'full disks ignored',
+      'faults/no-space',
+      'baidu/braft#461: a full disk',
+    ),
+  ],
+};
