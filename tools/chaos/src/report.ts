@@ -23,6 +23,11 @@ export interface ChaosReport {
   readonly digestsCompared: number;
   /** Nodes that ended by themselves and were started again, by code. */
   readonly ends: Readonly<Record<string, number>>;
+  /** Terms whose leader was seen. */
+  readonly leaders: number;
+  readonly snapshotsSent: number;
+  readonly snapshotsInstalled: number;
+  readonly compactions: number;
   readonly longestRecoveryMs: number;
   readonly longestWithoutAnAnswerMs: number;
   readonly peakMib: { readonly node: number; readonly server: number; readonly self: number };
@@ -56,6 +61,7 @@ export function makeReport({ options, findings, watch, disks, storages, seconds 
     keysReadAtTheEnd: findings.counted('keys read at the end'),
     digestsCompared: findings.counted('digests compared'),
     ends: findings.group('ends '),
+    ...watch.totals(),
     longestRecoveryMs: Math.round(findings.durations.get('recovery') ?? 0),
     longestWithoutAnAnswerMs: Math.round(findings.durations.get('without an answer') ?? 0),
     peakMib: { node: mib(peaks.node), server: mib(peaks.server), self: mib(peaks.self) },
@@ -81,6 +87,10 @@ export function printReport(report: ChaosReport): string {
     ['histories', list(report.histories)],
     ['writes accounted for', list(report.tokens)],
     ['read again at the end', `${report.keysReadAtTheEnd} keys; ${report.digestsCompared} digests compared`],
+    [
+      'the nodes counted',
+      `${report.leaders} leaders, ${report.compactions} compactions, ${report.snapshotsInstalled} snapshots installed`,
+    ],
     ['longest without an answer', `${(report.longestWithoutAnAnswerMs / 1000).toFixed(1)} s`],
     ['longest recovery after a fault', `${(report.longestRecoveryMs / 1000).toFixed(1)} s`],
     [

@@ -1,10 +1,17 @@
 /** Looks at the processes while the run goes on: who there was, and how much memory each took. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor, type TestCluster } from '@balsa/cluster';
+import { fetchMetrics, fetchStatus, waitFor, type NodeSpec, type TestCluster } from '@balsa/cluster';
 import type { Findings } from './findings.ts';
 
 const everyMs = 250;
+/** One look in so many asks the nodes what they counted. */
+const looksPerCount = 4;
+const counted = {
+  snapshotsSent: 'balsa_raft_snapshots_sent_total',
+  snapshotsInstalled: 'balsa_raft_snapshots_installed_total',
+  compactions: 'balsa_raft_compactions_total',
+} as const;
 const mebibyte = 1024 * 1024;
 /** A process that was told to end is gone within this, in milliseconds. */
 const goneMs = 10_000;
@@ -36,6 +43,9 @@ export class Watch {
   readonly #findings: Findings;
   readonly #limitBytes: number;
   readonly #told = new Set<number>();
+  readonly #leaders = new Set<number>();
+  /** By process: a new one counts from 0. */
+  readonly #counters = new Map<number, ReadonlyMap<string, number>>();
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
   /** Most that a node, a server below one, and this process had resident. */
@@ -46,6 +56,18 @@ export class Watch {
     this.#findings = findings;
     this.#limitBytes = limitMib * mebibyte;
     this.#ended = this.#run();
+  }
+
+  /** Terms that had a leader which was seen, and what all lives of all nodes counted, as it was seen last. */
+  totals(): { readonly leaders: number } & Readonly<Record<keyof typeof counted, number>> {
+    const sum = (name: string): number =>
+      [...this.#counters.values()].reduce((total, counters) => total + (counters.get(name) ?? 0), 0);
+    return {
+      leaders: this.#leaders.size,
+      snapshotsSent: sum(counted.snapshotsSent),
+      snapshotsInstalled: sum(counted.snapshotsInstalled),
+      compactions: sum(counted.compactions),
+    };
   }
 
   async stop(): Promise<void> {
@@ -64,14 +86,23 @@ export class Watch {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted) {
-      for (const { pid, spec, server } of this.#cluster.running()) {
+    for (let look = 0; !signal.aborted; look++) {
+      const running = this.#cluster.running();
+      if (look % looksPerCount === 0)
+        await Promise.all(running.map((node) => this.#count(node.spec, node.pid)));
+      for (const { pid, spec, server } of running) {
         await this.#look(pid, 'node', `node ${spec.id}`);
         if (server !== undefined) await this.#look(server.pid, 'server', `the server of node ${spec.id}`);
       }
       this.peaks.self = Math.max(this.peaks.self, process.memoryUsage.rss());
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  async #count({ http }: NodeSpec, pid: number): Promise<void> {
+    const [status, metrics] = await Promise.all([fetchStatus(http), fetchMetrics(http)]);
+    if (status?.role === 'leader') this.#leaders.add(status.term);
+    if (metrics !== undefined) this.#counters.set(pid, metrics);
   }
 
   async #look(pid: number, kind: 'node' | 'server', name: string): Promise<void> {
