@@ -2,6 +2,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
+import { compareReports } from './compare/compare.ts';
+import { readReport, UnreadableReport } from './compare/read.ts';
+import { comparisonText } from './compare/text.ts';
 import { findEntrants } from './entrants.ts';
 import { choosePlan, type PlanChoice } from './plan.ts';
 import { reportPage } from './report/html/page.ts';
@@ -75,4 +78,23 @@ export async function bench(
 async function write(report: BenchReport, { json, html }: BenchFlags): Promise<void> {
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
   if (html !== undefined) await writeFile(html, reportPage(report));
+}
+
+export interface CompareFlags {
+  readonly all?: boolean;
+  readonly json?: string;
+}
+
+/** Resolves with the exit code. */
+export async function compare(before: string, after: string, { all, json }: CompareFlags): Promise<number> {
+  try {
+    const comparison = compareReports(await readReport(before), await readReport(after));
+    if (json !== undefined) await writeFile(json, `${JSON.stringify(comparison, undefined, 1)}\n`);
+    process.stdout.write(comparisonText(comparison, all === true));
+    return comparison.changes.some(({ verdict, kind }) => verdict === 'worse' && kind === 'adapter') ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof UnreadableReport)) throw error;
+    process.stderr.write(`balsa: ${error.message}\n`);
+    return 2;
+  }
 }

@@ -1,7 +1,7 @@
 /** `balsa bench`: its options, its help, its exit codes. What it needs to run is loaded when it runs. */
 import { tmpdir } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { BenchFlags } from './bench.ts';
+import type { BenchFlags, CompareFlags } from './bench.ts';
 
 const help = `
 A store is a name or the path of a module, with options behind a colon: sqlite:worker=true,synchronous=EXTRA.
@@ -32,8 +32,26 @@ function positive(text: string): number {
 const list = (text: string): readonly string[] => text.split(',').filter((part) => part !== '');
 const positives = (text: string): readonly number[] => list(text).map(positive);
 
+function compareCommand(): Command {
+  return new Command('compare')
+    .description('say what changed beyond noise between two reports')
+    .argument('<before>', 'a file that --json wrote')
+    .argument('<after>', 'another')
+    .option('--all', 'show what did not change, too')
+    .option('--json <file>', 'write the comparison as JSON')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 when no store got worse, 1 when one did, 2 for files that are no reports.',
+    )
+    .action(async (before: string, after: string, flags: CompareFlags) => {
+      const { compare } = await import('./bench.ts');
+      process.exitCode = await compare(before, after, flags);
+    });
+}
+
 export function benchCommand(signal: AbortSignal): Command {
   return new Command('bench')
+    .enablePositionalOptions()
     .description('measure stores against the raw disk of the same minute, and clusters of them')
     .argument('[store...]', 'memory, sqlite, redis, rocksdb, file or a module (default: all but file)')
     .addOption(
@@ -55,5 +73,6 @@ export function benchCommand(signal: AbortSignal): Command {
     .action(async (stores: readonly string[], flags: BenchFlags) => {
       const { bench } = await import('./bench.ts');
       process.exitCode = await bench(stores, flags, signal);
-    });
+    })
+    .addCommand(compareCommand());
 }

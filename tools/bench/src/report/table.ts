@@ -24,7 +24,8 @@ const rulesOff = {
   middle: ' ',
 };
 
-function plainTable(rows: readonly (readonly string[])[], numbersFrom: number): string {
+/** Columns from `numbersFrom` on are set to the right. */
+export function plainTable(rows: readonly (readonly string[])[], numbersFrom: number): string {
   const count = rows[0]?.length ?? 0;
   const table = new Table({
     chars: rulesOff,
