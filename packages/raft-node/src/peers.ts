@@ -1,5 +1,5 @@
 /** Keeps the transport's peers in line with the membership and the address book. */
-import type { ConfState, NodeId, PeerProgress, Transport } from '@balsa/raft-core';
+import { StateType, type ConfState, type NodeId, type RaftCore, type Transport } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { encodeFrame } from './forwarding.ts';
 import { allIds } from './membership.ts';
@@ -38,12 +38,21 @@ export class Peers {
     for (const member of members) if (this.#book.hint(member)) this.#connect(member.id);
   }
 
-  /** A new member knows nobody: its leader tells it where the others are, until it has something of the log. */
-  introduce(progress: readonly PeerProgress[]): void {
-    for (const peer of progress) {
-      if (peer.match > 0 || peer.id === this.#id) continue;
+  /**
+   * A new member knows nobody, and could not even answer: it is told where the others are, until it has
+   * something of the log. Who campaigns cannot tell who is new, and needs the votes of such, too.
+   */
+  introduce(core: RaftCore): void {
+    if (core.state === StateType.Follower) return;
+    const { progress, confState } = core.status();
+    const leads = core.state === StateType.Leader;
+    const strangers = leads
+      ? progress.filter(({ match }) => match === 0).map(({ id }) => id)
+      : allIds(confState);
+    for (const id of strangers) {
+      if (id === this.#id) continue;
       const frame = encodeFrame({ type: 'members', members: this.#book.members });
-      this.#transport.sendControl(this.#group, peer.id, frame);
+      this.#transport.sendControl(this.#group, id, frame);
     }
   }
 

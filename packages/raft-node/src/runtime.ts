@@ -14,7 +14,6 @@ import {
   MessageType,
   randomHex64,
   RawNode,
-  StateType,
   toBalsaError,
   type ConfChange,
   type Env,
@@ -277,7 +276,7 @@ export class Runtime<R> {
       this.compactor.tick();
       this.peers.tick();
       this.#inbox.introductions.tick();
-      if (this.core.state === StateType.Leader) this.peers.introduce(this.core.status().progress);
+      this.peers.introduce(this.core);
     });
   }
 
