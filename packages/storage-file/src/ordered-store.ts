@@ -98,6 +98,7 @@ export class FileOrderedStore implements OrderedStore {
         await file.handle.dataSync();
         await this.#options.writer.assertOwner();
         generation.synced = Math.max(generation.synced, sequence);
+        await this.#remember(generation, sequence);
         return appliedIndex;
       } catch (error) {
         this.#poison ??= error;
@@ -162,7 +163,12 @@ export class FileOrderedStore implements OrderedStore {
       const empty = await writer.finish(0);
       await this.#switchTo(empty);
     } else {
-      this.#current = await loadGeneration(this.#options, Number(pointer));
+      const known = this.#remembered();
+      const number = Number(pointer);
+      const synced = known?.generation === number ? known.synced : 0;
+      const found = await loadGeneration(this.#options, number, synced);
+      this.#current = found;
+      if (found.synced > synced) await this.#remember(found, found.synced);
     }
     return { appliedIndex: this.#check().appliedIndex };
   }
@@ -237,19 +243,56 @@ export class FileOrderedStore implements OrderedStore {
   async #switchTo(generation: Generation): Promise<void> {
     const { writer, meta, name } = this.#options;
     const [key, value] = [storeKey(name), String(generation.number)];
+    const synced = syncedValue(generation, generation.synced);
     await writer.submit({
       owner: this,
       prepare: () => ({
         encode: (body) => {
           addMeta(body, key, value);
+          addMeta(body, syncedKey(name), synced);
         },
-        done: () => meta.set(key, value),
+        done: () => meta.set(key, value).set(syncedKey(name), synced),
         syncWatermark: true,
       }),
     });
     const old = this.#current;
     this.#current = generation;
     if (old !== undefined) await this.#retire(old);
+  }
+
+  /**
+   * The log notes how far a sync went: a file that ends before that, however well, has lost something. That costs a
+   * sync of the log, which writes of groups share.
+   */
+  async #remember(generation: Generation, synced: number): Promise<void> {
+    const { writer, meta, name } = this.#options;
+    const value = syncedValue(generation, synced);
+    await writer.submit({
+      owner: this,
+      prepare: () => {
+        const known = this.#remembered();
+        // A restore has come in between, or a later sync.
+        if (
+          this.#current !== generation ||
+          (known?.generation === generation.number && known.synced >= synced)
+        )
+          return undefined;
+        return {
+          encode: (body) => {
+            addMeta(body, syncedKey(name), value);
+          },
+          done: () => meta.set(syncedKey(name), value),
+          syncWatermark: false,
+        };
+      },
+    });
+  }
+
+  #remembered(): { readonly generation: number; readonly synced: number } | undefined {
+    const text = this.#options.meta.get(syncedKey(this.#options.name));
+    if (text === undefined) return undefined;
+    const [generation = 0, synced = 0] = text.split(' ').map(Number);
+    return { generation, synced };
   }
 
   async #retire(old: Generation): Promise<void> {
@@ -291,6 +334,15 @@ export class FileOrderedStore implements OrderedStore {
 
 async function closeUnused(generation: Generation): Promise<void> {
   if (generation.retired && generation.users === 0) await generation.file.handle.close();
+}
+
+/** Where the log notes how far the syncs of the present generation went. */
+function syncedKey(name: string): string {
+  return `synced:${name}`;
+}
+
+function syncedValue({ number }: Generation, synced: number): string {
+  return `${String(number)} ${String(synced)}`;
 }
 
 /** Where the log says which generation is the present one. */

@@ -74,9 +74,14 @@ export async function syncFile({ fs, directory }: StateFilesOptions, file: Frame
 /**
  * Reads a generation and begins its next part, so that a dead owner's late writes go where nobody looks.
  * What is found is made durable anew. What was never synced may be missing or torn: the longest whole
- * prefix counts. `STORE_CORRUPT` when something that was synced is not there.
+ * prefix counts. `STORE_CORRUPT` when something that was synced is not there: what a later frame says of that, or the
+ * log, which knows the sequence `synced`.
  */
-export async function loadGeneration(options: StateFilesOptions, generation: number): Promise<Generation> {
+export async function loadGeneration(
+  options: StateFilesOptions,
+  generation: number,
+  synced: number,
+): Promise<Generation> {
   const { fs, directory } = options;
   const names = ((await listGenerations(options)).get(generation) ?? []).sort();
   const files: FoundFile[] = [];
@@ -93,6 +98,10 @@ export async function loadGeneration(options: StateFilesOptions, generation: num
   let unfinished: string | undefined;
   for (const [i, file] of files.entries()) {
     if (!(await found.read(file, files[i + 1]))) unfinished = stateName(generation, file.number);
+  }
+  if (found.end.sequence < synced) {
+    const lost = String(synced - found.end.sequence);
+    throw corrupt(`${path} lacks the last ${lost} batches that were synced`, { path });
   }
   if (unfinished !== undefined) await removeDurably(fs, directory, [unfinished]);
   const parts = files.length - (unfinished === undefined ? 0 : 1);

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import {
   BalsaError,
   assertSafeInteger,
+  isBalsaError,
   type LogIndex,
   type SnapshotId,
   type SnapshotMetadata,
@@ -264,6 +265,8 @@ export class SnapshotFiles {
       }
       this.#kept.set(id, { stored, ordinal: header.ordinal, name });
     } catch (error) {
+      // What cannot be read now may be whole: taking it for damaged would make it vanish unsaid.
+      if (!isBalsaError(error, 'STORE_CORRUPT')) throw error;
       this.#damaged.push({ name, index, error });
     } finally {
       await handle.close();

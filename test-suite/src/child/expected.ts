@@ -23,15 +23,12 @@ interface LaneStates {
 export interface Judgement {
   /** Acknowledged writes of which a prefix may be missing, as the store declares (`watermarkLag`); 0 after a power cut. */
   readonly mayLose?: number;
-  /** Whether snapshots may be missing: a damaged one is not stored whole, so it is not listed. */
-  readonly withoutSnapshots?: boolean;
   /**
-   * Whether the ordered store may be found at any earlier time: what it holds is the truth at the applied index
-   * that it reports, and the log says what comes after.
+   * What may be missing of the snapshots. Of damaged ones: those without which an intact one still reaches the boundary
+   * of the log, if one did before. Where a whole file is gone, its snapshot, because nothing else need name it. Default
+   * nothing.
    */
-  readonly orderedMayRewind?: boolean;
-  /** Lanes that are not looked at. */
-  readonly except?: readonly Lane[];
+  readonly snapshots?: 'may be damaged' | 'may vanish';
   /** What an opening after the last step reported: nothing older will do. */
   readonly reported?: Sight;
 }
@@ -94,21 +91,19 @@ export class Expected {
 
   /** What is wrong with what was found, in words; undefined when it is legal. */
   wrong(sight: Sight, progress: Progress, judgement: Judgement = {}): string | undefined {
-    const { except = [] } = judgement;
     const findings: string[] = [];
-    const add = (lane: Lane, finding: string | undefined): void => {
-      if (finding !== undefined && !except.includes(lane)) findings.push(finding);
+    const add = (finding: string | undefined): void => {
+      if (finding !== undefined) findings.push(finding);
     };
-    add('engine', this.#wrongIdentity(sight.identity, progress.engine));
+    add(this.#wrongIdentity(sight.identity, progress.engine));
     for (const lane of groupLanes) {
       const group = sight.groups[lane];
       if (group === undefined) continue;
       const reported = judgement.reported?.groups[lane];
       const reached = reported === undefined ? progress[lane] : this.#reached(lane, reported, progress[lane]);
-      add(lane, this.#wrongGroup(lane, group, reached, judgement));
+      add(this.#wrongGroup(lane, group, reached, judgement));
     }
-    if (sight.ordered !== undefined)
-      add('kv', this.#wrongOrdered(sight.ordered, progress.kv, judgement.orderedMayRewind === true));
+    if (sight.ordered !== undefined) add(this.#wrongOrdered(sight.ordered, progress.kv));
     return findings.length === 0 ? undefined : findings.join('\n');
   }
 
@@ -167,7 +162,7 @@ export class Expected {
     judgement: Judgement,
   ): string | undefined {
     const { groups, steps } = this.#lane(lane);
-    const { mayLose = 0, withoutSnapshots = false } = judgement;
+    const { mayLose = 0, snapshots } = judgement;
     const oldest = oldestLegal(steps, progress, mayLose);
     const legal = groups.slice(oldest, progress.began + 1);
     const at = legal.findIndex((one) => one.text === found.text);
@@ -181,13 +176,14 @@ export class Expected {
             : `the state after its step ${String(where)}, which had not begun`;
       return `group ${lane}: ${what}\n  found: ${found.text}\n  legal: ${legal.map((one) => one.text).join('\n     or: ')}`;
     }
-    return wrongSnapshots(lane, found, groups, withoutSnapshots ? undefined : oldest, progress);
+    return wrongSnapshots(lane, found, groups, { oldest, progress, may: snapshots });
   }
 
-  #wrongOrdered(found: string, progress: LaneProgress, mayRewind: boolean): string | undefined {
+  /** Never older than what a sync made durable, whatever happened to the files. */
+  #wrongOrdered(found: string, progress: LaneProgress): string | undefined {
     const { texts, steps } = this.#lane('kv');
     let oldest = progress.done;
-    while (oldest > 0 && (mayRewind || !isSync(steps[oldest - 1]))) oldest--;
+    while (oldest > 0 && !isSync(steps[oldest - 1])) oldest--;
     const legal = texts.slice(oldest, progress.began + 1);
     if (legal.includes(found)) return undefined;
     return `ordered store: neither of the states after its steps ${String(oldest)} to ${String(progress.began)}\n  found: ${found}\n  legal: ${legal.join('\n     or: ')}`;
@@ -198,19 +194,33 @@ function wrongSnapshots(
   lane: Lane,
   found: GroupSight,
   groups: readonly GroupSight[],
-  oldest: number | undefined,
-  progress: LaneProgress,
+  {
+    oldest,
+    progress,
+    may,
+  }: {
+    readonly oldest: number;
+    readonly progress: LaneProgress;
+    readonly may: Judgement['snapshots'];
+  },
 ): string | undefined {
   // What was pruned may linger; what was never written must not be there; what no step in flight prunes must be.
   const known = new Set(groups.slice(0, progress.began + 1).flatMap((one) => one.snapshots));
   const foreign = found.snapshots.filter((text) => !known.has(text));
   if (foreign.length > 0) return `group ${lane}: snapshots that were never made: ${foreign.join('; ')}`;
-  if (oldest === undefined) return undefined;
   const sure = groups.slice(oldest, progress.began + 1).map((one) => new Set(one.snapshots));
   const needed = [...(sure[0] ?? [])].filter((text) => sure.every((one) => one.has(text)));
   const missing = needed.filter((text) => !found.snapshots.includes(text));
-  if (missing.length > 0) return `group ${lane}: acknowledged snapshots are missing: ${missing.join('; ')}`;
-  return undefined;
+  if (missing.length === 0 || may === 'may vanish') return undefined;
+  if (may === 'may be damaged' && (reaches(found) || !reaches({ ...found, snapshots: needed })))
+    return undefined;
+  return `group ${lane}: acknowledged snapshots are missing: ${missing.join('; ')}`;
+}
+
+/** Whether a snapshot reaches the boundary of the log, so that nothing between the two is missing. */
+function reaches({ text, snapshots }: GroupSight): boolean {
+  const boundary = Number(/boundary (\d+)@/.exec(text)?.[1]);
+  return boundary === 0 || snapshots.some((one) => Number(/ (\d+)@/.exec(one)?.[1]) >= boundary);
 }
 
 /** The oldest state that a store may be found in which loses at most so many steps, and none that changes a vote. */

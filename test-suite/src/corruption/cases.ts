@@ -100,13 +100,13 @@ async function judgeDamages(
   const reopener = new Reopener<Survey>({ context, kind: 'survey', plan, here: survey });
   let refused = 0;
   try {
-    for (const { what, tree, unchained = false } of damages) {
+    for (const { what, tree, missing = false } of damages) {
       const opened = await reopener.open(tree);
       const found = opened instanceof NotServed ? notServed(opened) : opened;
       if (found.refusals.length > 0) refused++;
       const wrong = wrongSurvey(expected, found, expected.complete, {
         mayLose: watermarkLag,
-        withoutOrdered: unchained,
+        missingFile: missing,
       });
       assert.equal(wrong, undefined, `${what} (seed ${String(seedOf(context.options))}):\n${wrong ?? ''}`);
     }

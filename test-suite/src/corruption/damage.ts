@@ -5,8 +5,8 @@ import type { Tree } from '../power/disk.ts';
 export interface Damage {
   readonly what: string;
   readonly tree: Tree;
-  /** Blocks that are intact, and of another place or time: who does not chain pair to pair cannot see it. */
-  readonly unchained?: boolean;
+  /** A whole file is gone: a snapshot that nothing else names goes with it. */
+  readonly missing?: boolean;
 }
 
 export interface DamageOptions {
@@ -117,7 +117,6 @@ export function lostBlock(options: DamageOptions): Damage {
   return {
     what: `block ${String(block)} of ${path} as it was earlier`,
     tree: changed(base, path, bytes),
-    unchained: true,
   };
 }
 
@@ -125,10 +124,10 @@ export function lostBlock(options: DamageOptions): Damage {
 export function wholeFiles({ base, older, files }: DamageOptions): Damage[] {
   const damages: Damage[] = [];
   for (const path of files) {
-    damages.push({ what: `${path} missing`, tree: changed(base, path, undefined) });
+    damages.push({ what: `${path} missing`, tree: changed(base, path, undefined), missing: true });
     const then = older.get(path);
     if (then !== undefined && !then.equals(contentsOf(base, path))) {
-      damages.push({ what: `${path} as it was earlier`, tree: changed(base, path, then), unchained: true });
+      damages.push({ what: `${path} as it was earlier`, tree: changed(base, path, then) });
     }
     const other = files.find((one) => one > path && kindOf(one) === kindOf(path));
     if (other === undefined) continue;

@@ -137,9 +137,9 @@ export function notServed({ message }: Error): Survey {
 }
 
 export interface SurveyJudgement {
+  /** Acknowledged writes of which a prefix may be missing, as the store declares. */
   readonly mayLose: number;
-  /** The ordered store is not looked at: nothing chains its pairs to one another. */
-  readonly withoutOrdered?: boolean;
+  readonly missingFile: boolean;
 }
 
 /** What is wrong, in words: something served that is not the truth, missing unsaid, or refused with a wrong code. */
@@ -164,12 +164,9 @@ export function wrongSurvey(
     groups: found.groups,
     ...(found.ordered !== undefined && { ordered: found.ordered }),
   };
-  const except = judgement.withoutOrdered === true ? (['kv'] as const) : [];
   const wrong = expected.wrong(sight, progress, {
     mayLose: judgement.mayLose,
-    withoutSnapshots: true,
-    orderedMayRewind: true,
-    except,
+    snapshots: judgement.missingFile ? 'may vanish' : 'may be damaged',
   });
   if (wrong !== undefined) return wrong;
   for (const [lane, { state, entries }] of Object.entries(found.partial)) {

@@ -30,7 +30,7 @@ export async function runReads(context: FaultContext<Extract<Job, { kind: 'reads
     control.disarm();
     const what = `with read ${String(n)} of ${String(reads)} failing`;
     if ('sight' in look) {
-      const wrong = expected.wrong(look.sight, expected.complete, { withoutSnapshots: true });
+      const wrong = expected.wrong(look.sight, expected.complete);
       if (wrong !== undefined) blame(context, `${what}: ${wrong}`);
     } else if (!readCodes.includes(look.code))
       blame(context, `${what}: ${look.code}, which does not say that a read failed: ${look.message}`);

@@ -56,7 +56,10 @@ export interface OrderedRestore {
 }
 
 export interface OrderedStore extends AsyncDisposable {
-  /** Recovers. What a crash leaves is a prefix of the writes, never a part of one. */
+  /**
+   * Recovers. What a crash leaves is a prefix of the writes, never a part of one. It is never older than what `sync`
+   * last promised, also not after damage: that is `STORE_CORRUPT` or `STORE_ACKNOWLEDGED_WRITE_LOST` then.
+   */
   open(): Promise<{ readonly appliedIndex: LogIndex }>;
   /** Values in the order of `keys`; undefined where there is none. Sees every write that has resolved. */
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;

@@ -39,7 +39,11 @@ export interface StorageState {
   readonly lastIndex: LogIndex;
   /** Terms of `[firstIndex - 1, lastIndex]` and places of membership changes. */
   readonly outline: OutlineData;
-  /** The newest snapshot that is stored whole, if any. */
+  /**
+   * The newest snapshot that is stored whole, if any. One whose description is damaged is left out, and told to
+   * `env.log` as an error, as long as an intact one reaches the boundary of the log; else `open` rejects with
+   * `STORE_CORRUPT`. What cannot be read now (`STORE_IO`) is not taken for damaged.
+   */
   readonly snapshot: StoredSnapshot | undefined;
   /**
    * A snapshot that was installed in the log but whose restore into the state machine was not
