@@ -10,6 +10,7 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writevSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { clearImmediate, setImmediate } from 'node:timers';
 import { Entry, EntryType, silentLogger } from '@balsa/raft-core';
 import { openRocksdbEngine } from '@balsa/storage-rocksdb';
 
@@ -84,6 +85,8 @@ if (process.argv.includes('--json')) {
   process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
 } else {
   const two = (row) =>
-    Object.fromEntries(Object.entries(row).map(([k, v]) => [k, typeof v === 'number' && v % 1 ? +v.toFixed(3) : v]));
+    Object.fromEntries(
+      Object.entries(row).map(([k, v]) => [k, typeof v === 'number' && v % 1 ? +v.toFixed(3) : v]),
+    );
   console.table(rows.map(two));
 }

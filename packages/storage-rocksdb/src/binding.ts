@@ -11,10 +11,9 @@
  * - A handle that is used after it was closed ends the process, so every call here looks first.
  * - Reading with io_uring is its default; it is turned off, because sandboxes forbid it.
  */
+import type { Binding } from '@nxtedition/rocksdb/binding.js';
 import { BalsaError } from '@balsa/raft-core';
 import { refused } from './errors.ts';
-
-type Binding = typeof import('@nxtedition/rocksdb/binding.js').default;
 
 /** Loaded when the first database is opened: a platform without a binary can still import the package. */
 async function loadBinding(): Promise<Binding> {
@@ -58,6 +57,9 @@ function openOptions({ create, walLimitBytes }: RocksOptions): object {
     memtableMemoryBudget: Math.floor((walLimitBytes * 4) / memtables),
   };
 }
+
+/** `Rocks.open`, or what stands in for it. */
+export type OpenRocks = (path: string, options: RocksOptions) => Promise<Rocks>;
 
 /** What RocksDB throws while it reads, as registered codes. */
 function reading<T>(path: string, run: () => T): T {

@@ -9,7 +9,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
 import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
-import { Rocks, type KeyRange } from './binding.ts';
+import type { KeyRange, OpenRocks, Rocks } from './binding.ts';
 import { corrupt, refused } from './errors.ts';
 import { identify, type Found } from './inspection.ts';
 import {
@@ -41,6 +41,8 @@ export interface BootstrapOptions {
   readonly durability: Durability;
   readonly watermarkLag: number;
   readonly walLimitBytes: number;
+  /** How the database is opened. */
+  readonly openRocks: OpenRocks;
 }
 
 export interface OpenedDatabase {
@@ -104,9 +106,9 @@ async function openChecked(
   watermark: Watermark | undefined,
   options: BootstrapOptions,
 ): Promise<OpenedDatabase> {
-  const { walLimitBytes } = options;
+  const { walLimitBytes, openRocks } = options;
   const before = create ? undefined : await markManifest(path);
-  const rocks = await Rocks.open(path, { create, walLimitBytes });
+  const rocks = await openRocks(path, { create, walLimitBytes });
   try {
     const found = identify(rocks);
     checkAgainst(path, found, watermark, options);

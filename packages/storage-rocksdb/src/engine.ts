@@ -10,7 +10,7 @@ import {
 } from '@balsa/raft-core';
 import { SnapshotDirectory, groupHash, nodeFileSystem, socketLock } from '@balsa/storage-kit';
 import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
-import { engineVersion, type RocksBatch } from './binding.ts';
+import { Rocks, engineVersion, type OpenRocks, type RocksBatch } from './binding.ts';
 import { makeHome, names, openDatabase, refuseForeign, type OpenedDatabase } from './bootstrap.ts';
 import { readMeta } from './inspection.ts';
 import { groupKey, metaKey } from './keys.ts';
@@ -29,10 +29,9 @@ import { RocksdbStorage } from './storage.ts';
  */
 export async function openRocksdbEngine(options: RocksdbEngineOptions): Promise<Engine> {
   const settings = settle(options);
-  const { directory, env } = settings;
   if (options.worker ?? true) {
     const module = builtModule('./index.js', import.meta.url);
-    const { env: _env, ...rest } = settings;
+    const { env, ...rest } = settings;
     return openWorkerEngine({
       module,
       open: openRocksdbEngine.name,
@@ -40,11 +39,17 @@ export async function openRocksdbEngine(options: RocksdbEngineOptions): Promise<
       env,
     });
   }
+  return openInThread(settings, (path, rocksOptions) => Rocks.open(path, rocksOptions));
+}
+
+/** The engine on this thread, with the database opened as the caller says. */
+export async function openInThread(settings: Settings, openRocks: OpenRocks): Promise<Engine> {
+  const { directory } = settings;
   await refuseForeign(directory);
   await makeHome(directory);
   const release = await socketLock.acquire(directory);
   try {
-    const opened = await openDatabase(settings);
+    const opened = await openDatabase({ ...settings, openRocks });
     try {
       return await openEngine(settings, opened, release);
     } catch (error) {

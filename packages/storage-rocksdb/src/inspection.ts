@@ -34,7 +34,7 @@ export function identify(rocks: Rocks): Found | undefined {
   if (version !== formatVersion) {
     throw new BalsaError(
       'STORE_FORMAT_VERSION',
-      `${path} has format ${String(version)}; this version reads and writes format ${String(formatVersion)}`,
+      `${path} has format ${JSON.stringify(version)}; this version reads and writes format ${String(formatVersion)}`,
       { details: { path, version } },
     );
   }

@@ -5,7 +5,7 @@
 declare module '@nxtedition/rocksdb/binding.js' {
   type Callback = (error: Error | null) => void;
 
-  interface Binding {
+  export interface Binding {
     db_init(location: string): object;
     db_open(db: object, options: object, callback: Callback): void;
     db_close(db: object, callback: Callback): void;
@@ -27,5 +27,5 @@ declare module '@nxtedition/rocksdb/binding.js' {
   }
 
   const binding: Binding;
-  export default binding;
+  export { binding as default };
 }

@@ -5,6 +5,7 @@
  */
 import { memoryFamily, type ZooFamily } from '@balsa/test-suite/zoo';
 import { fileFamily } from './file/family.ts';
+import { rocksdbFamily } from './rocksdb/family.ts';
 import { servedFamily } from './served/family.ts';
 
-export const families: readonly ZooFamily[] = [memoryFamily, fileFamily, servedFamily];
+export const families: readonly ZooFamily[] = [memoryFamily, fileFamily, servedFamily, rocksdbFamily];

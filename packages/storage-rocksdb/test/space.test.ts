@@ -1,0 +1,223 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomFillSync } from 'node:crypto';
+import type { Storage } from '@balsa/raft-core';
+import { describe, expect, test } from 'vitest';
+import { Rocks } from '../src/binding.ts';
+import { entry, entries, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
+
+const megabyte = 1024 * 1024;
+
+function bytesOf(directory: string, ending = ''): number {
+  const path = join(directory, 'db');
+  let sum = 0;
+  for (const name of readdirSync(path)) {
+    if (!name.endsWith(ending)) continue;
+    // RocksDB removes files while this looks at them.
+    sum += statSync(join(path, name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return sum;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Waits for a background compaction: RocksDB says nothing when it is done. */
+async function eventually(holds: () => boolean, what: string): Promise<void> {
+  const until = env.now() + 20_000;
+  while (!holds()) {
+    if (env.now() > until) throw new Error(`not within twenty seconds: ${what}`);
+    await turn();
+  }
+}
+
+/** Appends `bytes` in batches of 64 KiB, each entry with bytes of its own. Returns the last index. */
+async function append(storage: Storage, last: number, bytes: number): Promise<number> {
+  for (let written = 0; written < bytes; written += 256 * 256) {
+    const batch = Array.from({ length: 256 }, (_, i) =>
+      entry(last + i + 1, 1, randomFillSync(new Uint8Array(232))),
+    );
+    last += batch.length;
+    await storage.write({ entries: batch, hardState: { term: 1, vote: 1, commit: last } });
+  }
+  return last;
+}
+
+describe('the write-ahead log', () => {
+  test('stays within its limit, apart from a batch, whatever is written', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = 2 * megabyte;
+    const engine = await openEngine(directory, { walLimitBytes });
+    const storage = await openGroup(engine);
+    let [last, most] = [0, 0];
+    for (let i = 0; i < 160; i++) {
+      last = await append(storage, last, 65_536);
+      most = Math.max(most, bytesOf(directory, '.log'));
+    }
+    expect(most).toBeGreaterThan(megabyte / 4);
+    expect(most).toBeLessThanOrEqual(walLimitBytes + 2 * 65_536);
+  });
+});
+
+describe('space', () => {
+  test('of a compacted log is back within twice the limit of the write-ahead log of further writes', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = 2 * megabyte;
+    const engine = await openEngine(directory, { walLimitBytes });
+    const storage = await openGroup(engine);
+    const last = await append(storage, 0, 24 * megabyte);
+    await storage.compactTo(last);
+    expect(await storage.maintain()).toBe(false);
+    expect((await storage.stats()).garbageBytes).toBeGreaterThan(20 * megabyte);
+    await append(storage, last, 2 * walLimitBytes);
+    await eventually(() => bytesOf(directory) < 6 * walLimitBytes, 'the files shrink');
+    expect((await storage.stats()).entryCount).toBe((2 * walLimitBytes) / 256);
+  }, 60_000);
+
+  test('stays bounded over cycles of append and compact, and the head is read as ever', async () => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory, { walLimitBytes: 2 * megabyte });
+    const storage = await openGroup(engine);
+    const sizes: number[] = [];
+    let last = 0;
+    for (let cycle = 0; cycle < 20; cycle++) {
+      last = await append(storage, last, 2 * megabyte);
+      await storage.compactTo(last - 100);
+      while (await storage.maintain());
+      sizes.push(bytesOf(directory));
+      expect(await storage.entries(last - 99, last + 1, 1e9)).toHaveLength(100);
+    }
+    expect(Math.max(...sizes.slice(10))).toBeLessThanOrEqual(1.5 * Math.max(...sizes.slice(0, 10)));
+  }, 60_000);
+
+  test('a few compacted entries are not worth a range: they go with the next ones', async () => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory);
+    const storage = await openGroup(engine);
+    await storage.write({ entries: entries(1, 100), hardState: { term: 1, vote: 1, commit: 100 } });
+    await storage.compactTo(90);
+    await storage.maintain();
+    await engine.close();
+    const rocks = await Rocks.open(join(directory, 'db'), { create: false, walLimitBytes: megabyte });
+    const rows = rocks.iterate({ gte: Buffer.of(3), lt: Buffer.of(4) }, megabyte);
+    expect(rows.next(1000)).toHaveLength(100);
+    await rocks.close();
+  });
+
+  test('of a destroyed group, a replaced log and an aborted restore is given back', async () => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory);
+    const [storage, doomed] = [await openGroup(engine), await openGroup(engine, 'doomed')];
+    for (const one of [storage, doomed])
+      await one.write({ entries: entries(1, 300, 1, new Uint8Array(1000)) });
+    await doomed.close();
+    await engine.destroyGroup('doomed');
+    const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+    const writer = await storage.receiveSnapshot({ index: 9000, term: 2, confState });
+    const { id } = await writer.commit();
+    await storage.write({ install: id });
+    const store = engine.orderedStore('kv');
+    await store.open();
+    const restore = await store.beginRestore();
+    await restore.put([{ key: key('half'), value: key('done') }]);
+    await restore.abort();
+    await storage.maintain();
+    await engine.close();
+    const rocks = await Rocks.open(join(directory, 'db'), { create: false, walLimitBytes: megabyte });
+    const count = (first: number): number => {
+      const rows = rocks.iterate({ gte: Buffer.of(first), lt: Buffer.of(first + 1) }, megabyte);
+      return rows.next(10_000).length;
+    };
+    expect([count(3), count(5)], 'entries; the summary of the present generation').toEqual([0, 1]);
+    await rocks.close();
+  });
+
+  test('of a restore that a crash cut short is given back after the next opening', async () => {
+    const directory = temporaryDirectory();
+    await (await openEngine(directory)).close();
+    const rocks = await Rocks.open(join(directory, 'db'), { create: false, walLimitBytes: megabyte });
+    const batch = rocks.batch();
+    batch.put(Buffer.of(5, 0, 0, 0, 9, 1, 7), key('left over'));
+    batch.write({ sync: true });
+    await rocks.close();
+    const engine = await openEngine(directory);
+    const store = engine.orderedStore('kv');
+    await store.open();
+    await store.maintain();
+    await engine.close();
+    const again = await Rocks.open(join(directory, 'db'), { create: false, walLimitBytes: megabyte });
+    expect(again.get([Buffer.of(5, 0, 0, 0, 9, 1, 7)])).toEqual([undefined]);
+    await again.close();
+  });
+});
+
+describe('views', () => {
+  test('that pin more than the bound end, the oldest first, and the store goes on', async () => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory, { walLimitBytes: megabyte, maxPinnedBytes: 500_000 });
+    const store = engine.orderedStore('kv');
+    await store.open();
+    const write = async (round: number): Promise<void> => {
+      const changes = Array.from(
+        { length: 50 },
+        (_, n) => [key(`k${String(round % 10)}-${String(n)}`), randomFillSync(new Uint8Array(4000))] as const,
+      );
+      await store.write({ changes, appliedIndex: round });
+    };
+    // A view pins what there is when it is made: tables of two megabytes, which are then replaced.
+    for (let round = 1; round <= 10; round++) await write(round);
+    const view = await store.view();
+    expect(await view.range({ limit: 1 })).toHaveLength(1);
+    for (let round = 11; round <= 60; round++) await write(round);
+    await expect(view.range({ limit: 1 })).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_ABORTED' });
+    await view.release();
+    expect(await store.count()).toBe(500);
+  });
+
+  test('that are open for too long end', async () => {
+    const engine = await openEngine(temporaryDirectory(), { maxViewMs: 1 });
+    const store = engine.orderedStore('kv');
+    await store.open();
+    const view = await store.view();
+    let refusal: unknown;
+    while (refusal === undefined) {
+      refusal = await view.range({ limit: 1 }).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      await turn();
+    }
+    expect(refusal).toMatchObject({ code: 'STORE_SNAPSHOT_ABORTED' });
+  });
+
+  test('beyond the limit are refused, not queued', async () => {
+    const engine = await openEngine(temporaryDirectory(), { maxViews: 2 });
+    const store = engine.orderedStore('kv');
+    await store.open();
+    const views = [await store.view(), await store.view()];
+    await expect(store.view()).rejects.toMatchObject({ code: 'OVERLOADED' });
+    await views[0]?.release();
+    await (await store.view()).release();
+  });
+});
+
+describe('one turn of the event loop', () => {
+  const sequenceAfter = async (bytes: number): Promise<number> => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory);
+    const groups = await Promise.all(['a', 'b', 'c', 'd'].map((id) => openGroup(engine, id)));
+    await Promise.all(groups.map((group) => group.write({ entries: [entry(1, 1, new Uint8Array(bytes))] })));
+    await engine.close();
+    const rocks = await Rocks.open(join(directory, 'db'), { create: false, walLimitBytes: megabyte });
+    const [value] = rocks.get([Buffer.from('\u0001sequence')]);
+    await rocks.close();
+    return (JSON.parse(value?.toString('utf8', 4) ?? '[0]') as number[])[0] ?? 0;
+  };
+
+  test('writes what groups want together, when it is little', async () => {
+    expect(await sequenceAfter(1000)).toBe(1);
+  });
+
+  test('writes no more than 4 MiB of several groups: the rest waits for the next turn', async () => {
+    expect(await sequenceAfter(1_500_000)).toBe(2);
+  });
+});
