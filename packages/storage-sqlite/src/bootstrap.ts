@@ -1,11 +1,14 @@
-/** Opening log.db: look without touching, refuse what is not whole, then make what was found durable anew. */
-import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
-import { Watermark, mapIo, type FileSystem } from '@balsa/storage-kit';
-import { corrupt, refused } from './errors.ts';
+/** Opening a store: look without touching, refuse what is not whole, then make what was found durable anew. */
+import { randomHex64, type Durability, type Env } from '@balsa/raft-core';
+import { Watermark, type FileSystem } from '@balsa/storage-kit';
+import { refused } from './errors.ts';
+import { inspectStore, type Found, type FoundState } from './inspection.ts';
 import { LogDatabase } from './log-database.ts';
+import type { RecoveredGroup } from './recovery.ts';
 import {
   Groups,
   Meta,
+  applicationIds,
   assertSqliteVersion,
   configure,
   createTables,
@@ -21,6 +24,9 @@ import {
   type GroupRow,
   type Synchronous,
 } from './schema.ts';
+import { stateFileName } from './state-file.ts';
+import { createMark } from './state-mark.ts';
+import { StateTables } from './state-tables.ts';
 
 export interface BootstrapOptions {
   readonly fs: FileSystem;
@@ -35,111 +41,45 @@ export interface BootstrapOptions {
 export interface OpenedLog {
   readonly log: LogDatabase;
   readonly rows: Map<string, GroupRow>;
+  /** What was recovered on the way, for the first opening of each group. */
+  readonly recovered: Map<string, RecoveredGroup>;
   readonly sqliteVersion: string;
 }
 
-/** What a read-only look at log.db found. */
-interface Found {
-  readonly sequence: number;
-  readonly watermark: string;
-}
-
-export async function openLog(options: BootstrapOptions): Promise<OpenedLog> {
+/** `check` may refuse what was found before anything is written. */
+export async function openLog(
+  options: BootstrapOptions,
+  check: (found: Found | undefined) => void,
+): Promise<OpenedLog> {
   const { fs, directory, watermarkLag, env } = options;
   const path = fs.join(directory, logFile);
   const watermarkOptions = { fs, directory, name: watermarkFile, lag: watermarkLag };
   let watermark = await Watermark.open(watermarkOptions);
   try {
-    const size = await mapIo('look at', path, () => fs.size(path));
-    if ((await mapIo('look at', path, () => fs.size(`${path}-journal`))) !== undefined) rollBack(path);
-    const found = size === undefined || size === 0 ? undefined : inspect(path);
-    checkAgainst(path, found, watermark, options);
+    const found = await inspectStore({ ...options, payloads: false }, watermark);
+    check(found);
     // The watermark comes first: a database without one would look like one whose watermark was lost.
     watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
-    return await openWriter(path, watermark, options);
+    const opened = await openWriter(path, watermark, options, found);
+    try {
+      for (const state of found?.states ?? []) await upgradeState(options, state);
+    } catch (error) {
+      opened.log.db.close();
+      throw error;
+    }
+    return opened;
   } catch (error) {
     await watermark?.close();
     throw refused(error, `open ${path}`);
   }
 }
 
-/**
- * A rollback journal is there only when a crash cut the creation of the database short, before it was in WAL mode
- * and before anything was acknowledged. A read-only connection could not roll it back, and would refuse to read.
- */
-function rollBack(path: string): void {
-  const db = openConnection(path);
-  try {
-    hasTables(db);
-  } finally {
-    db.close();
-  }
-}
-
-/** Through a read-only connection, whose closing leaves the write-ahead log as it is. */
-function inspect(path: string): Found | undefined {
-  const db = openConnection(path, true);
-  try {
-    assertSqliteVersion(sqliteVersion(db));
-    if (!hasTables(db)) {
-      const others = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get();
-      if (others === 0) return undefined;
-      throw new BalsaError('STORE_FORMAT_VERSION', `${path} is a database of something else`, {
-        details: { path },
-      });
-    }
-    const meta = new Meta(db);
-    const version = meta.need('format');
-    if (version !== String(formatVersion)) {
-      throw new BalsaError(
-        'STORE_FORMAT_VERSION',
-        `${path} has format ${version}; this version reads and writes format ${String(formatVersion)}`,
-        { details: { path, version } },
-      );
-    }
-    let sequence = Number(meta.need('sequence'));
-    for (const row of new Groups(db).all()) sequence = Math.max(sequence, row.sequence);
-    return { sequence, watermark: meta.need('watermark') };
-  } finally {
-    db.close();
-  }
-}
-
-function checkAgainst(
+async function openWriter(
   path: string,
+  watermark: Watermark,
+  options: BootstrapOptions,
   found: Found | undefined,
-  watermark: Watermark | undefined,
-  { durability, env }: BootstrapOptions,
-): void {
-  if (watermark === undefined) {
-    if (found === undefined) return;
-    throw corrupt(
-      `${path} had a watermark beside it, which is missing: whether acknowledged writes are lost cannot be told`,
-      {
-        path,
-      },
-    );
-  }
-  const sequence = found?.sequence ?? 0;
-  if (sequence < watermark.sequence) {
-    const text =
-      `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
-      `${String(watermark.sequence - sequence)} writes are lost`;
-    const details = { path, found: sequence, acknowledged: watermark.sequence };
-    if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
-    // The user accepted the loss beforehand; it is still said aloud.
-    env.log.log(LogLevel.Error, text, details);
-  }
-  if (found !== undefined && found.watermark !== watermark.identity) {
-    throw corrupt(`the watermark beside ${path} belongs to another database`, {
-      path,
-      expected: found.watermark,
-      found: watermark.identity,
-    });
-  }
-}
-
-async function openWriter(path: string, watermark: Watermark, options: BootstrapOptions): Promise<OpenedLog> {
+): Promise<OpenedLog> {
   const { fs, directory, durability, synchronous, walLimitBytes, env } = options;
   const db = openConnection(path);
   try {
@@ -158,7 +98,12 @@ async function openWriter(path: string, watermark: Watermark, options: Bootstrap
       sequence = Math.max(sequence, row.sequence);
     }
     const log = new LogDatabase(db, watermark, epoch, sequence, { env, durability, walLimitBytes });
-    return { log, rows, sqliteVersion: version };
+    return {
+      log,
+      rows,
+      recovered: found?.recovered ?? new Map<string, RecoveredGroup>(),
+      sqliteVersion: version,
+    };
   } catch (error) {
     db.close();
     throw error;
@@ -166,8 +111,8 @@ async function openWriter(path: string, watermark: Watermark, options: Bootstrap
 }
 
 /**
- * One synced transaction: creates what is missing, and raises the owner epoch, which fences any writer
- * before. Sequences go on above the watermark, also where a relaxed store lost some.
+ * One synced transaction: creates what is missing, brings an older format up to date, and raises the owner
+ * epoch, which fences any writer before. Sequences go on above the watermark, also where a relaxed store lost some.
  */
 function takeOwnership(db: Connection, watermark: Watermark): string {
   db.exec('BEGIN IMMEDIATE');
@@ -180,6 +125,10 @@ function takeOwnership(db: Connection, watermark: Watermark): string {
       meta.set('sequence', '0');
       meta.set('watermark', watermark.identity);
     }
+    for (let version = Number(meta.need('format')); version < formatVersion; version++) {
+      logUpgrades[version]?.(db);
+      meta.set('format', String(version + 1));
+    }
     if (Number(meta.need('sequence')) < watermark.sequence) meta.set('sequence', String(watermark.sequence));
     const epoch = String(Number(meta.get('owner_epoch') ?? '0') + 1);
     meta.set('owner_epoch', epoch);
@@ -188,5 +137,32 @@ function takeOwnership(db: Connection, watermark: Watermark): string {
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** What leads from a format of log.db to the next. */
+const logUpgrades: Readonly<Record<number, (db: Connection) => void>> = {
+  1: (db) => {
+    db.pragma(`application_id = ${String(applicationIds.log)}`);
+  },
+};
+
+/**
+ * Files of ordered stores say their own format, and follow log.db, which keeps an older version of the software
+ * out from then on. A crash before the one transaction leaves the old format, and at most a mark that is made anew.
+ */
+async function upgradeState(options: BootstrapOptions, found: FoundState): Promise<void> {
+  if (found.format === formatVersion) return;
+  const { fs, directory, env } = options;
+  const { generation, summary } = found;
+  const mark = randomHex64(env);
+  await createMark(options, generation, mark);
+  const path = fs.join(directory, stateFileName(generation));
+  const db = openConnection(path);
+  try {
+    configure(db, 'FULL', options.walLimitBytes);
+    new StateTables(db, path, generation).upgrade({ ...summary, mark });
+  } finally {
+    db.close();
   }
 }

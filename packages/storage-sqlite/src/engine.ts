@@ -22,6 +22,7 @@ import {
 } from '@balsa/storage-kit';
 import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
 import { openLog, type OpenedLog } from './bootstrap.ts';
+import { identifyLog } from './inspection.ts';
 import { logTables } from './log-table.ts';
 import type { PreparedJob } from './log-database.ts';
 import { Maintenance } from './maintenance.ts';
@@ -108,9 +109,15 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
   const fs = nodeFileSystem;
   const { directory, env } = settings;
   await makeDirectoryDurably(fs, directory);
-  const owner = OwnerLock.acquire(fs.join(directory, ownerFile));
+  const ownerPath = fs.join(directory, ownerFile);
+  // A directory that nobody ever owned may hold a database of something else: then not even the lock is added.
+  if ((await mapIo('look at', ownerPath, () => fs.size(ownerPath))) === undefined)
+    await identifyLog(fs, directory);
+  const owner = OwnerLock.acquire(ownerPath);
   try {
-    const opened = await openLog({ fs, ...settings });
+    const opened = await openLog({ fs, ...settings }, (found) => {
+      if (found?.identity !== undefined) checkFits(found.identity.maxEntryBytes, settings.maxEntryBytes);
+    });
     try {
       const known = new Set([...opened.rows.keys()].map(groupHash));
       const path = fs.join(directory, snapshotFolder);
@@ -118,9 +125,7 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
         known.has(hash),
       );
       const lastGeneration = await removeOldGenerations(opened, directory);
-      const engine = new SqliteEngine(settings, owner, opened, snapshots, lastGeneration);
-      engine.checkIdentity();
-      return engine;
+      return new SqliteEngine(settings, owner, opened, snapshots, lastGeneration);
     } catch (error) {
       opened.log.db.close();
       await opened.log.watermark.close();
@@ -203,7 +208,7 @@ class SqliteEngine implements Engine {
 
   async stamp(identity: StoreIdentity): Promise<void> {
     this.#check();
-    this.#checkFits(identity.maxEntryBytes);
+    checkFits(identity.maxEntryBytes, this.capabilities.maxEntryBytes);
     const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
     await this.#submit(() => {
       const present = this.#identity();
@@ -260,6 +265,7 @@ class SqliteEngine implements Engine {
         },
       );
     }
+    this.#opened.recovered.delete(id);
     await this.#snapshots.destroyGroup(id);
   }
 
@@ -268,12 +274,14 @@ class SqliteEngine implements Engine {
     checkName(name, 'the name of an ordered store');
     let store = this.#stores.get(name);
     if (store === undefined) {
-      const { directory, env, walLimitBytes, checkpointBytes, maxPinnedBytes, maxViews } = this.#settings;
+      const { directory, env, durability, ...bounds } = this.#settings;
+      const { walLimitBytes, checkpointBytes, maxPinnedBytes, maxViews } = bounds;
       store = new SqliteOrderedStore({
         name,
         fs: nodeFileSystem,
         directory,
         env,
+        durability,
         log: this.#opened.log,
         walLimitBytes,
         checkpointBytes,
@@ -296,12 +304,6 @@ class SqliteEngine implements Engine {
     await this.close();
   }
 
-  /** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
-  checkIdentity(): void {
-    const identity = this.#identity();
-    if (identity !== undefined) this.#checkFits(identity.maxEntryBytes);
-  }
-
   async #close(): Promise<void> {
     const { log } = this.#opened;
     await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
@@ -318,7 +320,7 @@ class SqliteEngine implements Engine {
   }
 
   #newStorage(id: string): SqliteStorage {
-    const { log, rows } = this.#opened;
+    const { log, rows, recovered } = this.#opened;
     return new SqliteStorage({
       groupId: id,
       env: this.#settings.env,
@@ -328,6 +330,11 @@ class SqliteEngine implements Engine {
       maintenance: this.#maintenance,
       snapshots: this.#snapshots,
       found: (): GroupRow | undefined => rows.get(id),
+      recovered: () => {
+        const found = recovered.get(id);
+        recovered.delete(id);
+        return found;
+      },
       stored: (row) => rows.set(id, row),
       abandoned: (logId) => {
         this.#maintenance.abandon(logId);
@@ -339,16 +346,6 @@ class SqliteEngine implements Engine {
   #identity(): StoreIdentity | undefined {
     const text = this.#opened.log.meta.get('identity');
     return text === undefined ? undefined : (JSON.parse(text) as StoreIdentity);
-  }
-
-  #checkFits(maxEntryBytes: number): void {
-    const own = this.capabilities.maxEntryBytes;
-    if (maxEntryBytes <= own) return;
-    throw new BalsaError(
-      'STORE_ENTRY_TOO_LARGE',
-      `entries of this cluster have up to ${String(maxEntryBytes)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(maxEntryBytes)}`,
-      { details: { cluster: maxEntryBytes, store: own } },
-    );
   }
 
   /** A change of the engine's own records. `prepare` may refuse; what it returns runs in the transaction. */
@@ -374,6 +371,16 @@ class SqliteEngine implements Engine {
     if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
     this.#opened.log.check();
   }
+}
+
+/** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
+function checkFits(cluster: number, store: number): void {
+  if (cluster <= store) return;
+  throw new BalsaError(
+    'STORE_ENTRY_TOO_LARGE',
+    `entries of this cluster have up to ${String(cluster)} bytes, this store takes ${String(store)}: open it with maxEntryBytes ${String(cluster)}`,
+    { details: { cluster, store } },
+  );
 }
 
 function checkName(name: string, what: string): void {

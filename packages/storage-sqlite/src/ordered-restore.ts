@@ -10,12 +10,16 @@ import {
 import { mapIo, type FileSystem } from '@balsa/storage-kit';
 import { refused } from './errors.ts';
 import { openConnection, type Connection } from './schema.ts';
-import { StateTables, stateFileName } from './state-file.ts';
+import { stateFileName, stateSuffixes } from './state-file.ts';
+import { createMark } from './state-mark.ts';
+import { StateTables, addToDigest } from './state-tables.ts';
 
 export interface RestoreOptions {
   readonly fs: FileSystem;
   readonly directory: string;
   readonly generation: number;
+  /** Identity of the watermark of the new contents. */
+  readonly mark: string;
   /** Makes the durable file the present one. */
   readonly switchTo: (generation: number) => Promise<void>;
   readonly check: () => void;
@@ -34,7 +38,7 @@ export function checkKey(key: Uint8Array): void {
 export async function removeGeneration(fs: FileSystem, directory: string, generation: number): Promise<void> {
   const path = fs.join(directory, stateFileName(generation));
   await mapIo('remove', path, async () => {
-    for (const suffix of ['', '-wal', '-shm', '-journal']) await fs.remove(path + suffix);
+    for (const suffix of stateSuffixes) await fs.remove(path + suffix);
     await fs.syncDirectory(directory);
   });
 }
@@ -46,6 +50,7 @@ export class SqliteRestore implements OrderedRestore {
   readonly #tables: StateTables;
   #last: Uint8Array | undefined;
   #count = 0;
+  #digest = 0;
   #state: 'open' | 'committing' | 'committed' | 'aborted' = 'open';
 
   constructor(options: RestoreOptions) {
@@ -75,9 +80,11 @@ export class SqliteRestore implements OrderedRestore {
       }
       last = key;
     }
+    let digest = this.#digest;
     try {
       this.#db.exec('BEGIN');
-      for (const { key, value } of pairs) this.#tables.insert(key, value);
+      for (const { key, value } of pairs)
+        digest = addToDigest(digest, this.#tables.insert(key, value).digest);
       this.#db.exec('COMMIT');
     } catch (error) {
       // Without a journal nothing can be taken back: the file is of no use any more.
@@ -86,15 +93,19 @@ export class SqliteRestore implements OrderedRestore {
     }
     this.#last = last?.slice();
     this.#count += pairs.length;
+    this.#digest = digest;
   }
 
   async commit(appliedIndex: LogIndex): Promise<void> {
     assertSafeInteger(appliedIndex, 'applied index');
     this.#assertOpen();
-    const { fs, directory, generation, switchTo, ended } = this.#options;
+    const { fs, directory, generation, mark, switchTo, ended } = this.#options;
     this.#state = 'committing';
     try {
-      this.#tables.setSummary({ appliedIndex, count: this.#count });
+      const [count, digest] = [this.#count, this.#digest];
+      this.#tables.setSummary({ appliedIndex, count, digest, sequence: 0, mark });
+      // Changed later, it would need a rollback journal, which a read-only look could not read past.
+      this.#db.pragma('journal_mode = WAL');
       this.#db.close();
       await mapIo('sync', this.#path, async () => {
         const handle = await fs.open(this.#path, 'update');
@@ -103,8 +114,9 @@ export class SqliteRestore implements OrderedRestore {
         } finally {
           await handle.close();
         }
-        await fs.syncDirectory(directory);
       });
+      // Syncs the directory, too, with both new names in it.
+      await createMark({ fs, directory }, generation, mark);
     } catch (error) {
       await this.#discard();
       throw refused(error, `finish ${this.#path}`);

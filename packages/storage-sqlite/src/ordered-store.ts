@@ -3,6 +3,8 @@ import {
   BalsaError,
   LogLevel,
   assertSafeInteger,
+  randomHex64,
+  type Durability,
   type Env,
   type KeyValue,
   type LogIndex,
@@ -12,18 +14,20 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle, type FileHandle, type FileSystem } from '@balsa/storage-kit';
+import { Lifecycle, type FileHandle, type FileSystem, type Watermark } from '@balsa/storage-kit';
 import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
 import type { LogDatabase } from './log-database.ts';
 import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
 import { Views } from './ordered-view.ts';
 import { StateFile, stateFileName } from './state-file.ts';
+import { checkMark, openMark } from './state-mark.ts';
 
 export interface OrderedStoreOptions {
   readonly name: string;
   readonly fs: FileSystem;
   readonly directory: string;
   readonly env: Env;
+  readonly durability: Durability;
   readonly log: LogDatabase;
   readonly walLimitBytes: number;
   readonly checkpointBytes: number;
@@ -43,6 +47,17 @@ interface Generation {
   readonly views: Views;
   /** The write-ahead log, opened a second time to be synced off the event loop. It carries no locks. */
   readonly wal: FileHandle;
+  /** How far `sync` has promised. */
+  readonly mark: Watermark;
+  readonly syncs: Set<Promise<unknown>>;
+}
+
+/** Makes what is committed durable, then the promise of it. */
+async function syncGeneration({ file, wal, mark }: Generation): Promise<void> {
+  const { sequence } = file.summary;
+  // A checkpoint in between is as good: it syncs the database file before the log is reused.
+  await wal.sync();
+  await mark.advance(sequence, true);
 }
 
 export class SqliteOrderedStore implements OrderedStore {
@@ -104,17 +119,20 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async sync(): Promise<LogIndex> {
-    const { file, wal } = this.#check();
-    const { appliedIndex } = file.summary;
+    const generation = this.#check();
+    const { appliedIndex } = generation.file.summary;
     const target = this.#written;
     if (this.#synced >= target) return appliedIndex;
     return this.#life.track(async () => {
+      const work = syncGeneration(generation);
+      generation.syncs.add(work);
       try {
-        // A checkpoint in between is as good: it syncs the database file before the log is reused.
-        await wal.sync();
+        await work;
       } catch (error) {
         this.#poison ??= error;
         throw unknownOutcome(error, `the sync of ${this.#life.what}`);
+      } finally {
+        generation.syncs.delete(work);
       }
       this.#synced = Math.max(this.#synced, target);
       return appliedIndex;
@@ -173,8 +191,12 @@ export class SqliteOrderedStore implements OrderedStore {
     if ((await fs.size(path)) === undefined) {
       throw corrupt(`${path}, the present contents of ${this.#life.what}, is missing`, { path });
     }
-    const file = this.#read(() => StateFile.open(path, generation, walLimitBytes));
+    const mark = await openMark(this.#options, generation);
+    let file: StateFile | undefined;
     try {
+      file = StateFile.open(path, generation, walLimitBytes);
+      checkMark(path, file.summary, mark, this.#options);
+      file.skipTo(Math.max(file.summary.sequence, mark.sequence));
       // A first commit, so that there is a write-ahead log to open, whose name is then made durable.
       file.stage({ changes: [], appliedIndex: file.summary.appliedIndex });
       file.commit();
@@ -183,19 +205,21 @@ export class SqliteOrderedStore implements OrderedStore {
       const views = new Views(file, maxViews, () => {
         this.#checkUsable();
       });
-      this.#current = { file, views, wal };
+      this.#current = { file, views, wal, mark, syncs: new Set() };
     } catch (error) {
-      file.close();
+      file?.close();
+      await mark.close();
       throw refused(error, `open ${path}`);
     }
   }
 
   #restore(generation: number = this.#options.nextGeneration()): SqliteRestore {
-    const { fs, directory } = this.#options;
+    const { fs, directory, env } = this.#options;
     const restore: SqliteRestore = new SqliteRestore({
       fs,
       directory,
       generation,
+      mark: randomHex64(env),
       switchTo: (to) => this.#switchTo(to),
       check: () => {
         this.#life.assertAlive();
@@ -235,8 +259,10 @@ export class SqliteOrderedStore implements OrderedStore {
     const { fs, directory, env } = this.#options;
     old.views.retire(() => {
       const work = this.#life.track(async () => {
+        await Promise.allSettled(old.syncs);
         old.file.close();
         await old.wal.close();
+        await old.mark.close();
         await removeGeneration(fs, directory, old.file.generation);
       });
       work.catch((error: unknown) => {
@@ -300,11 +326,29 @@ export class SqliteOrderedStore implements OrderedStore {
     const gone = new BalsaError('STORE_CLOSED', `${this.#life.what} is closed`);
     this.#current?.views.endAll(gone);
     await this.#life.settled();
-    if (this.#current !== undefined) {
-      await this.#current.wal.close();
-      this.#current.file.close();
+    try {
+      if (this.#current !== undefined) await this.#closeGeneration(this.#current);
+    } finally {
+      this.#options.onClose();
     }
-    this.#options.onClose();
+  }
+
+  /** What a good end leaves is durable, and its loss is noticed. A poisoned store promises nothing more. */
+  async #closeGeneration(generation: Generation): Promise<void> {
+    const { file, wal, mark } = generation;
+    const whole = this.#poison === undefined && this.#options.log.poison === undefined;
+    try {
+      if (whole) await syncGeneration(generation);
+    } catch (error) {
+      throw unknownOutcome(error, `the last sync of ${this.#life.what}`);
+    } finally {
+      await wal.close();
+      // It says again what has failed before.
+      await mark.close().catch((error: unknown) => {
+        if (whole) throw error;
+      });
+      file.close();
+    }
   }
 
   #check(): Generation {

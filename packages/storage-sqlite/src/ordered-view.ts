@@ -8,7 +8,8 @@ import {
 } from '@balsa/raft-core';
 import { refused } from './errors.ts';
 import { openConnection } from './schema.ts';
-import { StateTables, type StateFile, type StateSummary } from './state-file.ts';
+import type { StateFile } from './state-file.ts';
+import { StateTables, type StateSummary } from './state-tables.ts';
 
 /** Connections kept for the next view. */
 const maxIdle = 2;

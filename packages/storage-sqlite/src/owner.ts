@@ -21,6 +21,8 @@ export class OwnerLock {
     let db: Connection | undefined;
     try {
       db = openConnection(path);
+      // Nothing is ever written, so that a journal would be one more file that a kill leaves behind.
+      db.pragma('journal_mode = MEMORY');
       db.exec('BEGIN EXCLUSIVE');
       return new OwnerLock(db);
     } catch (error) {

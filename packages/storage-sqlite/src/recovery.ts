@@ -2,8 +2,7 @@
 import { Outline, type Env, type OutlineData } from '@balsa/raft-core';
 import { LogState } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
-import type { LogDatabase } from './log-database.ts';
-import { chain } from './log-table.ts';
+import { chain, type LogTable } from './log-table.ts';
 import { decodeConf, type GroupRow } from './schema.ts';
 
 /** Heads looked at before the event loop gets its turn. */
@@ -23,12 +22,12 @@ export interface RecoveredGroup {
 
 /** `STORE_CORRUPT` when entries are missing, out of place, of another time, or more than were acknowledged. */
 export async function recoverGroup(
-  log: LogDatabase,
+  table: LogTable,
   groupId: string,
   row: GroupRow,
   env: Env,
 ): Promise<RecoveredGroup> {
-  const outline = await scanHeads(log, groupId, row, env);
+  const outline = await scanHeads(table, groupId, row, env);
   if (row.commit > outline.lastIndex) {
     throw corrupt(
       `group ${JSON.stringify(groupId)}: commit ${String(row.commit)} lies beyond the last entry`,
@@ -41,11 +40,11 @@ export async function recoverGroup(
     pendingRestore: row.pending === '' ? undefined : row.pending,
     outline,
   });
-  const lowestRow = log.table(row.logId).lowest() ?? row.boundaryIndex + 1;
+  const lowestRow = table.lowest() ?? row.boundaryIndex + 1;
   return { state, lowestRow };
 }
 
-async function scanHeads(log: LogDatabase, groupId: string, row: GroupRow, env: Env): Promise<OutlineData> {
+async function scanHeads(table: LogTable, groupId: string, row: GroupRow, env: Env): Promise<OutlineData> {
   const boundary = { index: row.boundaryIndex, term: row.boundaryTerm };
   const outline = new Outline({ boundary, runs: [], confIndexes: [], lastIndex: boundary.index });
   const fail = (index: number, what: string): never => {
@@ -55,7 +54,7 @@ async function scanHeads(log: LogDatabase, groupId: string, row: GroupRow, env: 
   let lastTerm = boundary.term;
   let lastChain = row.boundaryChain;
   for (;;) {
-    const heads = log.table(row.logId).heads(last, headsPerSlice);
+    const heads = table.heads(last, headsPerSlice);
     for (const head of heads) {
       if (head.index !== last + 1) fail(last + 1, 'is missing');
       if (head.index > row.lastIndex) fail(head.index, `lies beyond the last one, ${String(row.lastIndex)}`);

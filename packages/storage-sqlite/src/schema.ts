@@ -11,7 +11,13 @@ export type Statement = Database.Statement;
 export type Synchronous = 'OFF' | 'NORMAL' | 'FULL' | 'EXTRA';
 const levels: readonly Synchronous[] = ['OFF', 'NORMAL', 'FULL', 'EXTRA'];
 
-export const formatVersion = 1;
+/**
+ * What this version writes; it reads every one from 1 on, and brings older ones up to this when it opens them.
+ * 2: application ids; ordered stores have a digest of their pairs, a write sequence and a watermark.
+ */
+export const formatVersion = 2;
+/** In the header of log.db and of the files of ordered stores, so that a database of something else is told apart. */
+export const applicationIds = { log: 0x42_4c_53_4c, state: 0x42_4c_53_53 } as const;
 export const logFile = 'log.db';
 export const watermarkFile = 'watermark';
 export const ownerFile = 'owner.db';
@@ -38,6 +44,27 @@ export function assertSqliteVersion(version: string): void {
       );
     }
   }
+}
+
+/** `STORE_FORMAT_VERSION` when the database is of another application, or of a later version of this one. */
+export function assertFormat(
+  db: Connection,
+  path: string,
+  kind: keyof typeof applicationIds,
+  version: number,
+): void {
+  const id = Number(db.pragma('application_id', { simple: true }));
+  if (id !== applicationIds[kind] && !(version === 1 && id === 0)) {
+    throw new BalsaError('STORE_FORMAT_VERSION', `${path} is a database of something else`, {
+      details: { path, applicationId: id },
+    });
+  }
+  if (Number.isSafeInteger(version) && version >= 1 && version <= formatVersion) return;
+  throw new BalsaError(
+    'STORE_FORMAT_VERSION',
+    `${path} has format ${String(version)}; this version reads formats 1 to ${String(formatVersion)}`,
+    { details: { path, version, newest: formatVersion } },
+  );
 }
 
 export function openConnection(path: string, readonly = false): Connection {
@@ -86,6 +113,7 @@ export function verifySettings(db: Connection, durability: Durability): void {
 }
 
 export function createTables(db: Connection): void {
+  db.pragma(`application_id = ${String(applicationIds.log)}`);
   db.exec(`
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE groups (

@@ -27,7 +27,7 @@ import { corrupt, refused } from './errors.ts';
 import { GroupLog, type GroupLogOptions } from './group-log.ts';
 import type { PreparedJob } from './log-database.ts';
 import { deletesPerSlice, type Maintenance } from './maintenance.ts';
-import { recoverGroup, yieldTo } from './recovery.ts';
+import { recoverGroup, yieldTo, type RecoveredGroup } from './recovery.ts';
 import type { GroupRow } from './schema.ts';
 import { openGroupSnapshots } from './snapshot.ts';
 
@@ -41,6 +41,8 @@ export interface SqliteStorageOptions extends GroupLogOptions {
   readonly snapshots: SnapshotDirectory;
   /** The row found when the engine was opened, or written since. */
   readonly found: () => GroupRow | undefined;
+  /** What the look before the first write to the engine has recovered, given once. */
+  readonly recovered: () => RecoveredGroup | undefined;
   readonly onClose: () => void;
 }
 
@@ -192,9 +194,10 @@ export class SqliteStorage implements Storage {
     const recovered =
       row === undefined
         ? { state: new LogState(), lowestRow: 1 }
-        : await recoverGroup(log, this.groupId, row, env).catch((error: unknown) => {
+        : (this.#options.recovered() ??
+          (await recoverGroup(log.table(row.logId), this.groupId, row, env).catch((error: unknown) => {
             throw refused(error, `open group ${JSON.stringify(this.groupId)}`);
-          });
+          })));
     const group = new GroupLog(this.#options, row, recovered.state, recovered.lowestRow);
     const snapshots = await openGroupSnapshots(this.#options.snapshots, group, env, () =>
       this.#ensureRow(group),

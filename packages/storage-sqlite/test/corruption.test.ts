@@ -125,25 +125,41 @@ describe('a flipped bit', () => {
     expect(await damaged.entries(1, 13, 1e9)).toHaveLength(12);
   });
 
-  test('in the value of a pair is STORE_CORRUPT, in a range, a view and a get', async () => {
+  async function pairs(): Promise<string> {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory);
     const store = engine.orderedStore('kv');
     await store.open();
-    await store.write({
-      changes: [
-        [key('a'), key('fine')],
-        [key('b'), key('precious value')],
-      ],
-      appliedIndex: 1,
-    });
+    const changes = [
+      [key('a'), key('fine')],
+      [key('b'), key('precious value')],
+    ] as const;
+    await store.write({ changes, appliedIndex: 1 });
     await engine.close();
+    return directory;
+  }
+
+  function harm(directory: string): void {
     const path = join(directory, 'state-1.db');
     const bytes = readFileSync(path);
     const at = bytes.indexOf('precious');
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     writeFileSync(path, bytes);
+  }
+
+  test('in the value of a pair is STORE_CORRUPT at the opening', async () => {
+    const directory = await pairs();
+    harm(directory);
+    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+      details: { key: Buffer.from('b').toString('hex') },
+    });
+  });
+
+  test('in the value of a pair under an open store is STORE_CORRUPT, in a range, a view and a get', async () => {
+    const directory = await pairs();
     const again = (await openEngine(directory)).orderedStore('kv');
+    harm(directory);
     await again.open();
     const view = await again.view();
     await expect(again.range({ limit: 9 })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });

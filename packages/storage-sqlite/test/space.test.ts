@@ -99,7 +99,10 @@ describe('space', () => {
     expect(await view.range({ limit: 9 })).toEqual([{ key: key('old'), value: key('1') }]);
     await view.release();
     await engine.close();
-    expect(readdirSync(directory).filter((name) => name.startsWith('state-'))).toEqual(['state-2.db']);
+    expect(readdirSync(directory).filter((name) => name.startsWith('state-'))).toEqual([
+      'state-2.db',
+      'state-2.db.mark',
+    ]);
   });
 
   test('views beyond the limit are refused, not queued', async () => {

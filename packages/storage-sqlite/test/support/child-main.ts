@@ -92,6 +92,21 @@ async function unfinished(engine: Engine): Promise<void> {
   say('unfinished');
 }
 
+/** Forty applied batches, of which the first thirty are synced. */
+async function apply(engine: Engine): Promise<void> {
+  const store = engine.orderedStore('kv');
+  await store.open();
+  for (let index = 1; index <= 40; index++) {
+    const changes = Array.from(
+      { length: 5 },
+      (_, i) => [text(`k${String((index * 7 + i) % 60)}`), text(`${String(index)} `.repeat(50))] as const,
+    );
+    await store.write({ changes, appliedIndex: index });
+    if (index === 30) say(`synced ${String(await store.sync())}`);
+  }
+  say('unsynced 40');
+}
+
 const mark = (name: string): void => {
   try {
     accessSync(`/balsa-mark-${name}`);
@@ -157,6 +172,11 @@ const modes: Readonly<Record<string, (engine: Engine) => Promise<void>>> = {
   unfinished,
   trace,
   exhaust,
+  apply,
+  upgrade: async (engine) => {
+    await engine.close();
+    say('upgraded');
+  },
   hold: () => {
     say('held');
     return Promise.resolve();
@@ -164,5 +184,5 @@ const modes: Readonly<Record<string, (engine: Engine) => Promise<void>>> = {
 };
 const engine = await openSqliteEngine({ directory, env });
 await modes[mode]?.(engine);
-// Everything but `trace` stays until it is killed.
-if (mode !== 'trace') setInterval(() => undefined, 1000);
+// The others stay until they are killed.
+if (mode !== 'trace' && mode !== 'upgrade') setInterval(() => undefined, 1000);

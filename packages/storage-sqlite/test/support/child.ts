@@ -53,7 +53,8 @@ function build(): string {
   for (const name of ['raft-core', 'storage-kit', 'storage-sqlite']) {
     const to = join(root, 'node_modules', '@balsa', name);
     transpile(join(packages, name, 'src'), to);
-    writeFileSync(join(to, 'package.json'), JSON.stringify({ type: 'module', exports: './index.js' }));
+    const exports = { '.': './index.js', './*': './*/index.js' };
+    writeFileSync(join(to, 'package.json'), JSON.stringify({ type: 'module', exports }));
   }
   const driver = dirname(createRequire(import.meta.url).resolve('better-sqlite3/package.json'));
   symlinkSync(driver, join(root, 'node_modules', 'better-sqlite3'));
