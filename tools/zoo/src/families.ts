@@ -5,7 +5,15 @@
  */
 import { memoryFamily, type ZooFamily } from '@balsa/test-suite/zoo';
 import { fileFamily } from './file/family.ts';
+import { redisFamily } from './redis/family.ts';
 import { rocksdbFamily } from './rocksdb/family.ts';
 import { servedFamily } from './served/family.ts';
+import { starterFamily } from './starter/family.ts';
 
-export const families: readonly ZooFamily[] = [memoryFamily, fileFamily, servedFamily, rocksdbFamily];
+export const families: readonly ZooFamily[] = [
+  memoryFamily,
+  fileFamily,
+  starterFamily,
+  servedFamily,
+  rocksdbFamily,
+];

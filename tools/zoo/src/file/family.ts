@@ -3,12 +3,13 @@ import type { Animal, ZooFamily } from '@balsa/test-suite/zoo';
 import { builtBeside, directoryTarget } from '../place.ts';
 import type { Target } from '@balsa/test-suite';
 import type { FaultName } from './broken-file-system.ts';
-import { openFileStore } from './open.ts';
+import type { MistakeName } from './mistakes.ts';
+import { openFileStore, type FilePlace } from './open.ts';
 
-function fileTarget(name: string, fault?: FaultName): Target {
+function fileTarget(name: string, broken: Omit<FilePlace, 'directory'> = {}): Target {
   return directoryTarget({
     name,
-    argument: (directory) => ({ directory, ...(fault !== undefined && { fault }) }),
+    argument: (directory) => ({ directory, ...broken }),
     open: openFileStore,
     module: builtBeside(import.meta.url, 'open.js'),
     exported: 'openFileStore',
@@ -16,7 +17,11 @@ function fileTarget(name: string, fault?: FaultName): Target {
 }
 
 function careless(bug: string, fault: FaultName, killer: string, cite: string): Animal {
-  return { bug, cite, killer, target: fileTarget(`file, ${fault}`, fault) };
+  return { bug, cite, killer, target: fileTarget(`file, ${fault}`, { fault }) };
+}
+
+function hiding(bug: string, mistake: MistakeName, killer: string, cite: string): Animal {
+  return { bug, cite, killer, target: fileTarget(`file, ${mistake}`, { mistake }) };
 }
 
 const linuxSyncs =
@@ -93,6 +98,24 @@ export const fileFamily: ZooFamily = {
       'full disks ignored',
       'faults/no-space',
       'baidu/braft#461: a full disk',
+    ),
+    hiding(
+      'begins with an empty store when it finds the old one damaged',
+      'begins anew',
+      'corruption/a-flipped-bit',
+      'rqlite and others advise to wipe the node that does not start; done by the node itself it votes twice',
+    ),
+    hiding(
+      'serves a chunk of a snapshot that fails its checksum as an empty one',
+      'gives empty chunks',
+      'corruption/a-flipped-bit',
+      'hashicorp/raft file snapshots: Open hashes the whole file again, because the disk cannot be believed',
+    ),
+    hiding(
+      'begins its ordered store anew when the old one is damaged',
+      'empties the ordered store',
+      'corruption/a-truncated-file',
+      'a cache that is rebuilt when it does not load; here it is the state that a compacted log counts on',
     ),
   ],
 };
