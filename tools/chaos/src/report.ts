@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { Disks } from './disks.ts';
 import type { Findings } from './findings.ts';
-import type { ChaosOptions } from './run.ts';
+import type { ChaosOptions } from './options.ts';
 import type { Watch } from './watch.ts';
 
 export interface ChaosReport {

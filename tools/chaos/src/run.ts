@@ -20,24 +20,10 @@ import { Findings } from './findings.ts';
 import { Keeper } from './keeper.ts';
 import { Ledgers } from './ledger.ts';
 import { Nemesis } from './nemesis.ts';
+import type { ChaosOptions } from './options.ts';
 import { Registers } from './registers.ts';
 import { makeReport, type ChaosReport } from './report.ts';
 import { Watch } from './watch.ts';
-
-export interface ChaosOptions {
-  /** One engine, or one for each of the three nodes, separated by commas. */
-  readonly storage: string;
-  readonly minutes: number;
-  readonly seed: number;
-  readonly clients: number;
-  /** Whether disks are filled where the machine allows it. */
-  readonly disks: boolean;
-  readonly limitMib: number;
-  readonly keep: boolean;
-  readonly signal: AbortSignal;
-  /** A line of progress. */
-  readonly say: (text: string) => void;
-}
 
 const founders = [1, 2, 3];
 /** Entries that the logs keep: few, so that who was away needs a snapshot. */
@@ -60,10 +46,11 @@ interface Stage {
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  // A wrong choice is told before anything is made.
+  const storages = await planStorages(options.storage, {}, founders.length);
   const directory = await mkdtemp(path.join(tmpdir(), 'balsa-chaos-'));
   const began = performance.now();
   const findings = new Findings(options.say);
-  const storages = await planStorages(options.storage, {}, founders.length);
   const disks = await Disks.probe(directory, options.disks);
   options.say(
     disks.kind === undefined
