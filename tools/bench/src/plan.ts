@@ -25,6 +25,8 @@ export interface Plan {
     readonly measureMs: number;
     readonly rounds: number;
     readonly kills: number;
+    /** Every entrant, or one of each engine. */
+    readonly everyVariant: boolean;
   };
   readonly compaction: { readonly cycles: number; readonly every: number; readonly keep: number };
 }
@@ -57,7 +59,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 10_000,
     repeats: 3,
     snapshotBytes: [megabyte, 64 * megabyte],
-    cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1 },
+    cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1, everyVariant: false },
     compaction: { cycles: 6, every: 4096, keep: 1024 },
   },
   standard: {
@@ -69,7 +71,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 50_000,
     repeats: 5,
     snapshotBytes: [megabyte, 64 * megabyte],
-    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1500, rounds: 5, kills: 3 },
+    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1500, rounds: 5, kills: 3, everyVariant: true },
     compaction: { cycles: 12, every: 10_240, keep: 10_240 },
   },
   full: {
@@ -80,7 +82,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 200_000,
     repeats: 7,
     snapshotBytes: [megabyte, 64 * megabyte, 1024 * megabyte],
-    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 4000, rounds: 5, kills: 7 },
+    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 4000, rounds: 5, kills: 7, everyVariant: true },
     compaction: { cycles: 96, every: 10_240, keep: 10_240 },
     append: [
       ...cross(payloads, batches, 1),

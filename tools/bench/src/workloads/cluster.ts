@@ -1,4 +1,5 @@
 /** The whole thing: three processes over loopback TCP, RESP clients that SET, and a leader that is killed. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { entryOverheadBytes } from '@balsa/raft-core';
 import { BenchCluster } from '../cluster/bench-cluster.ts';
@@ -24,7 +25,7 @@ export const cluster: Workload = {
     const { clients, measureMs, kills } = plan.cluster;
     const byCell = new Map<number, Row[]>(clients.map((count) => [count, []]));
     const failovers: Row[] = [];
-    for (const entrant of entrants.filter(({ source }) => source.persistent))
+    for (const entrant of clustered(entrants, plan.cluster.everyVariant))
       await measureCluster(context, entrant, byCell, failovers);
     for (const [count, rows] of byCell) {
       const title = `${count} ${count === 1 ? 'client' : 'clients'}, SET of ${valueBytes} B, three processes`;
@@ -39,6 +40,13 @@ export const cluster: Workload = {
     yield { workload: 'failover', title, parameters: { kills }, rows: failovers };
   },
 };
+
+/** Those that keep what they are given: all of them, or the first of each engine. */
+function clustered(entrants: readonly Entrant[], everyVariant: boolean): Entrant[] {
+  const kept = entrants.filter(({ source }) => source.persistent);
+  const firstOf = (name: string): Entrant | undefined => kept.find(({ source }) => source.name === name);
+  return everyVariant ? kept : kept.filter((entrant) => firstOf(entrant.source.name) === entrant);
+}
 
 /** The floors that were measured between the rows, as one row. */
 interface MeasuredRow extends Row {
@@ -68,7 +76,9 @@ async function measureCluster(
   try {
     await inDirectory(async (directory) => {
       say(`cluster: ${label}, three processes start`);
-      const nodes = await BenchCluster.start(context, entrant, directory);
+      const nodes = await BenchCluster.start(context, entrant, directory).catch((error: unknown) => {
+        throw withLog(error, directory);
+      });
       try {
         for (const [count, rows] of byCell) {
           say(`cluster: ${label}, ${count} clients`);
@@ -90,10 +100,23 @@ async function measureCluster(
     });
   } catch (error) {
     signal.throwIfAborted();
+    say(`cluster: ${label} failed`);
     for (const rows of byCell.values())
       if (!rows.some((row) => row.label === label)) rows.push(failedRow(name, error));
     failovers.push(failedRow(name, error));
   }
+}
+
+/** What the nodes said last: their logs are gone with the directory. */
+function withLog(error: unknown, directory: string): Error {
+  const logs = path.join(directory, 'logs');
+  const last = existsSync(logs)
+    ? readdirSync(logs).map(
+        (name) => readFileSync(path.join(logs, name), 'utf8').trim().split('\n').at(-1) ?? '',
+      )
+    : [];
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error(`${message}; the nodes said last: ${last.join(' | ').slice(0, 600)}`, { cause: error });
 }
 
 function worstOf(times: readonly number[]): Metric {
