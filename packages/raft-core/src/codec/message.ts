@@ -130,11 +130,13 @@ export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.
     const tag = reader.tag();
     if (tag === Tag.entries) {
       const outer = reader.enter();
-      entries ??= [];
-      if (entries.length === maxDecodedEntries)
-        malformed(`more than ${String(maxDecodedEntries)} entries`, 0);
-      entries.push(readEntry(reader));
+      const entry = readEntry(reader);
       reader.leave(outer);
+      // Most messages have one, and `push` takes room for seventeen.
+      if (entries === undefined) entries = [entry];
+      else if (entries.length === maxDecodedEntries)
+        malformed(`more than ${String(maxDecodedEntries)} entries`, 0);
+      else entries.push(entry);
     } else readField(reader, tag, message);
   }
   if (entries !== undefined) message.entries = entries;
