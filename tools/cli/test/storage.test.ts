@@ -2,7 +2,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { NodeProcess, fetchStatus, waitFor, type NodeSpec } from '@balsa/cluster';
+import { findEngine } from '@balsa/engines';
+import { createNodeEnv } from '@balsa/raft-node';
+import { NodeProcess, fetchStatus, isAlive, waitFor, type NodeSpec } from '@balsa/cluster';
+import { ServerKeeper } from '../src/serve/server-keeper.ts';
 import { balsa, contents, serveArguments, temporaryFolder, threeSpecs } from './processes.ts';
 
 async function oneNode(folder: string): Promise<NodeSpec> {
@@ -63,6 +66,50 @@ test(
     expect(await readFile(note, 'utf8')).toContain('"sqlite"');
     await writeFile(note, '{"format":1}');
     expect((await balsa(...serveArguments(spec))).stderr).toMatch(/storage\.json is damaged: expected/);
+  },
+);
+
+test(
+  'the Redis server below a node ends with it, however it ends, and its data are refused to SQLite',
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const spec = { ...(await oneNode(folder.path)), storage: { name: 'redis', options: {} } };
+    const node = await NodeProcess.start(spec);
+    await node.ready();
+    const { pid } = node.server!;
+    expect(isAlive(pid)).toBe(true);
+    await node.kill();
+    expect(isAlive(pid)).toBe(false);
+    await live(spec);
+
+    const before = await contents(spec.directory);
+    const refused = await balsa(...serveArguments(spec), '--storage', 'sqlite');
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('made with the storage redis, and cannot be used with sqlite');
+    expect(await contents(spec.directory)).toEqual(before);
+  },
+);
+
+test(
+  'a server that dies below its node is started again, at the same address',
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    const env = createNodeEnv();
+    await using place = await (await findEngine('redis')).prepare({ directory: folder.path, env });
+    const pids: number[] = [];
+    const server = place.server!;
+    const keeper = new ServerKeeper({ server, log: env.log, onRunning: (pid) => pids.push(pid) });
+    process.kill(server.pid()!, 'SIGKILL');
+    await waitFor(async () => (pids.length === 2 ? true : undefined), {
+      timeoutMs: 30_000,
+      what: 'the next life',
+    });
+    expect(pids[1]).toBe(server.pid());
+    await keeper.stop();
+    await server.kill();
+    expect(server.pid()).toBeUndefined();
   },
 );
 

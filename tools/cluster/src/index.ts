@@ -18,6 +18,7 @@ export { fetchMetrics, fetchStatus, isReady, type Digest, type MemberChange } fr
 export { NodeProcess, type NodeExit, type NodeSpec } from './node-process.ts';
 export { Network, type LinkFault } from './network.ts';
 export { planStorages, type NodeStorage } from './node-storage.ts';
+export { isAlive } from './processes.ts';
 export { findFreePorts, requireFree } from './ports.ts';
 export { Random } from './random.ts';
 export { listenForStop, type StopRequest } from './signals.ts';

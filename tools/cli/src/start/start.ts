@@ -157,7 +157,7 @@ async function look({ id, directory, clusterId, mode, storage }: NodeSpec): Prom
   }
 }
 
-/** Waits for every look, whatever the others found: each has a copy to remove. */
+/** Waits for every look, whatever the others found: none is left running. */
 async function lookAtAll(specs: readonly NodeSpec[]): Promise<void> {
   const looks = await Promise.allSettled(specs.map(look));
   for (const one of looks) if (one.status === 'rejected') throw one.reason;
