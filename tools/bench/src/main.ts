@@ -3,6 +3,7 @@
 import { cpus, loadavg } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { runCoreBench, type CoreBenchOptions } from './core/bench.ts';
+import { writePage, type CoreReport } from './core/page.ts';
 import { markdownTable, terminalTable } from './core/table.ts';
 
 function positive(text: string): number {
@@ -18,6 +19,7 @@ interface CoreFlags extends Omit<CoreBenchOptions, 'rival'> {
   readonly rival?: string;
   readonly json?: boolean;
   readonly markdown?: boolean;
+  readonly page?: string;
 }
 
 const program = new Command('bench').description('Benchmarks of Balsa.');
@@ -25,7 +27,7 @@ program
   .command('core')
   .description('the core alone: members in one thread that hand each other their messages')
   .option('--rounds <n>', 'rounds of each cell; the medians are shown', positive, 5)
-  .option('--entries <n>', 'entries of each cell in each round', positive, 100_000)
+  .option('--entries <n>', 'entries of each cell in each round', positive, 400_000)
   .option('--payload <bytes>', 'size of each payload', positive, 128)
   .option('--nodes <list>', 'cluster sizes', positives, [1, 3, 5])
   .option(
@@ -38,7 +40,8 @@ program
   .option('--rival <path>', 'a program that prints the same cells; it runs between our rounds')
   .option('--json', 'print everything as JSON')
   .option('--markdown', 'print the table as Markdown')
-  .action(async ({ json, markdown, rival, ...flags }: CoreFlags) => {
+  .option('--page <directory>', 'write benchmarks-core.md and data/core-benchmark.json there, as in docs/')
+  .action(async ({ json, markdown, page, rival, ...flags }: CoreFlags) => {
     const options = { ...flags, rival };
     const machine = {
       cpu: cpus()[0]?.model ?? 'unknown',
@@ -49,12 +52,13 @@ program
       loadBefore: loadavg(),
     };
     const results = await runCoreBench(options, (line) => process.stderr.write(`${line}\n`));
-    const report = {
+    const report: CoreReport = {
       benchmark: 'core',
       machine: { ...machine, loadAfter: loadavg() },
       options: flags,
       results,
     };
+    if (page !== undefined) writePage(page, report);
     const table = markdown === true ? markdownTable : terminalTable;
     process.stdout.write(`${json === true ? JSON.stringify(report, undefined, 1) : table(results)}\n`);
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { runCoreBench } from '../src/core/bench.ts';
 import { Cluster } from '../src/core/cluster.ts';
 import { runRival } from '../src/core/rival.ts';
+import { withResult } from '../src/core/page.ts';
 import { markdownTable } from '../src/core/table.ts';
 import { spreadOf } from '../src/stats.ts';
 import { fileURLToPath } from 'node:url';
@@ -51,4 +52,50 @@ describe('the rival', () => {
 
 test('a median of an even number of rounds lies between the two in the middle', () => {
   expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, min: 1, max: 4 });
+});
+
+describe('the page', () => {
+  const cell = {
+    nodes: 3,
+    batch: 64,
+    multi: true,
+    codec: true,
+    batchAppend: false,
+    rounds: [2_000_000],
+    entriesPerSecond: spreadOf([2_000_000]),
+    nsPerEntry: spreadOf([500]),
+    heapBytesPerEntry: 1234.5,
+    rivalRounds: [2_500_000, 2_500_000],
+    rivalEntriesPerSecond: spreadOf([2_500_000]),
+    ratio: spreadOf([0.8]),
+  };
+  const report = {
+    benchmark: 'core' as const,
+    machine: {
+      cpu: 'c',
+      cores: 2,
+      platform: 'p',
+      node: 'v1',
+      v8: '1',
+      loadBefore: [0.5, 1, 1],
+      loadAfter: [2, 1, 1],
+    },
+    options: { rounds: 1, entries: 1000, payload: 128, nodes: [3], batches: [64], batchAppend: false },
+    results: [cell],
+  };
+
+  test('gets its result between the marks, keeps the rest, and names what is below 1', () => {
+    const page = 'before\n<!-- result: written by bench:core -->\nold\n<!-- end of result -->\nafter\n';
+    const text = withResult(page, report);
+    expect(text).toMatch(/^before\n<!-- result/);
+    expect(text).toMatch(/<!-- end of result -->\nafter\n$/);
+    expect(text).not.toContain('old');
+    expect(text).toContain('| 3 | 64 | one proposal | yes | 2.00 M | 500 |');
+    expect(text).toContain('Below 1 in 1 of 1 cells');
+    expect(text).toContain('- 3 nodes, B = 64, one proposal, codec: 0.80');
+  });
+
+  test('without the marks is refused rather than overwritten', () => {
+    expect(() => withResult('no marks', report)).toThrow('the page must have the lines');
+  });
 });
