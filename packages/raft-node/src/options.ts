@@ -169,6 +169,12 @@ export interface RaftNodeOptions<R> {
   readonly commitFlushMs?: number;
   readonly limits?: Partial<NodeLimits>;
   readonly compaction?: Partial<CompactionOptions>;
+  /**
+   * The core's option of this name (raft-rs's) stays 0 here, and anything else is refused with `INVALID_CONFIG`.
+   * Entries applied before they are durable can be lost from the log by a crash: a state machine that keeps its
+   * applied index then finds itself ahead of its log, and so does a snapshot made of one in memory.
+   */
+  readonly maxApplyUnpersistedLogLimit?: 0;
   /** Is told what the core does, event by event: see `TraceEvent`. Default undefined, which costs nothing. */
   readonly tracer?: Tracer;
   /** Is given the core before it runs, for simulators and tools to look at. Only the node may drive it. */
@@ -208,6 +214,14 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
     );
   }
   checkBootstrap(options);
+  const applyUnpersisted: number = options.maxApplyUnpersistedLogLimit ?? 0;
+  if (applyUnpersisted !== 0) {
+    refuse(
+      'maxApplyUnpersistedLogLimit',
+      'be 0: this runtime applies only what is durable',
+      applyUnpersisted,
+    );
+  }
   if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
   for (const member of options.members ?? []) checkMember('members', member);
   const limits = { ...defaultLimits, ...options.limits };

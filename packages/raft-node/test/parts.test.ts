@@ -18,7 +18,7 @@ import { ApplyLoop } from '../src/apply-loop.ts';
 import { encodeEnvelope } from '../src/envelope.ts';
 import { AppliedHistory } from '../src/history.ts';
 import { MetricsRecorder } from '../src/metrics.ts';
-import { defaultLimits } from '../src/options.ts';
+import { defaultLimits, resolveOptions, type RaftNodeOptions } from '../src/options.ts';
 import { Proposals } from '../src/proposals.ts';
 import { encodeDescription } from '../src/snapshot-description.ts';
 import { SnapshotsOut } from '../src/snapshots-out.ts';
@@ -28,6 +28,19 @@ import { bytesOf, MachineDisk, TestMachine } from './machine.ts';
 
 const run = new Uint8Array(8);
 const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+
+describe('the options', () => {
+  test('refuse to apply what is not durable yet: the state machine could find itself ahead of its log', () => {
+    const options = { id: 1, maxApplyUnpersistedLogLimit: 1 } as unknown as RaftNodeOptions<string>;
+    expect(() => resolveOptions(options)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_CONFIG',
+        details: { field: 'maxApplyUnpersistedLogLimit' },
+      }),
+    );
+    expect(resolveOptions({ ...options, maxApplyUnpersistedLogLimit: 0 }).id).toBe(1);
+  });
+});
 
 describe('the apply loop', () => {
   test('gives the state machine nothing behind a membership change before its conf state is durable', async () => {
