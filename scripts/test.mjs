@@ -2,9 +2,21 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { runNode } from './process.mjs';
+import { Complaint, runNode, say } from './process.mjs';
+
+/** A real Redis is part of the tests: found, else installed where that can be done, else asked for. */
+async function ensureRedis() {
+  // From what was built: this runs after the build.
+  const { ensureRedisServer } = await import('../packages/storage-redis/dist/testing/index.js');
+  try {
+    ensureRedisServer(say);
+  } catch (error) {
+    throw new Complaint(error.message);
+  }
+}
 
 export async function test(args) {
+  await ensureRedis();
   const folder = mkdtempSync(path.join(tmpdir(), 'balsa-test-'));
   const summary = path.join(folder, 'summary.json');
   try {

@@ -202,6 +202,7 @@ class RedisEngine implements Engine {
     try {
       await Promise.all([...this.#storages.values(), ...this.#stores.values()].map((part) => part.close()));
     } finally {
+      this.#writer.noteAll();
       this.#writer.close();
       this.#server.connection.close();
       await this.#closeWatermark();

@@ -32,6 +32,9 @@ export interface Change {
   readonly syncWatermark: boolean;
 }
 
+/** The watermark is told, without a sync, of every so many writes: it trails by less than its bound anyway. */
+const notedEvery = 64;
+
 export class LogWriter {
   readonly epoch: string;
   readonly #options: LogWriterOptions;
@@ -40,11 +43,16 @@ export class LogWriter {
   #fenced = false;
   #closed = false;
   #lastSyncMs = 0;
+  /** The highest that was acknowledged, and the highest that the watermark was told. */
+  #acknowledged = 0;
+  #noted = 0;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
     this.epoch = digits(options.epoch);
     this.#sequence = options.sequence;
+    this.#acknowledged = options.watermark?.sequence ?? 0;
+    this.#noted = this.#acknowledged;
   }
 
   get connection(): Connection {
@@ -103,14 +111,26 @@ export class LogWriter {
       throw this.#fail(error, what, isWritten);
     }
     this.#lastSyncMs = env.now() - began;
-    try {
-      const synced = watermark?.advance(sequence, syncWatermark);
-      if (synced !== undefined) await synced;
-    } catch (error) {
-      this.#poison ??= error;
-      throw error;
+    this.#acknowledged = Math.max(this.#acknowledged, sequence);
+    const isDue = syncWatermark || watermark?.mustSync(sequence) === true;
+    if (isDue || sequence - this.#noted >= notedEvery) {
+      this.#noted = sequence;
+      try {
+        const synced = watermark?.advance(sequence, syncWatermark);
+        if (synced !== undefined) await synced;
+      } catch (error) {
+        this.#poison ??= error;
+        throw error;
+      }
     }
     return reply;
+  }
+
+  /** What the watermark has not been told yet, because that costs as much as a small write. */
+  noteAll(): void {
+    const synced = this.#options.watermark?.advance(this.#acknowledged, false);
+    // What goes wrong here, closing the watermark tells.
+    synced?.catch(() => undefined);
   }
 
   /** Runs a fenced script whose effect nothing refers to yet: when it is cut off, that is no unknown outcome. */

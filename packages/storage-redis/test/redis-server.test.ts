@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { RedisServer } from '@balsa/storage-redis/testing';
-import { temporaryDirectory } from './support/index.ts';
+import { entries, openEngine, openGroup, startServer, temporaryDirectory } from './support/index.ts';
 
 function isAlive(pid: number): boolean {
   try {
@@ -34,4 +34,19 @@ describe('the server for tests', () => {
     const started = RedisServer.start({ directory, config: { 'no-such-directive': 'yes' } });
     await expect(started).rejects.toThrow(/ended before it answered[^]*no-such-directive/);
   });
+});
+
+test('a file that a power cut left with zeros at its end is mended; other damage is not', async () => {
+  const place = await startServer();
+  const engine = await openEngine(place);
+  await (await openGroup(engine)).write({ entries: entries(1, 3) });
+  await engine.close();
+  await place.server.kill();
+  const file = place.server.dataFiles().find((name) => name.endsWith('.incr.aof')) ?? '';
+  appendFileSync(file, Buffer.alloc(700));
+  await place.server.start();
+  expect((await (await openEngine(place)).group('g').open()).lastIndex).toBe(3);
+  await place.server.kill();
+  appendFileSync(file, 'x'.repeat(700));
+  await expect(place.server.start()).rejects.toThrow(/Bad file format/);
 });

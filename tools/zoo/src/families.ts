@@ -16,4 +16,5 @@ export const families: readonly ZooFamily[] = [
   starterFamily,
   servedFamily,
   rocksdbFamily,
+  redisFamily,
 ];

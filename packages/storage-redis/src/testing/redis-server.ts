@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import { BalsaError } from '@balsa/raft-core';
 import { ensureRedisServer } from './find-server.ts';
 import { delay, realEnv } from './real-env.ts';
+import { mendTornTail } from './torn-tail.ts';
 import { ServerProcess } from './server-process.ts';
 
 export interface RedisServerTls {
@@ -106,6 +107,7 @@ export class RedisServer {
       const complaint = await this.#untilReady(life);
       if (complaint === undefined) return;
       await life.end('SIGKILL');
+      if (mendTornTail(this.directory, life.output)) continue;
       if (choose && attempt < portAttempts && /address already in use/i.test(life.output)) continue;
       throw new BalsaError('STORE_IO', `${this.#program} ${complaint}. It said:\n${life.output}`);
     }
