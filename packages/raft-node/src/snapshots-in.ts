@@ -30,9 +30,16 @@ interface Receiving {
   readonly key: string;
   readonly from: NodeId;
   readonly offer: Offer;
-  readonly writer: SnapshotWriter;
+  /** Undefined until the store has begun it, which may take a while. */
+  writer: SnapshotWriter | undefined;
   /** Whether a transfer holds it now; else it waits to be resumed. */
   active: boolean;
+}
+
+/** One whose writer is there. */
+interface Begun {
+  readonly receiving: Receiving;
+  readonly writer: SnapshotWriter;
 }
 
 /** Stored snapshots that the core has not installed yet, remembered at most. */
@@ -42,6 +49,8 @@ export class SnapshotsIn {
   readonly #options: SnapshotsInOptions;
   readonly #stored = new Map<string, SnapshotId>();
   #receiving: Receiving | undefined;
+  /** Never rejects. Settles when no beginning is under way. */
+  #beginning: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: SnapshotsInOptions) {
@@ -74,8 +83,7 @@ export class SnapshotsIn {
     if (snapshot === undefined || refusal !== undefined)
       throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `not wanted: ${String(refusal)}`);
     checkOffer(snapshot, offer);
-    const receiving = await this.#begin(from, keyOf(snapshot), offer);
-    return this.#sink(receiving, message);
+    return this.#sink(await this.#begin(from, keyOf(snapshot), offer), message);
   }
 
   /** Never rejects. */
@@ -83,40 +91,48 @@ export class SnapshotsIn {
     this.#closed = true;
     const receiving = this.#receiving;
     this.#receiving = undefined;
-    await receiving?.writer.abort().catch(() => undefined);
+    // What is being begun is given up by who began it.
+    await this.#beginning;
+    await receiving?.writer?.abort().catch(() => undefined);
   }
 
-  async #begin(from: NodeId, key: string, offer: Offer): Promise<Receiving> {
+  async #begin(from: NodeId, key: string, offer: Offer): Promise<Begun> {
     const present = this.#receiving;
     if (present?.active === true)
       throw new BalsaError(
         'OVERLOADED',
         `a snapshot from node ${String(present.from)} is being received already`,
       );
-    if (present?.key === key) {
+    if (present?.writer !== undefined && present.key === key) {
       present.active = true;
-      return present;
+      return { receiving: present, writer: present.writer };
     }
-    this.#receiving = undefined;
     // The place is taken before anything is awaited: two offers must not both begin.
-    const writerReady = (async (): Promise<SnapshotWriter> => {
-      await present?.writer.abort();
-      return await this.#options.storage.receiveSnapshot(offer.metadata);
-    })();
-    const placeholder = { key, from, offer, active: true, writer: undefined as unknown as SnapshotWriter };
-    this.#receiving = placeholder;
+    const receiving: Receiving = { key, from, offer, active: true, writer: undefined };
+    this.#receiving = receiving;
+    const opening = this.#openWriter(present, offer);
+    this.#beginning = opening.catch(() => undefined);
     try {
-      placeholder.writer = await writerReady;
-      return placeholder;
+      const writer = await opening;
+      receiving.writer = writer;
+      return { receiving, writer };
     } catch (error) {
-      if (this.#receiving === placeholder) this.#receiving = undefined;
+      if (this.#receiving === receiving) this.#receiving = undefined;
       throw error;
     }
   }
 
-  #sink(receiving: Receiving, message: Message): SnapshotSink {
+  async #openWriter(before: Receiving | undefined, offer: Offer): Promise<SnapshotWriter> {
+    await before?.writer?.abort();
+    const writer = await this.#options.storage.receiveSnapshot(offer.metadata);
+    if (!this.#closed) return writer;
+    await writer.abort();
+    throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'not wanted: the node stops');
+  }
+
+  #sink({ receiving, writer }: Begun, message: Message): SnapshotSink {
     const { onProgress, onStored, metrics } = this.#options;
-    const { writer, offer } = receiving;
+    const { offer } = receiving;
     onProgress(progressOf(receiving, 'running'));
     return {
       nextChunk: writer.chunkCount,
@@ -186,7 +202,7 @@ function progressOf(receiving: Receiving, state: SnapshotProgress['state']): Sna
     phase: 'receiving',
     peer: receiving.from,
     index: receiving.offer.metadata.index,
-    chunks: receiving.writer.chunkCount,
+    chunks: receiving.writer?.chunkCount ?? 0,
     totalChunks: receiving.offer.chunkCount,
     state,
   };

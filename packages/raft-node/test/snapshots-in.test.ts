@@ -1,0 +1,60 @@
+/** A store that takes its time to begin a snapshot, as one on another machine does. */
+import { Message, MessageType, type SnapshotWriter, type Storage } from '@balsa/raft-core';
+import { expect, test } from 'vitest';
+import { MetricsRecorder } from '../src/metrics.ts';
+import { encodeDescription } from '../src/snapshot-description.ts';
+import { SnapshotsIn } from '../src/snapshots-in.ts';
+
+const confState = { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
+const metadata = { index: 7, term: 2, confState };
+const offer = { metadata, chunkCount: 3, bytes: 30, checksum: 5 };
+const data = encodeDescription({ id: 's', chunkCount: 3, bytes: 30, checksum: 5, members: [], removed: [] });
+const message = new Message(MessageType.MsgSnap, { from: 2, to: 1, term: 2, snapshot: { metadata, data } });
+
+interface Slow {
+  readonly incoming: SnapshotsIn;
+  readonly aborted: () => number;
+  begin(): void;
+}
+
+function slow(): Slow {
+  let aborted = 0;
+  let begin: (writer: SnapshotWriter) => void = () => undefined;
+  const writer = {
+    chunkCount: 0,
+    abort: async () => {
+      aborted++;
+    },
+  } as unknown as SnapshotWriter;
+  const storage = {
+    receiveSnapshot: () => new Promise<SnapshotWriter>((resolve) => (begin = resolve)),
+  } as unknown as Storage;
+  const incoming = new SnapshotsIn({
+    storage,
+    metrics: new MetricsRecorder(),
+    refusal: () => undefined,
+    onStored: () => undefined,
+    onProgress: () => undefined,
+  });
+  return { incoming, aborted: () => aborted, begin: () => begin(writer) };
+}
+
+test('progress can be asked for while the store has not yet begun', async () => {
+  const { incoming, begin } = slow();
+  const sink = incoming.onOffer(2, message, offer);
+  await Promise.resolve();
+  expect(incoming.progress).toMatchObject({ peer: 2, index: 7, chunks: 0, totalChunks: 3, state: 'running' });
+  begin();
+  expect((await sink).nextChunk).toBe(0);
+});
+
+test('closing while the store has not yet begun waits for it, and leaves nothing of it', async () => {
+  const { incoming, begin, aborted } = slow();
+  const sink = incoming.onOffer(2, message, offer);
+  await Promise.resolve();
+  const closing = incoming.close();
+  begin();
+  await expect(sink).rejects.toMatchObject({ code: 'SNAPSHOT_TRANSFER_FAILED' });
+  await closing;
+  expect(aborted()).toBe(1);
+});
