@@ -74,13 +74,19 @@ export interface Ready {
   readonly softState: SoftState | undefined;
   /** When changed. */
   readonly hardState: HardState | undefined;
+  /** Reads that are confirmed. */
   readonly readStates: readonly ReadState[];
+  /** To be persisted; they replace the stored suffix from the first one's index. */
   readonly entries: readonly Entry[];
+  /** To be installed in the store and restored into the state machine, before `entries`. */
   readonly snapshot: Snapshot | undefined;
+  /** To be applied, in order. At most `maxCommittedSizePerReady` bytes, or one entry. */
   readonly committedEntries: readonly Entry[];
+  /** To be sent, in this order for each receiver; the network may lose, repeat and reorder them. */
   readonly messages: readonly Message[];
   /** Whether `entries` and `hardState` must be durable before messages that depend on them leave. */
   readonly mustSync: boolean;
+  /** To be read from the store and answered, each once. At most one of a kind for each peer is out. */
   readonly fetches: readonly Fetch[];
 }
 
@@ -89,14 +95,19 @@ export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState];
 
 export interface PeerProgress {
   readonly id: NodeId;
+  /** The member has the log up to here, durably. */
   readonly match: LogIndex;
+  /** The next entry to send. */
   readonly next: LogIndex;
   readonly state: ProgressState;
   readonly learner: boolean;
+  /** Something was heard of it since the last check of the quorum. */
   readonly recentActive: boolean;
+  /** No appends until an answer comes, or a snapshot has arrived. */
   readonly paused: boolean;
   /** Index of the snapshot under way; 0 when none. */
   readonly pendingSnapshot: LogIndex;
+  /** Appends that it has not answered; at most `maxInflightMsgs`. */
   readonly inflightMessages: number;
   /** As far as the member said; 0 without `RaftConfig.reportCommitIndex`. */
   readonly committed: LogIndex;
@@ -124,15 +135,20 @@ export interface Status extends BasicStatus {
 }
 
 export interface RaftCore {
-  /** One unit of logical time. */
+  /** One unit of logical time: timeouts are counted in these. How long one lasts is the driver's to say, and alike on all members. */
   tick(): void;
   /** Starts an election now (pre-vote first, where that is on). */
   campaign(): void;
-  /** Leader: appends; follower: forwards. Throws `PROPOSAL_DROPPED` when it is not taken. */
+  /**
+   * Leader: appends; follower: forwards, unless told not to. That it was taken is no promise: it is committed when it
+   * comes back in `committedEntries`, and may be lost with a leader. Throws `PROPOSAL_DROPPED` when it is not taken:
+   * without a leader, during a transfer, by a node that is no member, or beyond `maxUncommittedEntriesSize` bytes.
+   * The payload is shared, not copied. Its size has no bound here: the driver holds to `maxEntryBytes`.
+   */
   propose(data: Uint8Array, context?: Uint8Array): void;
-  /** Several payloads as one proposal: all are taken or none is. Throws `PROPOSAL_DROPPED`. */
+  /** Several payloads as one proposal, in order: all are taken or none is. An empty list does nothing. Throws `PROPOSAL_DROPPED`. */
   proposeBatch(payloads: readonly Uint8Array[]): void;
-  /** Throws `PROPOSAL_DROPPED`. A change that the present membership does not allow is replaced by a no-op. */
+  /** As `propose`. A change that the present membership does not allow is replaced by a no-op: watch what is applied. */
   proposeConfChange(change: ConfChange, context?: Uint8Array): void;
   /**
    * To be called when a committed membership change is applied; the new membership counts from here on.
@@ -142,19 +158,23 @@ export interface RaftCore {
   applyConfChange(change: ConfChange): ConfState;
   /** Delivers a message. Throws `STEP_LOCAL_MSG`, `STEP_PEER_NOT_FOUND`, `STEP_INVALID_MESSAGE` or `PROPOSAL_DROPPED`; nothing has changed then. */
   step(message: Message): void;
+  /** Whether `ready` has anything to say. Cheap. */
   hasReady(): boolean;
+  /** Takes all work that has gathered; it is not handed out again. See `Ready` for the order in which to do it. */
   ready(): Ready;
-  /** Synchronous mode only. */
+  /** Synchronous mode only: the work of the last Ready is done, writes durable and entries applied. Once for each Ready, before the next. */
   advance(ready: Ready): void;
   /** Asks for a linearizable read; the answer is a ReadState with this context. Contexts must be unique. May be lost: ask again. */
   readIndex(context: Uint8Array): void;
+  /** Leader: hands over to a voter once that has the whole log; given up after an election timeout. Follower: asks the leader to. Proposals are dropped meanwhile. */
   transferLeader(to: NodeId): void;
   /** A follower forgets its leader, so that it may vote at once. */
   forgetLeader(): void;
+  /** Leader: a message to `id` was lost for sure. It sends one append at a time there until something is heard. */
   reportUnreachable(id: NodeId): void;
   /** The snapshot sent to `id` was stored there (`ok`) or was not. Must be called for every MsgSnap. */
   reportSnapshot(id: NodeId, ok: boolean): void;
-  /** The store has dropped entries <= index. */
+  /** The store has dropped entries <= index, durably. Lower indexes than before do nothing. Throws `OUT_OF_RANGE` beyond the applied index. */
   compacted(index: LogIndex): void;
   /** Answers a fetch of purpose `send` or `apply`. A result that has been overtaken is dropped. */
   fetched(id: number, entries: readonly Entry[]): void;
@@ -162,6 +182,7 @@ export interface RaftCore {
   snapshotReady(id: number, snapshot: Snapshot): void;
   /** A fetch could not be answered now. `compacted`: the entries are gone; `unavailable`: try again later. */
   fetchFailed(id: number, reason: 'compacted' | 'unavailable'): void;
+  /** A copy, for people and metrics: it grows with the membership. */
   status(): Status;
   /** Cheap parts of `status`, without allocation. */
   readonly term: Term;
