@@ -117,13 +117,7 @@ export class LogState {
     const entries = batch.entries ?? [];
     const truncateFrom = checkEntries(base, entries, maxEntryBytes);
     const lastIndex = entries.at(-1)?.index ?? base.lastIndex;
-    const hardState = this.#decideHardState(
-      batch.hardState,
-      install?.snapshot,
-      base.boundary.index,
-      lastIndex,
-      truncateFrom,
-    );
+    const hardState = this.#decideHardState(batch.hardState, install?.snapshot, lastIndex);
     const { metadata } = install?.snapshot ?? {};
     const fromInstall =
       metadata === undefined ? undefined : { index: metadata.index, state: metadata.confState };
@@ -243,9 +237,7 @@ export class LogState {
   #decideHardState(
     wanted: HardState | undefined,
     installed: StoredSnapshot | undefined,
-    boundaryIndex: LogIndex,
     lastIndex: LogIndex,
-    truncateFrom: LogIndex | undefined,
   ): HardState {
     const stored = this.#hardState;
     const base = wanted ?? stored;
@@ -257,8 +249,7 @@ export class LogState {
       );
     }
     const commit = Math.max(base.commit, installed?.metadata.index ?? 0);
-    const mayGoBack = base.term > stored.term || (truncateFrom !== undefined && truncateFrom > commit);
-    const lowest = mayGoBack ? boundaryIndex : stored.commit;
+    const lowest = stored.commit;
     if (commit < lowest || commit > lastIndex) {
       throw new BalsaError(
         'STORE_COMMIT_OUT_OF_RANGE',
@@ -270,7 +261,10 @@ export class LogState {
   }
 }
 
-/** Refuses entries that cannot be written; the index from which a stored suffix goes, if one does. */
+/**
+ * Refuses entries that cannot be written; the index from which a stored suffix goes, if one does. The same rules stand
+ * in raft-core's memory/log-write.ts, on purpose: that store is the oracle of this one, and shares no decision with it.
+ */
 function checkEntries(base: Base, entries: readonly Entry[], maxEntryBytes: number): LogIndex | undefined {
   const first = entries[0];
   if (first === undefined) return undefined;

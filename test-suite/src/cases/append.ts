@@ -18,6 +18,8 @@ function fromFive(
     run: async (context) => {
       const { storage } = await context.group();
       await storage.write({ entries: run(1, 5, 2) });
+      // What was read before must not be what is read afterwards.
+      await sameLog(storage, run(1, 5, 2));
       await storage.write({ entries: write });
       await sameLog(storage, left);
       await sameGroup(await context.regroup(), { entries: left });

@@ -79,6 +79,12 @@ export const hardStateCases: readonly ConformanceCase[] = [
     hard(3, 2, 2),
     'STORE_COMMIT_OUT_OF_RANGE',
   ),
+  refusedHardState(
+    'hard-state/commit-never-falls-with-a-higher-term',
+    'a commit below the stored one is refused in a higher term, too',
+    hard(9, 2, 2),
+    'STORE_COMMIT_OUT_OF_RANGE',
+  ),
   {
     id: 'hard-state/commit-with-its-entries',
     title: 'a commit may cover entries of its own batch, up to the last one',

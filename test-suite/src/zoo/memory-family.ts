@@ -4,6 +4,7 @@ import type { Target } from '../target.ts';
 import { durabilityMutants } from './durability-mutants.ts';
 import { engineMutants } from './engine-mutants.ts';
 import type { Animal, ZooFamily } from './family.ts';
+import { furtherMutants } from './further-mutants.ts';
 import { logMutants } from './log-mutants.ts';
 import { memoryTarget } from './memory-target.ts';
 import { snapshotMutants } from './snapshot-mutants.ts';
@@ -32,9 +33,14 @@ const forgetful: Target = {
 const forgetfulCite = 'RedisLabs/redisraft#14: all data lost on every failover';
 
 const animals: readonly Animal[] = [
-  ...[...logMutants, ...stateMutants, ...snapshotMutants, ...durabilityMutants, ...engineMutants].map(
-    ({ bug, cite, killer, change }) => ({ bug, cite, killer, target: memoryTarget(bug, change) }),
-  ),
+  ...[
+    ...logMutants,
+    ...stateMutants,
+    ...snapshotMutants,
+    ...durabilityMutants,
+    ...engineMutants,
+    ...furtherMutants,
+  ].map(({ bug, cite, killer, change }) => ({ bug, cite, killer, target: memoryTarget(bug, change) })),
   withoutLock,
   ...['reopen/whole-history', 'identity/stamp-survives-reopen', 'ordered/synced-writes-survive'].map(
     (killer) => ({

@@ -69,8 +69,9 @@ export interface WriteBatch {
   /**
    * Refused: a term below the stored one (`STORE_TERM_REGRESSION`); a commit beyond the last entry
    * after this batch (`STORE_COMMIT_OUT_OF_RANGE`), so that commit on disk is never above the last
-   * entry on disk. A commit below the stored one is refused with `STORE_COMMIT_OUT_OF_RANGE` too,
-   * unless the term grows or a truncation in this batch lies above it (commit never goes back).
+   * entry on disk. A commit below the stored one is refused with `STORE_COMMIT_OUT_OF_RANGE` too, whatever
+   * the term: what was committed stays so, and in etcd and raft-rs a commit index never falls (`commitTo`).
+   * A caller that has nothing new to say of the commit writes the one it wrote last.
    */
   readonly hardState?: HardState;
   readonly confState?: IndexedConfState;

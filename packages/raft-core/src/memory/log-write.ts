@@ -4,7 +4,7 @@ import { entrySize } from '../entry-size.ts';
 import { BalsaError } from '../errors.ts';
 import { assertSafeInteger } from '../invariants.ts';
 import { Outline } from '../outline.ts';
-import type { Entry, HardState, LogIndex } from '../types.ts';
+import type { Entry, HardState } from '../types.ts';
 import { copyConfState, copyEntry, type GroupData, type SnapshotData } from './data.ts';
 
 /** A copy that the caller cannot reach, with every number checked. */
@@ -49,9 +49,9 @@ export function planWrite(data: GroupData, batch: WriteBatch, maxEntryBytes: num
   const snapshot = batch.install === undefined ? undefined : findInstall(data, batch.install);
   const keepsSuffix = snapshot === undefined || rebase(outline, snapshot);
   const entries = batch.entries ?? [];
-  const truncatedAt = checkEntries(outline, entries, maxEntryBytes);
+  checkEntries(outline, entries, maxEntryBytes);
   outline.append(entries);
-  const hardState = decideHardState(data.hardState, batch.hardState, snapshot, outline, truncatedAt);
+  const hardState = decideHardState(data.hardState, batch.hardState, snapshot, outline);
 
   return () => {
     const dropped = outline.boundary.index - data.outline.boundary.index;
@@ -103,14 +103,13 @@ function rebase(outline: Outline, snapshot: SnapshotData): boolean {
   return false;
 }
 
-/** Refuses entries that cannot be written; the index from which a suffix goes, if one does. */
-function checkEntries(
-  outline: Outline,
-  entries: readonly Entry[],
-  maxEntryBytes: number,
-): LogIndex | undefined {
+/**
+ * Refuses entries that cannot be written. The same rules stand in storage-kit's log-state.ts, on purpose: this store is
+ * the oracle of those built on that one, and an oracle shares no decision with what it judges.
+ */
+function checkEntries(outline: Outline, entries: readonly Entry[], maxEntryBytes: number): void {
   const first = entries[0];
-  if (first === undefined) return undefined;
+  if (first === undefined) return;
   const log = `the log is [${String(outline.firstIndex)}, ${String(outline.lastIndex)}]`;
   if (first.index < outline.firstIndex) {
     throw new BalsaError('STORE_BELOW_FIRST', `entries begin at ${String(first.index)}, but ${log}`, {
@@ -147,7 +146,6 @@ function checkEntries(
     term = entry.term;
     expected++;
   }
-  return first.index <= outline.lastIndex ? first.index : undefined;
 }
 
 /** The hard state after the batch, or a refusal. `outline` is the log as the batch leaves it. */
@@ -156,7 +154,6 @@ function decideHardState(
   wanted: HardState | undefined,
   installed: SnapshotData | undefined,
   outline: Outline,
-  truncatedAt: LogIndex | undefined,
 ): HardState {
   const base = wanted ?? stored;
   if (base.term < stored.term) {
@@ -169,8 +166,7 @@ function decideHardState(
     );
   }
   const commit = Math.max(base.commit, installed?.stored.metadata.index ?? 0);
-  const mayGoBack = base.term > stored.term || (truncatedAt !== undefined && truncatedAt > commit);
-  const lowest = mayGoBack ? outline.boundary.index : stored.commit;
+  const lowest = stored.commit;
   if (commit < lowest || commit > outline.lastIndex) {
     throw new BalsaError(
       'STORE_COMMIT_OUT_OF_RANGE',
