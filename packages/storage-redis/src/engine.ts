@@ -9,7 +9,7 @@ import {
 } from '@balsa/raft-core';
 import { Connection, type Reply } from './connection.ts';
 import { checkServer, type ServerFacts } from './durability.ts';
-import { closedError, corrupt } from './errors.ts';
+import { closedError, corrupt, refused } from './errors.ts';
 import { GroupLog, freshContents, type GroupPlace } from './group-log.ts';
 import { parseGroupHead } from './head.ts';
 import { GroupKeys, engineKeys, partField, partPrefix } from './keys.ts';
@@ -46,7 +46,8 @@ export async function openRedisEngine(options: RedisEngineOptions): Promise<Engi
   } catch (error) {
     server.connection.close();
     await ownership?.watermark?.close();
-    throw error;
+    // What was under way had no promise to keep yet: opening again finds out.
+    throw refused(error, 'open the store on Redis');
   }
 }
 

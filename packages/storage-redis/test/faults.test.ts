@@ -23,6 +23,15 @@ async function open() {
   return { place, proxy, engine, storage };
 }
 
+test('an opening that is cut off is told as such, and the next one finds the store as it was', async () => {
+  const { place, proxy, engine } = await open();
+  await engine.close();
+  void proxy.arm({ kind: 'cut-before', match: write });
+  expect(await codeOf(openEngine(place, { url: proxy.url }))).toBe('STORE_IO');
+  const again = await openEngine(place);
+  expect((await again.group('g').open()).lastIndex).toBe(3);
+});
+
 describe('a write that is cut off', () => {
   const cuts: [FaultKind, readonly number[]][] = [
     ['cut-before', [3]],
