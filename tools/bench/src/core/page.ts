@@ -44,7 +44,7 @@ export function withResult(page: string, report: CoreReport): string {
 
 function resultSection({ machine, options, results }: CoreReport): string {
   return [
-    `${String(options.rounds)} rounds of ${options.entries.toLocaleString('en')} entries of ${String(options.payload)} bytes a cell, on ` +
+    `${String(options.rounds)} ${options.rounds === 1 ? 'round' : 'rounds'} of ${options.entries.toLocaleString('en')} entries of ${String(options.payload)} bytes a cell, on ` +
       `${String(machine.cores)} CPUs (${machine.cpu}, ${machine.platform}), Node ${machine.node} with its default heap. Load of the machine ` +
       `before and after: ${load(machine.loadBefore)} and ${load(machine.loadAfter)}.`,
     table(results),

@@ -34,6 +34,10 @@ export async function probeStore({ source, directory, env, signal }: ProbeOption
   mkdirSync(data, { recursive: true });
   const trace = path.join(directory, 'trace');
   const place = await source.prepare({ directory: data, env });
+  if (place.server === undefined && 'url' in source.options) {
+    await place.close();
+    return { missing: 'its data lie in a server that somebody else started' };
+  }
   const watched: Record<string, string> = {
     LD_PRELOAD: shim.path,
     // A conformance target makes places of its own, another one in the child: they are expected among the temporary files.
