@@ -4,9 +4,6 @@
  */
 import type { PayloadPool } from '../measure/payload-pool.ts';
 import type { Lane } from '../measure/slice.ts';
-import { bareRedis } from './redis.ts';
-import { bareRocksdb } from './rocksdb.ts';
-import { bareSqlite } from './sqlite.ts';
 
 export interface BareOptions {
   /** Of this lane alone. */
@@ -21,15 +18,4 @@ export interface BareClient {
   readonly label: string;
   /** Rejects when the client or its server is not there. */
   open(options: BareOptions): Promise<Lane>;
-}
-
-const clients: Readonly<Record<string, BareClient>> = {
-  sqlite: { label: 'bare better-sqlite3', open: bareSqlite },
-  redis: { label: 'bare RPUSH', open: bareRedis },
-  rocksdb: { label: 'bare rocksdb batch', open: bareRocksdb },
-};
-
-/** By the name of an engine; undefined for one without a client of its own. */
-export function bareClientOf(engine: string): BareClient | undefined {
-  return Object.hasOwn(clients, engine) ? clients[engine] : undefined;
 }

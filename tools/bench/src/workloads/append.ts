@@ -1,7 +1,8 @@
 /** Durable append: every write resolves when it is on the disk. Closed loop; each group has one write under way. */
 import path from 'node:path';
 import { entryOverheadBytes } from '@balsa/raft-core';
-import { bareClientOf, type BareClient } from '../bare/bare.ts';
+import type { BareClient } from '../bare/bare.ts';
+import { bareClientOf } from '../bare/clients.ts';
 import { floorKinds, floorLabels, floorLane, type FloorKind } from '../measure/floor.ts';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import { race, type Runner } from '../measure/race.ts';
