@@ -34,7 +34,8 @@ export const levels: readonly Level[] = [
  * harness to have the members said here. A case whose `needs` are not all there is reported as not applicable.
  * - `files`: `Harness.directory` and `Harness.files`: data are files that the suite may copy, cut and flip bits of.
  * - `child`: `Harness.child`: a process of the suite's own can open the same place, and be killed.
- * - `processes`: `Harness.processes`: the data are held by a server that can be killed and restarted.
+ * - `processes`: `Harness.processes`: the data are held by a server that can be killed and restarted. `child` then opens
+ *   a client of it.
  * - `crash`: `Harness.crash`: the life of the open engine can be ended within this process, as by a power cut.
  */
 export type Ability = 'files' | 'child' | 'processes' | 'crash';
@@ -55,11 +56,14 @@ export interface ChildOpener {
 
 /** The server that holds the data of one place, for stores that keep them in another process. */
 export interface ServerProcesses {
-  /** Starts it, with these variables added to its environment (the shim's `LD_PRELOAD` among them). Resolves when it serves. */
+  /**
+   * Starts it, with these variables added to its environment (the shim's `LD_PRELOAD` among them). Resolves when it
+   * serves; rejects when it ends instead, which damage and faults can make it do.
+   */
   start(extraEnv?: Readonly<Record<string, string>>): Promise<void>;
   /** Of the process that writes to the disk; undefined while none runs. */
   pid(): number | undefined;
-  /** Ends it in good order. Resolves when the process is gone. */
+  /** Ends it in good order. Resolves when the process is gone, at once when none runs or it was killed. */
   stop(): Promise<void>;
   /** Stops it when it runs (also after it was killed) and starts it again on the same data. */
   restart(extraEnv?: Readonly<Record<string, string>>): Promise<void>;

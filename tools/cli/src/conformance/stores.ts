@@ -87,7 +87,10 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
   try {
     loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (cause) {
-    throw new WrongChoice(`${file} cannot be imported`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const lacks = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
+    const advice = lacks ? `; run npm install in ${path.dirname(file)} first` : '';
+    throw new WrongChoice(`${file} cannot be imported: ${reason}${advice}`, { cause });
   }
   const target = loaded['target'] ?? loaded['default'];
   if (isTarget(target)) {
