@@ -96,13 +96,14 @@ export class Introductions {
     this.#told.delete(peer);
   }
 
-  /** Tells whoever is newly connected who this node is. */
+  /** Tells whoever is newly connected who this node is, and where the members are that it knows. */
   tick(): void {
-    const { transport, group, incarnation } = this.#options;
+    const { transport, group, incarnation, book } = this.#options;
     for (const peer of transport.stats().connectedPeers) {
       if (this.#told.has(peer)) continue;
-      if (transport.sendControl(group, peer, encodeFrame({ type: 'hello', incarnation })))
-        this.#told.add(peer);
+      if (!transport.sendControl(group, peer, encodeFrame({ type: 'hello', incarnation }))) continue;
+      this.#told.add(peer);
+      transport.sendControl(group, peer, encodeFrame({ type: 'members', members: book.members }));
     }
   }
 

@@ -7,6 +7,8 @@ import type { Member, NodeSettings } from './options.ts';
 
 /** Ticks that a removed peer stays connected, so that it hears of its removal. */
 const farewellTicks = 2;
+/** Addresses come from the wire: no more than so many are taken on trust. */
+const maxHinted = 64;
 
 export class Peers {
   readonly #id: NodeId;
@@ -15,6 +17,8 @@ export class Peers {
   readonly #book: AddressBook;
   readonly #addresses = new Map<NodeId, string>();
   readonly #leaving = new Map<NodeId, number>();
+  /** Known by hearsay, and not members as far as this node has applied the log. */
+  readonly #hinted = new Set<NodeId>();
 
   constructor({ id, group }: Pick<NodeSettings, 'id' | 'group'>, transport: Transport, book: AddressBook) {
     this.#id = id;
@@ -28,14 +32,24 @@ export class Peers {
     // Without a membership yet, everybody that is known may be the one who brings it.
     const wanted = ids.size === 0 ? new Set(this.#book.members.map((member) => member.id)) : ids;
     for (const id of wanted) this.#connect(id);
-    for (const id of this.#addresses.keys())
-      if (!wanted.has(id)) this.#leaving.set(id, this.#leaving.get(id) ?? farewellTicks);
+    for (const id of wanted) this.#hinted.delete(id);
+    for (const id of this.#addresses.keys()) {
+      const hinted = this.#hinted.has(id) && !this.#book.wasRemoved(id);
+      if (!wanted.has(id) && !hinted) this.#leaving.set(id, this.#leaving.get(id) ?? farewellTicks);
+    }
   }
 
-  /** Addresses that a leader tells a member which knows nobody yet. */
-  learn(members: readonly Member[], confState: ConfState): void {
-    if (allIds(confState).size > 0) return;
-    for (const member of members) if (this.#book.hint(member)) this.#connect(member.id);
+  /**
+   * Addresses that a peer tells. A member that was cut off while all others were replaced knows of none of
+   * those who could bring it up to date, and could not answer them: it stays connected to who it is told of.
+   */
+  learn(members: readonly Member[]): void {
+    for (const member of members) {
+      if (this.#hinted.size >= maxHinted || this.#book.wasRemoved(member.id) || !this.#book.hint(member))
+        continue;
+      this.#hinted.add(member.id);
+      this.#connect(member.id);
+    }
   }
 
   /**

@@ -261,7 +261,7 @@ export class Runtime<R> {
 
   #onFrame(from: NodeId, frame: ControlFrame): void {
     if (frame.type === 'hello') void this.#inbox.introductions.onHello(from, frame.incarnation);
-    else if (frame.type === 'members') this.peers.learn(frame.members, this.core.status().confState);
+    else if (frame.type === 'members') this.peers.learn(frame.members);
     else this.proposals.onFrame(from, frame);
   }
 

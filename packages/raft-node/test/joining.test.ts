@@ -18,3 +18,38 @@ test('a new voter that knows nobody can still elect the one who added it', async
   expect(await cluster.propose(1, 'served')).toContain('served');
   await cluster.stop();
 });
+
+test('a member that was cut off while all others were replaced finds back to them', async () => {
+  const cluster = await Cluster.start({
+    size: 3,
+    node: { compaction: { checkEveryEntries: 2, keepEntries: 1 } },
+  });
+  await cluster.leader();
+  cluster.network.isolate(3);
+  let members = [1, 2];
+  for (const id of [4, 5]) {
+    await cluster.startNode(id, { join: { clusterId } });
+    const leader = await cluster.leader(members);
+    await cluster.propose(leader, `settled ${String(id)}`);
+    await cluster.do(
+      cluster.node(leader).changeMembership([{ type: 'addVoter', id, address: member(id).address }]),
+    );
+    members = [...members, id];
+  }
+  for (const id of [1, 2]) {
+    const leader = await cluster.leader(members);
+    await cluster.propose(leader, `settled ${String(id)}`);
+    await cluster.do(cluster.node(leader).removeMember(id));
+    members = members.filter((one) => one !== id);
+    await cluster.crash(id);
+    cluster.sites.delete(id);
+  }
+  await cluster.leader([4, 5]);
+  cluster.network.heal();
+  await cluster.leader([3, 4, 5]);
+  await cluster.until(
+    () => cluster.status(3).confState.voters.join() === '3,4,5',
+    'node 3 has the present membership',
+  );
+  await cluster.stop();
+});
