@@ -102,8 +102,10 @@ export class Keeper {
     if (expected) return;
     this.#findings.count(`ends ${failure?.code ?? text}`);
     if (failure?.code === undefined) await this.#tellLog(id, node);
-    if (failure?.code === undefined || !never.has(failure.code)) return;
+    const crashed =
+      failure === undefined ? / by SIG/.test(text) : failure.message.includes('unexpected error');
+    if (!crashed && (failure?.code === undefined || !never.has(failure.code))) return;
     this.#given.add(id);
-    this.#findings.violation(`node ${id} ended: ${failure.message}`);
+    this.#findings.violation(`node ${id} ${text}: ${failure?.message ?? 'it did not say why'}`);
   }
 }

@@ -66,18 +66,25 @@ async function untilAlone(noteFile: string, data: string): Promise<void> {
   }
 }
 
+/** Installs it where it can; else it says how. */
+function installed(ensure: () => string): string {
+  try {
+    return ensure();
+  } catch (error) {
+    if (isBalsaError(error)) throw new EngineChoiceError(error.message, { cause: error });
+    throw error;
+  }
+}
+
 /** Starts, or installs and starts, a server with durable settings on `directory`/server. */
 export async function startServer(directory: string): Promise<EngineServer> {
-  const { RedisServer } = await import('@balsa/storage-redis/testing');
+  const { ensureRedisServer, RedisServer } = await import('@balsa/storage-redis/testing');
   const data = path.resolve(directory, 'server');
   const noteFile = path.join(directory, 'server.json');
+  const program = installed(ensureRedisServer);
   await mkdir(data, { recursive: true });
   await untilAlone(noteFile, data);
-  const server = await RedisServer.start({ directory: data }).catch((error: unknown) => {
-    // It says how to install one.
-    if (isBalsaError(error, 'STORE_IO')) throw new EngineChoiceError(error.message, { cause: error });
-    throw error;
-  });
+  const server = await RedisServer.start({ directory: data, program });
   await writeFile(noteFile, `${JSON.stringify({ host: server.host, port: server.port })}\n`);
   return {
     url: server.url,
