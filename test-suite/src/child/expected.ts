@@ -21,7 +21,7 @@ interface LaneStates {
 }
 
 export interface Judgement {
-  /** Acknowledged writes of which a prefix may be missing, as the store declares (`watermarkLag`); 0 after a power cut. */
+  /** Acknowledged writes of which a prefix may be missing, as the store declares (`watermarkLag`); 0 after a power cut. Infinity: anything, unsaid. */
   readonly mayLose?: number;
   /**
    * What may be missing of the snapshots. Of damaged ones: those without which an intact one still reaches the boundary
@@ -95,7 +95,13 @@ export class Expected {
     const add = (finding: string | undefined): void => {
       if (finding !== undefined) findings.push(finding);
     };
-    add(this.#wrongIdentity(sight.identity, progress.engine));
+    const { mayLose = 0 } = judgement;
+    add(
+      this.#wrongIdentity(
+        sight.identity,
+        mayLose === Infinity ? { ...progress.engine, done: 0 } : progress.engine,
+      ),
+    );
     for (const lane of groupLanes) {
       const group = sight.groups[lane];
       if (group === undefined) continue;
@@ -103,7 +109,8 @@ export class Expected {
       const reached = reported === undefined ? progress[lane] : this.#reached(lane, reported, progress[lane]);
       add(this.#wrongGroup(lane, group, reached, judgement));
     }
-    if (sight.ordered !== undefined) add(this.#wrongOrdered(sight.ordered, progress.kv));
+    if (sight.ordered !== undefined)
+      add(this.#wrongOrdered(sight.ordered, progress.kv, mayLose === Infinity));
     return findings.length === 0 ? undefined : findings.join('\n');
   }
 
@@ -179,11 +186,11 @@ export class Expected {
     return wrongSnapshots(lane, found, groups, { oldest, progress, may: snapshots });
   }
 
-  /** Never older than what a sync made durable, whatever happened to the files. */
-  #wrongOrdered(found: string, progress: LaneProgress): string | undefined {
+  /** Never older than what a sync made durable, whatever happened to the files, unless the store says that it never notices. */
+  #wrongOrdered(found: string, progress: LaneProgress, mayRewind: boolean): string | undefined {
     const { texts, steps } = this.#lane('kv');
     let oldest = progress.done;
-    while (oldest > 0 && !isSync(steps[oldest - 1])) oldest--;
+    while (oldest > 0 && (mayRewind || !isSync(steps[oldest - 1]))) oldest--;
     const legal = texts.slice(oldest, progress.began + 1);
     if (legal.includes(found)) return undefined;
     return `ordered store: neither of the states after its steps ${String(oldest)} to ${String(progress.began)}\n  found: ${found}\n  legal: ${legal.join('\n     or: ')}`;
@@ -223,8 +230,12 @@ function reaches({ text, snapshots }: GroupSight): boolean {
   return boundary === 0 || snapshots.some((one) => Number(/ (\d+)@/.exec(one)?.[1]) >= boundary);
 }
 
-/** The oldest state that a store may be found in which loses at most so many steps, and none that changes a vote. */
+/**
+ * The oldest state that a store may be found in which loses at most so many steps, and none that changes a vote. A store
+ * that says that it never notices a loss may be found at its beginning.
+ */
 function oldestLegal(steps: readonly Step[], { done }: LaneProgress, mayLose: number): number {
+  if (mayLose === Infinity) return 0;
   let oldest = done;
   while (oldest > 0 && done - oldest < mayLose && !changesVote(steps, oldest - 1)) oldest--;
   return oldest;
