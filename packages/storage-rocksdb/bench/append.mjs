@@ -1,18 +1,20 @@
 /**
  * Appends of 256-byte entries, each with bytes of its own, against raw append and fdatasync of the same bytes to
- * a growing file, batch by batch in turn. Prints median latencies, their ratio (1 is the raw disk, higher is
- * better), and how long the event loop stood still at most.
+ * a growing file and against the bare binding, batch by batch in turn. Prints median latencies, the ratio of the
+ * raw disk's to each (1 is the raw disk, higher is better), and, from writes of their own, how long the event loop
+ * stands still.
  *
- * usage: node packages/storage-rocksdb/bench/append.mjs [DIRECTORY] [--json]
+ * usage: node packages/storage-rocksdb/bench/append.mjs [DIRECTORY] [--in-thread] [--json]
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writevSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { clearImmediate, setImmediate } from 'node:timers';
 import { Entry, EntryType, silentLogger } from '@balsa/raft-core';
 import { openRocksdbEngine } from '@balsa/storage-rocksdb';
+import { Rocks, logKey } from '@balsa/storage-rocksdb/testing';
 
 const env = {
   now: () => performance.now(),
@@ -24,59 +26,116 @@ const env = {
   log: silentLogger,
 };
 
-const rounds = { 1: 2000, 16: 1000, 256: 400 };
+const rounds = { 1: 2500, 16: 1500, 256: 500 };
+/** Before anything counts: code that runs for the first time is slow. */
+const warmUp = { 1: 1500, 16: 500, 256: 100 };
 const quantile = (sorted, q) => sorted[Math.floor((sorted.length - 1) * q)];
+const median = (values) =>
+  quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
 
-async function measure(directory, worker, size) {
-  const engine = await openRocksdbEngine({ directory: join(directory, `db-${worker}-${size}`), env, worker });
+async function open(directory, worker) {
+  const engine = await openRocksdbEngine({ directory, env, worker });
   const storage = engine.group('bench');
   await storage.open();
-  const file = join(directory, 'raw');
-  const raw = openSync(file, 'w');
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  const [ours, floor] = [[], []];
   let last = 0;
-  for (let round = -50; round < rounds[size]; round++) {
-    const payloads = Array.from({ length: size }, () => randomFillSync(Buffer.allocUnsafeSlow(256)));
+  const write = async (payloads) => {
     const entries = payloads.map((data) => new Entry(1, ++last, EntryType.Normal, data));
-    const hardState = { term: 1, vote: 1, commit: last - size };
-    if (round === 0) delay.enable();
-    const before = performance.now();
-    await storage.write({ entries, hardState });
-    const between = performance.now();
-    delay.disable();
-    writevSync(raw, payloads);
-    fdatasyncSync(raw);
-    const after = performance.now();
-    delay.enable();
+    await storage.write({ entries, hardState: { term: 1, vote: 1, commit: last - payloads.length } });
+  };
+  return { engine, write };
+}
+
+const payloadsOf = (size) => Array.from({ length: size }, () => randomFillSync(Buffer.allocUnsafeSlow(256)));
+
+/** The binding without the adapter: one batch of the same entries, synced. */
+async function openBare(directory) {
+  const rocks = await Rocks.open(directory, { create: true, walLimitBytes: 12 * 1024 * 1024 });
+  const batch = rocks.batch();
+  let last = 0;
+  const write = (payloads) => {
+    batch.clear();
+    for (const payload of payloads) batch.put(logKey(1, ++last), payload);
+    batch.write({ sync: true });
+  };
+  return { rocks, write };
+}
+
+async function latencies(directory, worker, size) {
+  const store = await open(join(directory, 'store'), worker);
+  const bare = await openBare(join(directory, 'bare'));
+  const file = openSync(join(directory, 'raw'), 'w');
+  const times = { raw: [], bare: [], store: [] };
+  for (let round = -warmUp[size]; round < rounds[size]; round++) {
+    const payloads = payloadsOf(size);
+    const start = performance.now();
+    writevSync(file, payloads);
+    fdatasyncSync(file);
+    const raw = performance.now();
+    bare.write(payloads);
+    const middle = performance.now();
+    await store.write(payloads);
+    const end = performance.now();
     if (round < 0) continue;
-    ours.push(between - before);
-    floor.push(after - between);
+    times.raw.push(raw - start);
+    times.bare.push(middle - raw);
+    times.store.push(end - middle);
   }
-  delay.disable();
-  closeSync(raw);
-  rmSync(file);
-  await engine.close();
-  const sort = (values) => values.toSorted((a, b) => a - b);
-  const [a, b] = [sort(ours), sort(floor)];
+  closeSync(file);
+  await bare.rocks.close();
+  await store.engine.close();
+  return times;
+}
+
+/** Longest times between two turns of the event loop while writes follow each other, per write. */
+async function stalls(directory, worker, size) {
+  const store = await open(join(directory, 'stalled'), worker);
+  const gaps = [];
+  let [running, turned] = [true, performance.now()];
+  const turn = () => {
+    const now = performance.now();
+    gaps.push(now - turned);
+    turned = now;
+    if (running) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for (let round = 0; round < rounds[size] / 2; round++) await store.write(payloadsOf(size));
+  running = false;
+  await store.engine.close();
+  return gaps.toSorted((a, b) => b - a).slice(0, rounds[size] / 2);
+}
+
+async function measure(home, worker, size) {
+  const directory = mkdtempSync(join(home, 'run-'));
+  const { raw, bare, store } = await latencies(directory, worker, size);
+  const longest = await stalls(directory, worker, size);
+  rmSync(directory, { recursive: true, force: true });
+  const p50 = median(store);
   return {
     mode: worker ? 'worker' : 'in-thread',
     batch: size,
-    p50Ms: quantile(a, 0.5),
-    p99Ms: quantile(a, 0.99),
-    rawP50Ms: quantile(b, 0.5),
-    ratio: quantile(b, 0.5) / quantile(a, 0.5),
-    entriesPerSecond: Math.round((size * 1000) / (a.reduce((x, y) => x + y, 0) / a.length)),
-    stallP50Ms: delay.percentile(50) / 1e6,
-    stallMaxMs: delay.max / 1e6,
+    p50Ms: p50,
+    p99Ms: quantile(
+      store.toSorted((a, b) => a - b),
+      0.99,
+    ),
+    rawP50Ms: median(raw),
+    ratio: median(raw) / p50,
+    bareRatio: median(raw) / median(bare),
+    ofBare: median(bare) / p50,
+    stallP50Ms: quantile(longest, 0.5),
+    stallMaxMs: longest[0],
   };
 }
 
 const [home = tmpdir()] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const directory = mkdtempSync(join(home, 'balsa-rocksdb-bench-'));
 const rows = [];
+const only = process.argv.includes('--in-thread') ? [false] : [false, true];
 try {
-  for (const worker of [false, true])
+  for (const worker of only)
     for (const size of [1, 16, 256]) rows.push(await measure(directory, worker, size));
 } finally {
   rmSync(directory, { recursive: true, force: true });

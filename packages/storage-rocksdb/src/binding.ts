@@ -53,6 +53,8 @@ function openOptions({ create, walLimitBytes }: RocksOptions): object {
     walCompression: false,
     compression: false,
     compaction: 'level',
+    // Of background threads: one alone does not keep up with what compactions leave.
+    parallelism: 4,
     // A memtable is a quarter of this.
     memtableMemoryBudget: Math.floor((walLimitBytes * 4) / memtables),
   };

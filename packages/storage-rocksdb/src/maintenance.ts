@@ -50,7 +50,7 @@ export class Maintenance {
     const ranges = this.#abandoned.splice(0).map(({ space, number }) => wholeRange(space, number));
     const { record } = group ?? {};
     const worth = record !== undefined && isCoarse(record);
-    if (worth) ranges.push(logRange(record.log, 0, record.boundaryIndex + 1));
+    if (worth) ranges.push(logRange(record.log, record.clearedIndex + 1, record.boundaryIndex + 1));
     if (ranges.length === 0) return false;
     this.#log.sweep(ranges);
     if (worth) group?.cleared();
