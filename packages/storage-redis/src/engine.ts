@@ -1,6 +1,7 @@
 /** The engine: one prefix of a Redis server, its owner, its identity, its groups and ordered stores. */
 import {
   BalsaError,
+  LogLevel,
   type Engine,
   type OrderedStore,
   type Storage,
@@ -10,16 +11,16 @@ import {
 import { Connection, type Reply } from './connection.ts';
 import { checkServer, type ServerFacts } from './durability.ts';
 import { closedError, corrupt, refused } from './errors.ts';
-import { GroupLog, freshContents, type GroupPlace } from './group-log.ts';
-import { parseGroupHead } from './head.ts';
+import { GroupLog, freshContents, type GroupContents, type GroupPlace } from './group-log.ts';
+import { encodeGroupHead, parseGroupHead, type GroupHead } from './head.ts';
 import { GroupKeys, engineKeys, partField, partPrefix } from './keys.ts';
 import { LogWriter } from './log-writer.ts';
 import { RedisOrderedStore } from './ordered-store.ts';
 import { settle, type RedisEngineOptions, type Settings } from './options.ts';
 import { claim, takeOwnership, type Ownership } from './owner.ts';
-import { recoverGroup } from './recovery.ts';
+import { recoverGroup, type ReadRange } from './recovery.ts';
 import { Registry } from './registry.ts';
-import { dropScript, scripts } from './scripts.ts';
+import { cutScript, dropScript, scripts } from './scripts.ts';
 import { SnapshotChunks } from './snapshot-chunks.ts';
 import { emptyStoreHead, parseStoreHead } from './store-head.ts';
 import { RedisStorage } from './storage.ts';
@@ -269,11 +270,7 @@ class RedisEngine implements Engine {
     if (isNew && this.#registry.get(field) !== undefined) await this.#checkNotLost(place);
     const contents = isNew
       ? freshContents()
-      : await recoverGroup(
-          place,
-          parseGroupHead(field, text, `group ${JSON.stringify(id)}`),
-          (key, at, length) => this.#readRange(key, at, length),
-        );
+      : await this.#readBack(place, parseGroupHead(field, text, `group ${JSON.stringify(id)}`));
     return new GroupLog(
       {
         ...place,
@@ -283,6 +280,34 @@ class RedisEngine implements Engine {
       },
       contents,
     );
+  }
+
+  async #readBack(place: GroupPlace, head: GroupHead): Promise<GroupContents> {
+    const read: ReadRange = (key, at, length) => this.#readRange(key, at, length);
+    // Only in this life of the server's data: what was opened once is durable, and nothing of it may be damaged.
+    const mayBeTorn =
+      head.sequence > this.#ownership.acknowledged && head.sequence <= this.#ownership.sequence;
+    const contents = await recoverGroup(place, head, read, mayBeTorn);
+    if (contents.head !== head) await this.#cut(place, head, contents.head);
+    return contents;
+  }
+
+  /** Leaves out a torn write that nobody was told of. */
+  async #cut({ field, id, keys }: GroupPlace, found: GroupHead, next: GroupHead): Promise<void> {
+    const { env } = this.#settings;
+    const what = `group ${JSON.stringify(id)}`;
+    env.log.log(LogLevel.Warn, `${what}: the last write is torn and was not acknowledged; it is left out`);
+    const { epoch } = this.#writer;
+    const kept = next.lastSegment === found.lastSegment ? next.bytes : 0;
+    await this.#writer.ready();
+    await this.#writer.commit({
+      what: `leaving out the torn end of ${what}`,
+      script: cutScript,
+      keys: [keys.head, keys.segment(found.lastSegment)],
+      args: [epoch + encodeGroupHead(field, found), epoch + encodeGroupHead(field, next), String(kept)],
+      sequence: this.#writer.nextSequence(),
+      syncWatermark: false,
+    });
   }
 
   /** A group whose name is known may have no head only if it has no segment either. */

@@ -142,7 +142,13 @@ export class GroupLog {
       const [last] = dead.slice(-1);
       if (last === undefined) return;
       await writer.ready();
-      const next = { ...this.#head, sequence: writer.nextSequence(), firstSegment: last + 1 };
+      const next = {
+        ...this.#head,
+        sequence: writer.nextSequence(),
+        firstSegment: last + 1,
+        // What was written before was acknowledged: none of it may be torn.
+        lastOffset: this.#head.bytes,
+      };
       const nextText = this.#textOf(next);
       await writer.commit({
         what: `removing segments of ${this.#what}`,
@@ -234,6 +240,7 @@ export class GroupLog {
       firstSegment: this.#head.firstSegment,
       lastSegment: segment,
       bytes: offset + record.length,
+      lastOffset: begins ? 0 : bytes,
       chain: nextChain,
     };
     const nextText = this.#textOf(next);

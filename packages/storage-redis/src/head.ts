@@ -11,11 +11,20 @@ export interface GroupHead {
   readonly lastSegment: number;
   /** Of the last segment. */
   readonly bytes: number;
+  /** Where, in the last segment, the last write begins. */
+  readonly lastOffset: number;
   /** Checksum of the last record, from which the next one's goes on. */
   readonly chain: number;
 }
 
-export const emptyGroupHead: GroupHead = { sequence: 0, firstSegment: 1, lastSegment: 0, bytes: 0, chain: 0 };
+export const emptyGroupHead: GroupHead = {
+  sequence: 0,
+  firstSegment: 1,
+  lastSegment: 0,
+  bytes: 0,
+  lastOffset: 0,
+  chain: 0,
+};
 
 /** Fixed width, so that they compare as they are. */
 export function digits(value: number): string {
@@ -35,17 +44,18 @@ export function textChecksum(...parts: readonly string[]): string {
 
 /** All of a head but the epoch. */
 export function encodeGroupHead(field: string, head: GroupHead): string {
-  const { firstSegment, lastSegment, bytes, chain } = head;
-  const text = `${digits(head.sequence)} ${String(firstSegment)} ${String(lastSegment)} ${String(bytes)} ${hex(chain)}`;
+  const { firstSegment, lastSegment, bytes, lastOffset, chain } = head;
+  const place = [firstSegment, lastSegment, bytes, lastOffset].map(String).join(' ');
+  const text = `${digits(head.sequence)} ${place} ${hex(chain)}`;
   return `${text} ${textChecksum(field, text)}`;
 }
 
-const headPattern = /^([0-9]{16} ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{8})) ([0-9a-f]{8})$/;
+const headPattern = /^([0-9]{16} ([0-9]+) ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{8})) ([0-9a-f]{8})$/;
 
 /** `STORE_CORRUPT` unless it is what was written for that group. */
 export function parseGroupHead(field: string, text: string, what: string): GroupHead {
   const match = headPattern.exec(text);
-  const [, body = '', first, last, bytes, chain = '', checksum] = match ?? [];
+  const [, body = '', first, last, bytes, lastOffset, chain = '', checksum] = match ?? [];
   if (match === null || textChecksum(field, body) !== checksum) {
     throw corrupt(`the head of ${what} does not match its checksum`, { field });
   }
@@ -54,6 +64,7 @@ export function parseGroupHead(field: string, text: string, what: string): Group
     firstSegment: Number(first),
     lastSegment: Number(last),
     bytes: Number(bytes),
+    lastOffset: Number(lastOffset),
     chain: Number.parseInt(chain, 16),
   };
 }

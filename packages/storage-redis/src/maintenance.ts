@@ -6,7 +6,7 @@ import type { ReadRange } from './recovery.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Segments removed at once: the server frees each while everybody waits. */
-const segmentsAtOnce = 4;
+const segmentsAtOnce = 2;
 /** Bytes that hold nothing live and are not worth moving what lies among them. */
 const toleratedBytes = 4 * 1024 * 1024;
 /** Bytes of entries moved at once. */

@@ -30,6 +30,8 @@ export interface Ownership {
   readonly names: Map<string, RegisteredPart>;
   /** The highest that any head holds. */
   readonly sequence: number;
+  /** How far acknowledged writes went before, as far as the watermark knew. */
+  readonly acknowledged: number;
   /** Undefined for a relaxed store without one. */
   readonly watermark: Watermark | undefined;
 }
@@ -49,7 +51,7 @@ export async function takeOwnership(
     const sequence = Math.max(head.sequence, claimed);
     checkWatermark(settings, sequence, before);
     const watermark = files === undefined ? undefined : await renew(files, head.record.storeId, sequence);
-    return { head, names, sequence, watermark };
+    return { head, names, sequence, acknowledged: before?.sequence ?? 0, watermark };
   } finally {
     // Its file is another one by now: an owner that is fenced may go on writing to the old one.
     await before?.close();

@@ -55,19 +55,25 @@ class SegmentReader {
 /**
  * Reads a group back. `STORE_CORRUPT` when anything is missing, damaged, out of place, or there is more
  * than the head says: a script writes all of it or nothing, so nothing may differ.
+ *
+ * With `mayBeTorn`, the last write was not acknowledged as far as anybody knows. A power cut may have left a
+ * hole in it, which the server loads all the same: then it is left out, and the head given is the one to be set.
  */
 export async function recoverGroup(
   place: GroupPlace,
   head: GroupHead,
   read: ReadRange,
+  mayBeTorn: boolean,
 ): Promise<GroupContents> {
-  return new Recovery(place, head, read).run();
+  return new Recovery(place, head, read, mayBeTorn).run();
 }
 
 class Recovery {
   readonly #place: GroupPlace;
   readonly #head: GroupHead;
   readonly #read: ReadRange;
+  readonly #mayBeTorn: boolean;
+  #isTorn = false;
   readonly #segments = new Map<number, number>();
   readonly #snapshots = new Map<SnapshotId, KnownSnapshot>();
   #state: Omit<GroupState, 'outline' | 'snapshots' | 'group' | 'chain' | 'previousBytes'> = {
@@ -80,10 +86,11 @@ class Recovery {
   #sequence = 0;
   #bytes = 0;
 
-  constructor(place: GroupPlace, head: GroupHead, read: ReadRange) {
+  constructor(place: GroupPlace, head: GroupHead, read: ReadRange, mayBeTorn: boolean) {
     this.#place = place;
     this.#head = head;
     this.#read = read;
+    this.#mayBeTorn = mayBeTorn;
   }
 
   async run(): Promise<GroupContents> {
@@ -92,7 +99,7 @@ class Recovery {
     this.#checkEnd();
     const { pendingRestore } = this.#state;
     return {
-      head: this.#head,
+      head: this.#isTorn ? this.#headWithoutTail() : this.#head,
       data: { ...this.#state, pendingRestore, outline: this.#outline.toData() },
       locations: this.#locations,
       snapshots: this.#snapshots,
@@ -113,6 +120,9 @@ class Recovery {
       const stated =
         head.length < recordHeadBytes ? -1 : new DataView(record.buffer, record.byteOffset).getUint32(4);
       if (record.length !== recordHeadBytes + length || recordChecksum(record, chain) !== stated) {
+        const isLast = segment === this.#head.lastSegment && offset >= this.#head.lastOffset;
+        this.#isTorn = isLast && this.#mayBeTorn;
+        if (this.#isTorn) break;
         throw this.#damaged(segment, `the record at byte ${String(offset)} does not match its checksum`);
       }
       chain = stated;
@@ -120,6 +130,8 @@ class Recovery {
       reader.skip(record.length);
       offset += record.length;
     }
+    // What began the segment was a part of the write that is left out.
+    if (this.#isTorn && this.#head.lastOffset === 0) return;
     if (offset === 0) throw this.#damaged(segment, 'it is missing');
     this.#segments.set(segment, offset);
     this.#chain = chain;
@@ -203,11 +215,24 @@ class Recovery {
     this.#locations.dropTo(index);
   }
 
+  /** Its sequence stays: the watermark may know it. */
+  #headWithoutTail(): GroupHead {
+    const lastSegment = [...this.#segments.keys()].at(-1) ?? this.#head.firstSegment - 1;
+    return {
+      ...this.#head,
+      lastSegment,
+      bytes: this.#bytes,
+      lastOffset: this.#bytes,
+      chain: this.#chain,
+    };
+  }
+
   #checkEnd(): void {
     const { lastSegment, bytes, chain, sequence } = this.#head;
     if (lastSegment === 0) return;
     // Removing segments sets the head only: its sequence may be above that of the last record.
-    if (this.#bytes !== bytes || this.#chain !== chain || this.#sequence > sequence) {
+    const isOther = this.#bytes !== bytes || this.#chain !== chain || this.#sequence > sequence;
+    if (isOther && !this.#isTorn) {
       throw this.#damaged(
         lastSegment,
         `it ends at byte ${String(this.#bytes)} with write ${String(this.#sequence)}, its head says ${String(bytes)} and ${String(sequence)}`,

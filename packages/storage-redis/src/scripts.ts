@@ -98,6 +98,26 @@ end
 return 'OK'`,
 );
 
+/**
+ * Leaves out the end of a segment that a power cut has torn. KEYS head, segment. ARGV head expected, next head,
+ * bytes to keep.
+ */
+export const cutScript: Script = script(
+  'cut',
+  `local head = redis.call('GET', KEYS[1]) or ''
+if head ~= ARGV[1] then
+  if head == ARGV[2] then return 'OK' end
+  return head
+end
+if ARGV[3] == '0' then
+  redis.call('UNLINK', KEYS[2])
+else
+  redis.call('SET', KEYS[2], redis.call('GETRANGE', KEYS[2], '0', string.format('%.0f', tonumber(ARGV[3]) - 1)))
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 'OK'`,
+);
+
 /** Removes what nothing refers to. KEYS head, keys to remove. ARGV epoch. Gives how many there were, or the head. */
 export const dropScript: Script = script(
   'drop',
@@ -222,6 +242,7 @@ export const scripts: readonly Script[] = [
   claimScript,
   registerScript,
   pieceScript,
+  cutScript,
   dropScript,
   applyScript,
   fillScript,

@@ -6,10 +6,10 @@ import type { LogWriter } from './log-writer.ts';
 import { dropScript, pieceScript } from './scripts.ts';
 
 /** Bytes that are sent at once: the server does nothing else while it takes and syncs them. */
-const pieceBytes = 256 * 1024;
+const pieceBytes = 64 * 1024;
 const checksumBytes = 4;
 /** Chunks removed at once. */
-const removedAtOnce = 8;
+const removedAtOnce = 4;
 
 export class SnapshotChunks {
   readonly #place: GroupPlace;
