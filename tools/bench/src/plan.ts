@@ -57,7 +57,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     append: [...cross([usual], [1, 16, 256], 1), ...cross([usual], [1], 64)],
     rates: [1000],
     loadedEntries: 10_000,
-    repeats: 3,
+    repeats: 2,
     snapshotBytes: [megabyte, 64 * megabyte],
     cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1, everyVariant: false },
     compaction: { cycles: 6, every: 4096, keep: 1024 },

@@ -210,7 +210,7 @@ function snapshotPlot(cell: Cell, colours: Colours): Plot {
     workload: 'snapshot',
     title: `Snapshots: ${cell.title}`,
     caption:
-      'Written, read and installed, while another group appends one entry after another. The floor is a file, written, synced and renamed, or read.',
+      'Written, read and installed, while another group appends one entry after another. The floor is a file, written, synced and renamed, or read. The axis is logarithmic.',
     svg: draw(110 + phases.length * (18 + rows.length * 13), {
       legend,
       grid: { left: 80, right: 40, top: 40, bottom: 46 },
@@ -239,7 +239,7 @@ function driftPlot(cell: Cell, colours: Colours): Plot {
     svg: draw(380, {
       legend: { ...legend, data: rows.map(({ label }) => label) },
       grid: plotGrid,
-      xAxis: axis({ name: 'cycle', format: String }),
+      xAxis: { ...axis({ name: 'cycle', format: String }), min: 1 },
       yAxis: axis({ name: 'ms', log: true, gap: 56, format: (value) => short(value) }),
       series: rows.flatMap((row) =>
         (['p50', 'p99'] as const).map((metric) => ({
