@@ -76,10 +76,10 @@ function installed(ensure: () => string): string {
   }
 }
 
-/** Starts, or installs and starts, a server with durable settings on `directory`/server. */
+/** Starts, or installs and starts, a server with durable settings in `directory`, beside the watermark. */
 export async function startServer(directory: string): Promise<EngineServer> {
   const { ensureRedisServer, RedisServer } = await import('@balsa/storage-redis/testing');
-  const data = path.resolve(directory, 'server');
+  const data = path.resolve(directory);
   const noteFile = path.join(directory, 'server.json');
   const program = installed(ensureRedisServer);
   await mkdir(data, { recursive: true });
