@@ -30,6 +30,7 @@ import { SqliteOrderedStore } from './ordered-store.ts';
 import { OwnerLock } from './owner.ts';
 import { ownerFile, snapshotFolder, type GroupRow, type Synchronous } from './schema.ts';
 import { SqliteStorage } from './storage.ts';
+import { Turns } from './turns.ts';
 import { generationOf } from './state-file.ts';
 
 export interface SqliteEngineOptions {
@@ -164,6 +165,7 @@ class SqliteEngine implements Engine {
   readonly #opened: OpenedLog;
   readonly #snapshots: SnapshotDirectory;
   readonly #maintenance: Maintenance;
+  readonly #turns: Turns;
   readonly #groups = new Map<string, SqliteStorage>();
   readonly #stores = new Map<string, SqliteOrderedStore>();
   readonly #numbering: { nextGroup(): number; nextLog(): number };
@@ -181,6 +183,7 @@ class SqliteEngine implements Engine {
     this.#owner = owner;
     this.#opened = opened;
     this.#snapshots = snapshots;
+    this.#turns = new Turns(settings.env);
     this.#generation = generation;
     this.capabilities = Object.freeze({
       engine: 'sqlite',
@@ -282,6 +285,7 @@ class SqliteEngine implements Engine {
         directory,
         env,
         durability,
+        turns: this.#turns,
         log: this.#opened.log,
         walLimitBytes,
         checkpointBytes,
@@ -328,6 +332,7 @@ class SqliteEngine implements Engine {
       numbering: this.#numbering,
       maxEntryBytes: this.capabilities.maxEntryBytes,
       maintenance: this.#maintenance,
+      turns: this.#turns,
       snapshots: this.#snapshots,
       found: (): GroupRow | undefined => rows.get(id),
       recovered: () => {

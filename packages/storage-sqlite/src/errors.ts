@@ -12,9 +12,9 @@ export function sqliteCode(error: unknown): string | undefined {
 function codeOf(error: unknown): ErrorCode {
   const code = sqliteCode(error);
   if (code === undefined) return 'STORE_IO';
-  // Every statement here names tables that the store has made: one that is not there was lost.
-  if (code === 'SQLITE_ERROR' && error instanceof Error && error.message.startsWith('no such table'))
-    return 'STORE_CORRUPT';
+  // Every statement here is right for the tables that the store has made: what SQLite cannot make sense of is
+  // a schema or a header that is not what it was.
+  if (code === 'SQLITE_ERROR') return 'STORE_CORRUPT';
   if (code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')) return 'STORE_CORRUPT';
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'STORE_LOCKED';
   return 'STORE_IO';

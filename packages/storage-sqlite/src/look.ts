@@ -1,5 +1,6 @@
 /** Looking at a database without leaving a trace: what is refused stays byte for byte what it was. */
 import { mapIo, type FileSystem } from '@balsa/storage-kit';
+import { corrupt } from './errors.ts';
 import { openConnection, type Connection } from './schema.ts';
 
 /** What SQLite puts beside a database in WAL mode, also for a connection that only reads. */
@@ -7,6 +8,9 @@ interface Companions {
   readonly wal: number | undefined;
   readonly shm: Uint8Array | undefined;
 }
+
+/** Where the header of a SQLite database has its write and read version. */
+const versionsOffset = 18;
 
 /**
  * Runs `read` on a read-only connection. Such a connection changes neither the database nor its write-ahead
@@ -18,6 +22,7 @@ export async function lookAt<T>(
   path: string,
   read: (db: Connection) => T | Promise<T>,
 ): Promise<T> {
+  await checkHeader(fs, path);
   const before = await companions(fs, path);
   try {
     const db = openConnection(path, true);
@@ -29,6 +34,19 @@ export async function lookAt<T>(
   } finally {
     await putBack(fs, path, before);
   }
+}
+
+/** A version that SQLite does not know makes the file read-only, which would look like a lost permission. */
+async function checkHeader(fs: FileSystem, path: string): Promise<void> {
+  const versions = new Uint8Array(2);
+  const handle = await mapIo('open', path, () => fs.open(path, 'read'));
+  try {
+    const length = await mapIo('read', path, () => handle.read(versions, versionsOffset));
+    if (length < versions.length || versions.every((one) => one === 1 || one === 2)) return;
+  } finally {
+    await handle.close();
+  }
+  throw corrupt(`${path}: its header is not that of a database`, { path });
 }
 
 async function companions(fs: FileSystem, path: string): Promise<Companions> {

@@ -19,6 +19,7 @@ import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
 import type { LogDatabase } from './log-database.ts';
 import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
 import { Views } from './ordered-view.ts';
+import type { Turns } from './turns.ts';
 import { StateFile, stateFileName } from './state-file.ts';
 import { checkMark, openMark } from './state-mark.ts';
 
@@ -28,6 +29,7 @@ export interface OrderedStoreOptions {
   readonly directory: string;
   readonly env: Env;
   readonly durability: Durability;
+  readonly turns: Turns;
   readonly log: LogDatabase;
   readonly walLimitBytes: number;
   readonly checkpointBytes: number;
@@ -85,14 +87,14 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    const { file } = this.#check();
+    this.#check();
     for (const key of keys) checkKey(key);
-    return this.#read(() => keys.map((key) => file.tables.get(key)));
+    return this.#inTurn(({ file }) => keys.map((key) => file.tables.get(key)));
   }
 
   async range(options: RangeOptions): Promise<KeyValue[]> {
-    const { file } = this.#check();
-    return this.#read(() => file.tables.range(options));
+    this.#check();
+    return this.#inTurn(({ file }) => file.tables.range(options));
   }
 
   async count(): Promise<number> {
@@ -114,7 +116,9 @@ export class SqliteOrderedStore implements OrderedStore {
       }
       await Promise.resolve();
       // Not checked again: a close that came meanwhile waits for this write.
-      this.#apply(batch, this.#current ?? generation);
+      await this.#options.turns.run(() => {
+        this.#apply(batch, this.#current ?? generation);
+      });
     });
   }
 
@@ -140,8 +144,8 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async view(): Promise<OrderedView> {
-    const { views } = this.#check();
-    return this.#read(() => views.begin());
+    this.#check();
+    return this.#inTurn(({ views }) => views.begin());
   }
 
   async beginRestore(): Promise<OrderedRestore> {
@@ -150,7 +154,11 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async maintain(): Promise<boolean> {
-    const { file } = this.#check();
+    const generation = this.#check();
+    return this.#life.track(() => this.#options.turns.run(() => this.#maintain(this.#current ?? generation)));
+  }
+
+  #maintain({ file }: Generation): boolean {
     return this.#housekeep(() => {
       const more = file.vacuum(vacuumPages, reservedPages);
       if (more || file.walBytes() >= this.#options.checkpointBytes) file.checkpoint();
@@ -202,7 +210,7 @@ export class SqliteOrderedStore implements OrderedStore {
       file.commit();
       const wal = await fs.open(`${path}-wal`, 'update');
       await fs.syncDirectory(directory);
-      const views = new Views(file, maxViews, () => {
+      const views = new Views(file, maxViews, this.#options.turns, () => {
         this.#checkUsable();
       });
       this.#current = { file, views, wal, mark, syncs: new Set() };
@@ -359,6 +367,18 @@ export class SqliteOrderedStore implements OrderedStore {
   #checkUsable(): void {
     this.#life.assertAlive();
     if (this.#poison !== undefined) throw poisoned(this.#poison);
+  }
+
+  /** A read of the present contents; a close that comes meanwhile waits for it. */
+  #inTurn<T>(run: (generation: Generation) => T): Promise<T> {
+    return this.#life.track(() =>
+      this.#options.turns.run(() => {
+        const generation = this.#current;
+        if (generation === undefined)
+          throw new BalsaError('STORE_NOT_OPEN', `${this.#life.what} is not open yet`);
+        return this.#read(() => run(generation));
+      }),
+    );
   }
 
   #read<T>(run: () => T): T {

@@ -9,6 +9,7 @@ import {
 import { refused } from './errors.ts';
 import { openConnection } from './schema.ts';
 import type { StateFile } from './state-file.ts';
+import type { Turns } from './turns.ts';
 import { StateTables, type StateSummary } from './state-tables.ts';
 
 /** Connections kept for the next view. */
@@ -18,6 +19,7 @@ class SqliteView implements OrderedView {
   readonly appliedIndex: LogIndex;
   readonly count: number;
   readonly #tables: StateTables;
+  readonly #turns: Turns;
   readonly #check: () => void;
   readonly #ended: (view: SqliteView) => void;
   #over: BalsaError | undefined;
@@ -25,24 +27,28 @@ class SqliteView implements OrderedView {
   constructor(
     tables: StateTables,
     summary: StateSummary,
+    turns: Turns,
     check: () => void,
     ended: (view: SqliteView) => void,
   ) {
     this.appliedIndex = summary.appliedIndex;
     this.count = summary.count;
     this.#tables = tables;
+    this.#turns = turns;
     this.#check = check;
     this.#ended = ended;
   }
 
   async range(options: RangeOptions): Promise<KeyValue[]> {
-    if (this.#over !== undefined) throw this.#over;
-    this.#check();
-    try {
-      return this.#tables.range(options);
-    } catch (error) {
-      throw refused(error, 'read from a view');
-    }
+    this.#assertLive();
+    return this.#turns.run(() => {
+      this.#assertLive();
+      try {
+        return this.#tables.range(options);
+      } catch (error) {
+        throw refused(error, 'read from a view');
+      }
+    });
   }
 
   release(): Promise<void> {
@@ -61,6 +67,11 @@ class SqliteView implements OrderedView {
     return this.#tables;
   }
 
+  #assertLive(): void {
+    if (this.#over !== undefined) throw this.#over;
+    this.#check();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
   }
@@ -70,14 +81,16 @@ class SqliteView implements OrderedView {
 export class Views {
   readonly #file: StateFile;
   readonly #max: number;
+  readonly #turns: Turns;
   readonly #check: () => void;
   readonly #live = new Set<SqliteView>();
   readonly #idle: StateTables[] = [];
   #retired: (() => void) | undefined;
 
-  constructor(file: StateFile, max: number, check: () => void) {
+  constructor(file: StateFile, max: number, turns: Turns, check: () => void) {
     this.#file = file;
     this.#max = max;
+    this.#turns = turns;
     this.#check = check;
   }
 
@@ -103,7 +116,7 @@ export class Views {
       tables.db.close();
       throw error;
     }
-    const view = new SqliteView(tables, summary, this.#check, (ended) => {
+    const view = new SqliteView(tables, summary, this.#turns, this.#check, (ended) => {
       this.#end(ended);
     });
     this.#live.add(view);

@@ -30,6 +30,7 @@ import { deletesPerSlice, type Maintenance } from './maintenance.ts';
 import { recoverGroup, yieldTo, type RecoveredGroup } from './recovery.ts';
 import type { GroupRow } from './schema.ts';
 import { openGroupSnapshots } from './snapshot.ts';
+import type { Turns } from './turns.ts';
 
 /** Rows and bytes of one synchronous read; the event loop has its turn after each. */
 const readSlice = { sliceRows: 1024, sliceBytes: 4 * 1024 * 1024 } as const;
@@ -38,6 +39,7 @@ export interface SqliteStorageOptions extends GroupLogOptions {
   readonly env: Env;
   readonly maxEntryBytes: number;
   readonly maintenance: Maintenance;
+  readonly turns: Turns;
   readonly snapshots: SnapshotDirectory;
   /** The row found when the engine was opened, or written since. */
   readonly found: () => GroupRow | undefined;
@@ -133,7 +135,8 @@ export class SqliteStorage implements Storage {
 
   async maintain(): Promise<boolean> {
     const { group } = this.#check();
-    return this.#options.maintenance.slice(group);
+    const { maintenance, turns } = this.#options;
+    return this.#life.track(() => turns.run(() => maintenance.slice(group)));
   }
 
   async stats(): Promise<StorageStats> {
