@@ -142,7 +142,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     profile,
     nodes: options.nodes ?? chance.pick([3, 3, 3, 3, 4, 5, 5, 1, 2]),
     clients: options.clients ?? 2 + chance.below(5),
-    keys: 1 + chance.below(6),
+    keys: 3 + chance.below(12),
     events: options.events ?? 20_000,
     faults: drawn,
     faultEveryMs: chance.skewed(60, 1500),

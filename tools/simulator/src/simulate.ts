@@ -75,7 +75,7 @@ async function run(cluster: Cluster): Promise<void> {
   clients.open = false;
   nemesis.heal();
   await provesAlive(cluster);
-  const verdict = checkHistory(cluster.history.operations(), kvModel, { budget: 300_000 });
+  const verdict = checkHistory(cluster.history.operations(), kvModel, { budget: 100_000 });
   cluster.coverage.count('client', `history ${verdict.verdict}`);
   if (verdict.verdict === 'violation') {
     throw new Violation(

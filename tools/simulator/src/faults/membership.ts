@@ -1,14 +1,22 @@
 /** Members come and go. */
 import type { MembershipChange } from '@balsa/raft-node';
+import type { FaultName } from '../plan.ts';
 import { byItself, told, type Faults } from './fault.ts';
 
 const mostVoters = 5;
+/** Where data can be lost, members change one at a time: else a quorum could be lost with them. */
+const losing: ReadonlySet<FaultName> = new Set(['flip', 'misdirect', 'wipe']);
 
 export const membershipFaults: Faults = {
   membership: (stage) => {
     const { cluster, chance } = stage;
     const { voters, learners } = cluster.confState;
-    if (!cluster.settled()) return undefined;
+    const weak = [...voters, ...learners]
+      .map((id) => cluster.host(id))
+      .some((host) => host.damaged || host.state === 'retired');
+    // A member that may turn out to be lost must not become half of a quorum.
+    const hurried = chance.happens(0.4) && !cluster.plan.faults.some((name) => losing.has(name));
+    if (weak || !(hurried || cluster.settled())) return undefined;
     const changes: MembershipChange[] = [];
     const grow = chance.happens(0.5);
     if (grow && voters.length + learners.length < mostVoters + 1) {

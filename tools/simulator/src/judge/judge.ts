@@ -32,9 +32,11 @@ export class Judge {
   readonly book: EntryBook = new EntryBook();
   readonly #sites = new Map<NodeId, Site>();
   readonly #views: { readonly site: Site; readonly view: CoreView }[] = [];
-  readonly #leaders = new Map<Term, NodeId>();
+  readonly #leaders = new Map<Term, Site['view']>();
   /** Terms of what is committed, by index. Index 1 is the bootstrap's. */
   readonly #committed: Term[] = [0, 1];
+  /** Terms of the leaders that committed it, by index. */
+  readonly #committedIn: Term[] = [0, 1];
   readonly #confs = new Map<LogIndex, string>();
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
@@ -120,7 +122,7 @@ export class Judge {
     }
     const leads = state === StateType.Leader;
     const ledBefore = leads && view.state === StateType.Leader && view.term === term;
-    if (leads && !ledBefore) this.#elected(site, term, last);
+    if (leads && !ledBefore) this.#elected(site, view, term, last);
     if (ledBefore && last < view.last) {
       this.complain(
         'I2 LeaderAppendOnly',
@@ -135,17 +137,26 @@ export class Judge {
     view.last = last;
   }
 
-  #elected(site: Site, term: Term, last: LogIndex): void {
+  #elected(site: Site, view: CoreView, term: Term, last: LogIndex): void {
     this.counts.elections++;
     const other = this.#leaders.get(term);
-    if (other !== undefined && other !== site.id) {
-      this.complain('I1 ElectionSafety', `nodes ${other} and ${site.id} are both leaders of term ${term}`);
+    if (other !== undefined && other !== view) {
+      // Another node, or the same one in another life: its vote of that life is not worth more.
+      const who = [...this.#sites.values()].find((one) => one.view === other)?.id ?? 'an earlier life';
+      this.complain('I1 ElectionSafety', `node ${site.id} leads term ${term}, which has a leader: ${who}`);
     }
-    this.#leaders.set(term, site.id);
-    if (last < this.committedTop) {
+    this.#leaders.set(term, view);
+    const { voters, votersOutgoing } = view.core.status().confState;
+    if (!voters.includes(site.id) && !votersOutgoing.includes(site.id)) {
+      this.complain('I1 ElectionSafety', `node ${site.id} leads term ${term} and is no voter`);
+    }
+    // Votes that were under way for long can elect a leader of a term that is over: what came after is not its matter.
+    let needed = this.committedTop;
+    while ((this.#committedIn[needed] ?? 0) >= term) needed--;
+    if (last < needed) {
       this.complain(
         'I4 LeaderCompleteness',
-        `the leader of term ${term}, node ${site.id}, has entries up to ${last}, but ${this.committedTop} is committed`,
+        `the leader of term ${term}, node ${site.id}, has entries up to ${last}, but ${needed} was committed before`,
       );
     }
   }
@@ -178,6 +189,7 @@ export class Judge {
     }
     for (let index = top + 1; index <= committed; index++) {
       this.#committed.push(this.book.termBelow(committed, term, index) ?? term);
+      this.#committedIn.push(term);
     }
     this.counts.commits++;
     this.onChange(site.id, 'commits %, term %', committed, term);
@@ -187,6 +199,7 @@ export class Judge {
   #checkQuorum(site: Site, core: RaftCore): void {
     const { committed, term } = core;
     const { confState } = core.status();
+    this.#checkOwnConf(site, core, confState);
     for (const half of [confState.voters, confState.votersOutgoing]) {
       if (half.length === 0) continue;
       const holders = half.filter((id) => this.site(id).model.holds(committed, term));
@@ -295,6 +308,28 @@ export class Judge {
   }
 
   // --- memberships and snapshots
+
+  /** The membership that a core counts by must be the newest that it has applied, or one that is being recorded. */
+  #checkOwnConf(site: Site, core: RaftCore, confState: object): void {
+    const text = JSON.stringify(confState);
+    let newest = 0;
+    for (const index of this.#confs.keys()) if (index <= core.applied && index > newest) newest = index;
+    const known = this.#confs.get(newest);
+    if (known === undefined || known === text) {
+      site.doubt = undefined;
+      return;
+    }
+    const indexes = [...this.#confs].filter(([, one]) => one === text).map(([index]) => index);
+    if (indexes.length === 0 || indexes.some((index) => index > newest)) return;
+    // Like an old one can be a new one, too, that counts already and is still being recorded: then it is not yet
+    // told to be applied. What is still so when more is applied is old.
+    if (site.doubt?.text !== text) site.doubt = { text, applied: core.applied };
+    if (site.doubt.applied === core.applied) return;
+    this.complain(
+      'I10 ConfigFidelity',
+      `node ${site.id} has applied ${core.applied} and counts by the membership ${text}; since index ${newest} it is ${known}`,
+    );
+  }
 
   checkConf(id: NodeId, index: LogIndex, state: object): void {
     const text = JSON.stringify(state);

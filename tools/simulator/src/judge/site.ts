@@ -42,6 +42,9 @@ export class Site {
   /** An index that a restore under way goes to. */
   restoring: LogIndex | undefined;
 
+  /** A membership that looks out of date, and what was applied when it was seen first. */
+  doubt: { readonly text: string; readonly applied: LogIndex } | undefined;
+
   constructor(id: NodeId) {
     this.id = id;
   }

@@ -7,9 +7,7 @@ import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
 import { bytesOf, randomWrite, textOf } from './operations.ts';
 
-interface Answer {
-  readonly kind: 'ok' | 'refused' | 'unknown';
-}
+type Answer = 'ok' | 'refused' | 'unknown';
 
 export class Clients {
   /** Whether new operations are begun. */
@@ -27,13 +25,17 @@ export class Clients {
   async #run(client: number): Promise<void> {
     const { plan, clock } = this.#cluster;
     const chance = Chance.of(plan.seed, `client ${client}`);
-    for (;;) {
-      await clock.sleep(chance.between(0, 2 * plan.thinkMs));
+    for (let rest = 1; ;) {
+      await clock.sleep(chance.between(0, 2 * plan.thinkMs * rest));
       const host = this.#choose(chance);
       if (!this.open || host === undefined) continue;
       const patience = chance.skewed(50, 5000);
-      if (chance.happens(0.4)) await this.#read(client, host, chance, patience);
-      else await this.#write(client, host, chance, patience);
+      const reads = chance.happens(0.4);
+      const answer = reads
+        ? await this.#read(client, host, chance, patience)
+        : await this.#write(client, host, chance, patience);
+      // Each unknown outcome doubles what the checker has to think of: who got none is not in a hurry.
+      rest = answer === 'unknown' ? 5 : 1;
     }
   }
 
@@ -45,7 +47,7 @@ export class Clients {
     return leader !== undefined && chance.happens(0.5) ? leader : chance.pick(running);
   }
 
-  async #write(client: number, host: Host, chance: Chance, patience: number): Promise<void> {
+  async #write(client: number, host: Host, chance: Chance, patience: number): Promise<Answer> {
     const { history, plan } = this.#cluster;
     const key = `k${chance.below(plan.keys)}`;
     const value = `${++this.#value}`.padEnd(chance.below(plan.valueBytes) + 1, '.');
@@ -54,19 +56,19 @@ export class Clients {
     const { node } = host;
     if (node === undefined) {
       call.refused();
-      return;
+      return 'refused';
     }
     const work = node.propose(write.data, { timeoutMs: Math.ceil(patience) }).then((reply) => {
       call.ok(write.outputOf(reply));
     });
-    await this.#wait(client, call, work, patience);
+    return await this.#wait(client, call, work, patience);
   }
 
-  async #read(client: number, host: Host, chance: Chance, patience: number): Promise<void> {
+  async #read(client: number, host: Host, chance: Chance, patience: number): Promise<Answer> {
     const { history, plan } = this.#cluster;
     const key = `k${chance.below(plan.keys)}`;
     const { node, store } = host;
-    if (node === undefined || store === undefined) return;
+    if (node === undefined || store === undefined) return 'refused';
     const call = history.invoke({ client, op: 'get', key, input: null });
     const work = node
       .read({ timeoutMs: Math.ceil(patience) })
@@ -76,27 +78,28 @@ export class Clients {
         this.#seen.set(key, seen);
         call.ok(seen);
       });
-    await this.#wait(client, call, work, patience);
+    return await this.#wait(client, call, work, patience);
   }
 
   /** Until it is answered, or the client gives up: then nobody knows how it ended, or will. */
-  async #wait(client: number, call: PendingCall, work: Promise<void>, patience: number): Promise<void> {
+  async #wait(client: number, call: PendingCall, work: Promise<void>, patience: number): Promise<Answer> {
     const { clock, coverage } = this.#cluster;
     const answered = work.then(
-      (): Answer => ({ kind: 'ok' }),
+      (): Answer => 'ok',
       (error: unknown): Answer => {
         const refused = isBalsaError(error) && error.outcome === 'refused';
         if (refused) call.refused();
         else call.unknown();
-        return { kind: refused ? 'refused' : 'unknown' };
+        return refused ? 'refused' : 'unknown';
       },
     );
     const given = clock.sleep(patience * 1.2).then((): Answer => {
       call.unknown();
-      return { kind: 'unknown' };
+      return 'unknown';
     });
-    const { kind } = await Promise.race([answered, given]);
-    coverage.count('client', kind);
-    this.#cluster.onClient(client, kind);
+    const answer = await Promise.race([answered, given]);
+    coverage.count('client', answer);
+    this.#cluster.onClient(client, answer);
+    return answer;
   }
 }

@@ -92,7 +92,12 @@ export class Disk {
       const call: Call = {
         effect: () => {
           call.effect = undefined;
-          effect();
+          // What failed as the process died failed unseen.
+          try {
+            effect();
+          } catch {
+            this.counts.errors++;
+          }
         },
       };
       this.#underWay.add(call);
