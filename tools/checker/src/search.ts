@@ -89,6 +89,8 @@ interface Level<State> {
   readonly seen: Frontier<State>;
   readonly work: Configuration<State>[];
   at: number;
+  /** Whether the return was tried on the one at `at`, so that it is the turn of what else could happen first. */
+  tried: boolean;
 }
 
 /** The farthest return that any order reaches, and what leads there. */
@@ -144,29 +146,37 @@ export class Search<State> {
     if (index === this.#farthest.index && possible.length < keptPossible) possible.push(configuration);
     const seen = new Frontier(this.#model);
     seen.add(configuration);
-    return { seen, work: [configuration], at: 0 };
+    return { seen, work: [configuration], at: 0, tried: false };
   }
 
   /** Looks at one more configuration before the return; gives one after it, if the return can be next. */
   #advance(index: number, level: Level<State>): Configuration<State> | undefined {
-    const one = level.work[level.at++];
+    const one = level.work[level.at];
     const place = this.#returns[index];
     if (one === undefined || place === undefined) return undefined;
-    this.#explored++;
-    const { target, pending } = place;
-    const done = (configuration: Configuration<State>): Configuration<State> | undefined => {
-      const after = { ...configuration, known: configuration.known & ~target.bit };
+    const { target } = place;
+    const happened = (one.known & target.bit) !== 0n;
+    if (!level.tried) {
+      level.tried = true;
+      this.#explored++;
+      const reached = happened ? one : this.#effect(one, target);
+      if (reached === undefined) return undefined;
+      const after = { ...reached, known: reached.known & ~target.bit };
       return this.#after[index]?.add(after) === true ? after : undefined;
-    };
-    if ((one.known & target.bit) !== 0n) return done(one);
-    const reached = this.#effect(one, target);
+    }
+    level.tried = false;
+    level.at++;
+    // Effects behind the target's can wait for the next return.
+    if (!happened) this.#expand(one, place, level);
+    return undefined;
+  }
+
+  #expand(one: Configuration<State>, { target, pending }: Return, level: Level<State>): void {
     for (const other of pending) {
-      if (other === target) continue;
-      const next = this.#effect(one, other);
-      // Effects behind the target's can wait for the next return.
+      const next = other === target ? undefined : this.#effect(one, other);
+      if (next !== undefined) this.#explored++;
       if (next !== undefined && level.seen.add(next)) level.work.push(next);
     }
-    return reached === undefined ? undefined : done(reached);
   }
 
   #violation(): SearchResult<State> {
