@@ -63,7 +63,7 @@ describe('an entry', () => {
     const engine = await openEngine(directory);
     const storage = await openGroup(engine);
     // Incompressible enough that each entry is found by its own bytes, and large enough for a block each.
-    const payload = (index: number): Uint8Array => new Uint8Array(6000).fill(index);
+    const payload = (index: number): Buffer => Buffer.alloc(6000, index);
     await storage.write({ entries: Array.from({ length: 20 }, (_, i) => entry(i + 1, 1, payload(i + 1))) });
     await engine.close();
     await flushed(directory);

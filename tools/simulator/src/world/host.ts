@@ -17,11 +17,11 @@ import { ObservedMachine } from '../judge/observed-machine.ts';
 import { ObservedStorage } from '../judge/observed-storage.ts';
 import { ObservedTransport } from '../judge/observed-transport.ts';
 import { Chance } from './chance.ts';
-import type { Cluster } from './cluster.ts';
 import type { Owner } from './clock.ts';
 import { Disk } from './disk.ts';
 import type { Survival } from './inode.ts';
 import { MachineClock, nodeEnv } from './node-env.ts';
+import type { Surroundings } from './surroundings.ts';
 
 export const clusterId = '00000000000000c1';
 
@@ -39,7 +39,7 @@ export class Host {
   node: RaftNode<KvResult> | undefined;
   store: OrderedStore | undefined;
   core: RaftCore | undefined;
-  readonly #cluster: Cluster;
+  readonly #cluster: Surroundings<Host>;
   readonly #chance: Chance;
   /** Whether it founded the cluster; others join. */
   readonly #founding: boolean;
@@ -51,7 +51,7 @@ export class Host {
   #wakers: (() => void)[] = [];
   #draining = false;
 
-  constructor(cluster: Cluster, id: NodeId, founding: boolean) {
+  constructor(cluster: Surroundings<Host>, id: NodeId, founding: boolean) {
     this.id = id;
     this.#cluster = cluster;
     this.#founding = founding;

@@ -28,6 +28,7 @@ class Connection {
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #objects = 2;
+  #closing = false;
   #lost: Error | undefined;
 
   constructor(socket: Socket) {
@@ -35,6 +36,11 @@ class Connection {
     onFrames(socket, (value) => this.#take(value as Answer));
     socket.on('error', (error) => this.#lose(error));
     socket.on('close', () => this.#lose(new Error('the server has gone')));
+  }
+
+  /** The engine is being closed: nothing is sent any more. */
+  finish(): void {
+    this.#closing = true;
   }
 
   end(): void {
@@ -54,8 +60,9 @@ class Connection {
     as?: number,
   ): Promise<unknown> {
     const changes = !reads.includes(method);
-    if (this.#lost !== undefined) {
+    if (this.#closing || this.#lost !== undefined) {
       if (method === 'close' || method === '[asyncDispose]') return Promise.resolve();
+      if (this.#closing) return Promise.reject(new BalsaError('STORE_CLOSED', 'the engine is closed'));
       return Promise.reject(
         new BalsaError('STORE_POISONED', 'the connection to the server was lost', { cause: this.#lost }),
       );
@@ -182,7 +189,12 @@ class ServedEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#remote.close().finally(() => this.#connection.end());
+    if (this.#closed === undefined) {
+      this.#closed = this.#remote.close().finally(() => {
+        this.#connection.end();
+      });
+      this.#connection.finish();
+    }
     return this.#closed;
   }
 
