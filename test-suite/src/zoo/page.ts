@@ -41,7 +41,9 @@ function familyLines({ name, rows, correct, matrix }: KilledFamily): string[] {
   return [
     `## On ${name}`,
     '',
-    `${String(rows.length)} broken stores. Not killed: ${correct.join(', ')}.`,
+    correct.length === 0
+      ? `${String(rows.length)} broken stores.`
+      : `${String(rows.length)} broken stores. Not killed: ${correct.join(', ')}.`,
     '',
     ...third,
     matrix.length === 0

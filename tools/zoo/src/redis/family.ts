@@ -37,7 +37,6 @@ function naive(bug: string, options: Naive, killer: string, cite: string): Anima
 interface ServerOptions {
   readonly config?: RedisServerOptions['config'];
   readonly watermark: boolean;
-  readonly honest?: boolean;
 }
 
 /** storage-redis on a server of its own. `config` is of the server; without `watermark` there is none. */
@@ -54,7 +53,6 @@ function serverTarget(name: string, options: ServerOptions): Target {
     const argument: PretenderOptions = {
       url: server.url,
       ...(options.watermark && { watermarkPath: path.join(directory, 'watermark') }),
-      ...(options.honest === true && { honest: true }),
     };
     return {
       directory,
@@ -96,7 +94,8 @@ export const redisFamily: ZooFamily = {
   name: 'redis',
   missing: async () =>
     findRedisServer() === undefined ? 'neither redis-server nor valkey-server is on the PATH' : undefined,
-  correct: [serverTarget('redis', { watermark: true, honest: true })],
+  // storage-redis is judged by `balsa conformance redis`: some cuts of power leave a file that Redis itself refuses.
+  correct: [],
   animals: [
     naive(
       'pushes onto a list without trimming what conflicts',

@@ -7,16 +7,11 @@ export interface PretenderOptions {
   readonly url: string;
   /** Undefined: nobody remembers how far acknowledged writes went. */
   readonly watermarkPath?: string;
-  /** Opened as it should be: the store that no case may kill. */
-  readonly honest?: boolean;
 }
 
-/** Unless honest: opened without a look at the server's settings, and said to be strict. Called in a child, too. */
+/** Opened without a look at the server's settings, and said to be strict. Called in a child of the suite, too. */
 export async function openPretender(options: PretenderOptions): Promise<Engine> {
-  const { honest = false, ...given } = options;
-  const env = createNodeEnv();
-  if (honest) return openRedisEngine({ ...given, env });
-  const engine = await openRedisEngine({ ...given, env, durability: 'relaxed' });
+  const engine = await openRedisEngine({ ...options, env: createNodeEnv(), durability: 'relaxed' });
   const capabilities = { ...engine.capabilities, durability: 'strict' as const, watermarkLag: 1024 };
   return new Proxy(engine, {
     get: (target, name): unknown => {
