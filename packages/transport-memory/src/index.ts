@@ -6,3 +6,4 @@ export { createVirtualEnv, type VirtualEnv, type VirtualEnvOptions } from './vir
 export { createRandom, type RandomSource } from './random.ts';
 export { createMemoryNetwork, memoryAddress } from './network.ts';
 export type { Envelope, MemoryNetwork, MemoryNetworkOptions, NetworkCounts } from './memory-network.ts';
+export { TimerHeap, before, type Timed } from './timer-heap.ts';

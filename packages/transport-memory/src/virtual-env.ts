@@ -9,6 +9,7 @@ import {
 } from '@balsa/raft-core';
 import { createRandom } from './random.ts';
 import { nextTurn } from './real-env.ts';
+import { TimerHeap } from './timer-heap.ts';
 
 export interface VirtualEnvOptions {
   /** Safe integer; the same seed gives the same run. */
@@ -71,7 +72,7 @@ class VirtualClock implements VirtualEnv {
   readonly log: Logger;
   readonly random: () => number;
   readonly #settle: () => Promise<void>;
-  readonly #heap: Scheduled[] = [];
+  readonly #heap: TimerHeap<Scheduled> = new TimerHeap();
   #now = 0;
   #order = 0;
   #pending = 0;
@@ -104,7 +105,7 @@ class VirtualClock implements VirtualEnv {
       this.#pending--;
     });
     this.#pending++;
-    this.#push(timer);
+    this.#heap.push(timer);
     return timer;
   }
 
@@ -169,50 +170,11 @@ class VirtualClock implements VirtualEnv {
 
   /** The next live timer that is due by `until`, taken off the heap. Cancelled ones are thrown away on the way. */
   #popDue(until: number): Scheduled | undefined {
-    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+    for (let top = this.#heap.top(); top !== undefined; top = this.#heap.top()) {
       if (top.callback !== undefined && top.due > until) return undefined;
-      this.#popTop();
+      this.#heap.pop();
       if (top.callback !== undefined) return top;
     }
     return undefined;
   }
-
-  #push(timer: Scheduled): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(timer);
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      const parent = heap[up];
-      if (parent === undefined || !before(timer, parent)) break;
-      heap[at] = parent;
-      at = up;
-    }
-    heap[at] = timer;
-  }
-
-  #popTop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let down = 2 * at + 1;
-      let child = heap[down];
-      const right = heap[down + 1];
-      if (child !== undefined && right !== undefined && before(right, child)) {
-        child = right;
-        down++;
-      }
-      if (child === undefined || !before(child, last)) break;
-      heap[at] = child;
-      at = down;
-    }
-    heap[at] = last;
-  }
-}
-
-/** Order of time, and of setting among timers of one instant. */
-function before(a: Scheduled, b: Scheduled): boolean {
-  return a.due < b.due || (a.due === b.due && a.order < b.order);
 }

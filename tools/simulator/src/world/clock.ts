@@ -5,6 +5,7 @@
  * comes the next. Promises settle because the next step is queued by `process.nextTick` from within Node's
  * microtask queue: Node drains that queue before it takes the next tick, and no turn of the event loop is spent.
  */
+import { TimerHeap, before } from '@balsa/transport-memory';
 import type { Timer } from '@balsa/raft-core';
 
 /** Whose time it is. A dead owner's callbacks never run; a paused one's wait until it goes on. */
@@ -45,7 +46,7 @@ export class Clock {
   events = 0;
   /** Called after every event, once all that it set off has settled. What it throws ends the run. */
   afterEvent: () => void = () => undefined;
-  readonly #heap: Scheduled[] = [];
+  readonly #heap: TimerHeap<Scheduled> = new TimerHeap();
   /** Those due at this very moment, in order of setting: most are. */
   #soon: Scheduled[] = [];
   #soonAt = 0;
@@ -56,7 +57,7 @@ export class Clock {
     if (!(ms >= 0 && ms < Number.MAX_SAFE_INTEGER)) throw new RangeError(`a timer of ${String(ms)} ms`);
     const timer = new Scheduled(this.now + ms, this.#order++, owner, callback);
     if (ms === 0) this.#soon.push(timer);
-    else this.#push(timer);
+    else this.#heap.push(timer);
     return timer;
   }
 
@@ -124,9 +125,9 @@ export class Clock {
 
   #next(): Scheduled | undefined {
     const soon = this.#soon[this.#soonAt];
-    const top = this.#heap[0];
+    const top = this.#heap.top();
     if (soon === undefined || (top !== undefined && before(top, soon))) {
-      if (top !== undefined) this.#popTop();
+      if (top !== undefined) this.#heap.pop();
       return top;
     }
     this.#soonAt++;
@@ -136,42 +137,4 @@ export class Clock {
     }
     return soon;
   }
-
-  #push(timer: Scheduled): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(timer);
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      const parent = heap[up];
-      if (parent === undefined || !before(timer, parent)) break;
-      heap[at] = parent;
-      at = up;
-    }
-    heap[at] = timer;
-  }
-
-  #popTop(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let down = 2 * at + 1;
-      let child = heap[down];
-      const right = heap[down + 1];
-      if (child !== undefined && right !== undefined && before(right, child)) {
-        child = right;
-        down++;
-      }
-      if (child === undefined || !before(child, last)) break;
-      heap[at] = child;
-      at = down;
-    }
-    heap[at] = last;
-  }
-}
-
-function before(a: Scheduled, b: Scheduled): boolean {
-  return a.due < b.due || (a.due === b.due && a.order < b.order);
 }
