@@ -108,7 +108,7 @@ class RocksdbEngine implements Engine {
     snapshots: SnapshotDirectory,
     release: () => Promise<void>,
   ) {
-    const { env, durability, watermarkLag, maxEntryBytes } = settings;
+    const { env, durability, watermarkLag, maxEntryBytes, maxDebtBytes } = settings;
     const { rocks, watermark, sequence, witnesses, groups, stores } = opened;
     this.#settings = settings;
     this.#opened = opened;
@@ -118,8 +118,15 @@ class RocksdbEngine implements Engine {
     const wrote = (bytes: number): void => {
       this.#views.wrote(bytes);
     };
-    this.#log = new LogDatabase(rocks, watermark, { env, durability, sequence, witnesses, wrote });
-    this.#maintenance = new Maintenance(this.#log, () => groups.values());
+    this.#log = new LogDatabase(rocks, watermark, {
+      env,
+      durability,
+      sequence,
+      witnesses,
+      wrote,
+      maxDebtBytes,
+    });
+    this.#maintenance = new Maintenance(this.#log, settings, () => groups.values());
     const [groupRecords, storeRecords] = [[...groups.values()], [...stores.values()]];
     const usedLogs = new Set(groupRecords.map(({ log }) => log));
     const usedGenerations = new Set(storeRecords.map(({ generation }) => generation));

@@ -22,7 +22,7 @@ const tag = { meta: 1, group: 2, log: 3, store: 4, state: 5, witness: 6 } as con
 export const formatVersion = 1;
 
 /** The database's own records. */
-export type MetaName = 'format' | 'identity' | 'sequence' | 'watermark' | 'swept' | 'manifest';
+export type MetaName = 'format' | 'identity' | 'sequence' | 'watermark' | 'swept' | 'manifest' | 'filler';
 
 export function metaKey(name: MetaName): Buffer {
   return Buffer.concat([Buffer.from([tag.meta]), Buffer.from(name)]);

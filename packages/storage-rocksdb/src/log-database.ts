@@ -14,6 +14,7 @@ import type { RocksBatch, Rocks, KeyRange } from './binding.ts';
 import { poisoned, refused, unknownOutcome } from './errors.ts';
 import { metaKey } from './keys.ts';
 import { seal } from './records.ts';
+import { Throttle } from './throttle.ts';
 import type { Witnesses } from './witnesses.ts';
 
 /** A job that was found to be allowed. */
@@ -49,6 +50,8 @@ export interface LogDatabaseOptions {
   readonly witnesses: Witnesses;
   /** Told how many bytes were written, after each batch. */
   readonly wrote: (bytes: number) => void;
+  /** Bytes that may wait to be compacted before writing is slowed. */
+  readonly maxDebtBytes: number;
 }
 
 const maxJobsPerBatch = 256;
@@ -63,6 +66,7 @@ export class LogDatabase {
   readonly watermark: Watermark;
   readonly #options: LogDatabaseOptions;
   readonly #sync: boolean;
+  readonly #throttle: Throttle;
   #batch: RocksBatch;
   #queue: QueuedJob[] = [];
   #scheduled = false;
@@ -72,6 +76,8 @@ export class LogDatabase {
   #idle: (() => void)[] = [];
   #settling = 0;
   lastSyncMs = 0;
+  /** Since it was opened, about. */
+  writtenBytes = 0;
 
   constructor(rocks: Rocks, watermark: Watermark, options: LogDatabaseOptions) {
     this.rocks = rocks;
@@ -80,6 +86,7 @@ export class LogDatabase {
     this.#sync = options.durability === 'strict';
     this.#sequence = options.sequence;
     this.#batch = rocks.batch();
+    this.#throttle = new Throttle(rocks, () => options.env.now(), options.maxDebtBytes);
   }
 
   get poison(): unknown {
@@ -105,7 +112,7 @@ export class LogDatabase {
     this.check();
     this.#options.witnesses.mark(batch, this.#sequence, bytes + overheadBytes);
     this.#write(batch, false, what);
-    this.#options.wrote(bytes + overheadBytes);
+    this.#wrote(bytes + overheadBytes);
   }
 
   /** Deletes ranges that nothing refers to, durably: a range is never deleted without a synced batch behind it. */
@@ -122,6 +129,15 @@ export class LogDatabase {
     this.#write(batch, this.#sync, `deleting a range of ${this.rocks.path}`);
   }
 
+  /** Before a write that goes past the queue: resolves when compaction has kept up, or after `maxDelayMs`. */
+  room(): Promise<void> {
+    const delay = this.#throttle.delayMs();
+    if (delay === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#options.env.setTimer(delay, resolve);
+    });
+  }
+
   /** Resolves when nothing is queued or settling. */
   async drained(): Promise<void> {
     while (this.#queue.length > 0 || this.#settling > 0) {
@@ -133,7 +149,7 @@ export class LogDatabase {
     if (this.#scheduled) return;
     this.#scheduled = true;
     // After the present turn: messages that this turn sends are on their way before the sync blocks.
-    this.#options.env.setTimer(0, () => {
+    this.#options.env.setTimer(this.#throttle.delayMs(), () => {
       this.#scheduled = false;
       this.#flush();
       if (this.#queue.length > 0) this.#schedule();
@@ -174,7 +190,13 @@ export class LogDatabase {
       sequence,
       sync,
     );
-    this.#options.wrote(bytes + overheadBytes);
+    this.#wrote(bytes + overheadBytes);
+  }
+
+  #wrote(bytes: number): void {
+    this.writtenBytes += bytes;
+    this.#options.wrote(bytes);
+    this.#throttle.wrote(bytes);
   }
 
   /** Filling the batch is refused when it fails; writing it has an unknown outcome. */

@@ -4,15 +4,17 @@
  * Entries that are compacted away, logs that a snapshot replaced and generations of ordered stores that
  * nothing points at are deleted as ranges, in coarse steps: each range delete leaves a tombstone that
  * reads and compactions have to carry until it reaches the last level. The space comes back when
- * RocksDB's own compaction meets the tombstone, which the writes that follow bring about; the binding
- * has no way to ask for it.
+ * RocksDB's own compaction meets the tombstone, which the writes that follow bring about, or reclaim.ts
+ * where none follow.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Env } from '@balsa/raft-core';
 import { refused } from './errors.ts';
 import type { GroupLog } from './group-log.ts';
 import { logRange, wholeRange, type Space } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
+import { Reclaim } from './reclaim.ts';
 import type { GroupRecord } from './records.ts';
 
 /** Compacted entries are deleted when they are so many, or so many bytes. */
@@ -21,16 +23,27 @@ const coarseBytes = 512 * 1024;
 /** Keys and records beside an entry's own size, about. */
 const entryExtraBytes = 32;
 
+/** How long a slice that can only wait for a compaction waits. */
+const waitMs = 2;
+
 export class Maintenance {
   readonly #log: LogDatabase;
   readonly #records: () => Iterable<GroupRecord>;
+  readonly #reclaim: Reclaim;
+  readonly #env: Env;
   readonly #abandoned: { readonly space: Space; readonly number: number }[] = [];
   /** Bytes of each ordered store's pairs. */
   readonly #states = new Map<number, number>();
 
-  constructor(log: LogDatabase, records: () => Iterable<GroupRecord>) {
+  constructor(
+    log: LogDatabase,
+    { env, walLimitBytes }: { readonly env: Env; readonly walLimitBytes: number },
+    records: () => Iterable<GroupRecord>,
+  ) {
     this.#log = log;
+    this.#env = env;
     this.#records = records;
+    this.#reclaim = new Reclaim(log, walLimitBytes);
   }
 
   /** A log or a generation that nothing refers to any more. It is deleted by the next `slice`. */
@@ -44,17 +57,23 @@ export class Maintenance {
     this.#states.set(generation, bytes);
   }
 
-  /** Deletes what is worth a range. False: nothing is left for now. */
-  slice(group?: GroupLog): boolean {
+  /** Deletes what is worth a range, or brings deleted ranges on their way. False: nothing is left for now. */
+  async slice(group?: GroupLog): Promise<boolean> {
     this.#log.check();
     const ranges = this.#abandoned.splice(0).map(({ space, number }) => wholeRange(space, number));
     const { record } = group ?? {};
     const worth = record !== undefined && isCoarse(record);
     if (worth) ranges.push(logRange(record.log, record.clearedIndex + 1, record.boundaryIndex + 1));
-    if (ranges.length === 0) return false;
+    if (ranges.length === 0) {
+      const left = this.#reclaim.slice(this.liveBytes());
+      // Who calls until nothing is left must not keep the thread to itself.
+      if (left) await new Promise<void>((resolve) => this.#env.setTimer(waitMs, resolve));
+      return left;
+    }
     this.#log.sweep(ranges);
     if (worth) group?.cleared();
-    return false;
+    this.#reclaim.swept();
+    return true;
   }
 
   /** Bytes of all files of the database. */

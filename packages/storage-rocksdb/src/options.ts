@@ -25,6 +25,11 @@ export interface RocksdbEngineOptions {
   readonly watermarkLag?: number;
   /** Bytes of write-ahead log that the database keeps at most, apart from one batch. Default 12 MiB. */
   readonly walLimitBytes?: number;
+  /**
+   * Bytes that may wait to be compacted. Beyond it writing is slowed, the more the larger the debt is: at twice the
+   * bound to 8 MiB a second; a batch waits a second at most. Default eight times `walLimitBytes`.
+   */
+  readonly maxDebtBytes?: number;
   /** Bytes of files and memory that views may keep from being freed; beyond it the oldest view is ended. Default 1 GiB. */
   readonly maxPinnedBytes?: number;
   /** Views open at once, in all ordered stores (`OVERLOADED` beyond). Default 64. */
@@ -38,13 +43,15 @@ export type Settings = Required<Omit<RocksdbEngineOptions, 'worker'>>;
 const megabyte = 1024 * 1024;
 
 export function settle(options: RocksdbEngineOptions): Settings {
+  const walLimitBytes = options.walLimitBytes ?? 12 * megabyte;
   const settings: Settings = {
     directory: options.directory,
     env: options.env,
     durability: options.durability ?? 'strict',
     maxEntryBytes: options.maxEntryBytes ?? defaultMaxEntryBytes,
     watermarkLag: options.watermarkLag ?? 1024,
-    walLimitBytes: options.walLimitBytes ?? 12 * megabyte,
+    walLimitBytes,
+    maxDebtBytes: options.maxDebtBytes ?? 8 * walLimitBytes,
     maxPinnedBytes: options.maxPinnedBytes ?? 1024 * megabyte,
     maxViews: options.maxViews ?? 64,
     maxViewMs: options.maxViewMs ?? 15 * 60 * 1000,
@@ -61,6 +68,7 @@ export function settle(options: RocksdbEngineOptions): Settings {
   }
   assertSafeInteger(settings.watermarkLag, 'watermarkLag', 1);
   assertSafeInteger(settings.walLimitBytes, 'walLimitBytes', megabyte);
+  assertSafeInteger(settings.maxDebtBytes, 'maxDebtBytes', megabyte);
   assertSafeInteger(settings.maxPinnedBytes, 'maxPinnedBytes', 4096);
   assertSafeInteger(settings.maxViews, 'maxViews', 1);
   assertSafeInteger(settings.maxViewMs, 'maxViewMs', 1);

@@ -99,6 +99,7 @@ export class RocksdbRestore implements OrderedRestore {
       if (bytes < bytesPerBatch) continue;
       flush();
       await yieldNow();
+      await log.room();
       this.#assertOpen();
     }
     flush();

@@ -105,7 +105,7 @@ export class RocksdbOrderedStore implements OrderedStore {
           `applied index ${String(batch.appliedIndex)} is below the present ${String(summary.appliedIndex)} of ${this.#life.what}`,
         );
       }
-      await Promise.resolve();
+      await this.#options.log.room();
       // Not checked again: a close that came meanwhile waits for this write.
       if (this.#present !== undefined) this.#apply(batch, this.#present);
     });
@@ -144,7 +144,7 @@ export class RocksdbOrderedStore implements OrderedStore {
 
   async maintain(): Promise<boolean> {
     this.#check();
-    return this.#options.maintenance.slice();
+    return this.#life.track(() => this.#options.maintenance.slice());
   }
 
   /** Of the whole database: stores and groups share its files. */

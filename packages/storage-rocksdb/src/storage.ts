@@ -133,7 +133,7 @@ export class RocksdbStorage implements Storage {
 
   async maintain(): Promise<boolean> {
     const { group } = this.#check();
-    return this.#options.maintenance.slice(group);
+    return this.#life.track(() => this.#options.maintenance.slice(group));
   }
 
   async stats(): Promise<StorageStats> {

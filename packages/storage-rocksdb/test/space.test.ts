@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { randomFillSync } from 'node:crypto';
 import type { Storage } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
+import { override } from '@balsa/test-suite/zoo';
+import { openChangedEngine } from '@balsa/storage-rocksdb/testing';
 import { Rocks } from '../src/binding.ts';
+import { metaKey } from '../src/keys.ts';
 import { entry, entries, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
 
 const megabyte = 1024 * 1024;
@@ -66,12 +69,66 @@ describe('space', () => {
     const storage = await openGroup(engine);
     const last = await append(storage, 0, 24 * megabyte);
     await storage.compactTo(last);
-    expect(await storage.maintain()).toBe(false);
+    expect(await storage.maintain(), 'a deleted range is to be brought on its way').toBe(true);
     expect((await storage.stats()).garbageBytes).toBeGreaterThan(20 * megabyte);
     await append(storage, last, 2 * walLimitBytes);
     await eventually(() => bytesOf(directory) < 6 * walLimitBytes, 'the files shrink');
     expect((await storage.stats()).entryCount).toBe((2 * walLimitBytes) / 256);
   }, 60_000);
+
+  test('of a compacted log is back by housekeeping alone when nobody writes', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = 2 * megabyte;
+    const engine = await openEngine(directory, { walLimitBytes });
+    const storage = await openGroup(engine);
+    const last = await append(storage, 0, 24 * megabyte);
+    await storage.compactTo(last);
+    while (await storage.maintain());
+    await eventually(() => bytesOf(directory, '.sst') < 2.5 * walLimitBytes, 'the files shrink');
+    expect((await storage.stats()).entryCount).toBe(0);
+  }, 60_000);
+
+  test('of what an earlier life compacted is given back, too', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = 2 * megabyte;
+    const first = await openEngine(directory, { walLimitBytes });
+    const storage = await openGroup(first);
+    const last = await append(storage, 0, 24 * megabyte);
+    await storage.compactTo(last);
+    await storage.maintain();
+    await first.close();
+    const second = await openGroup(await openEngine(directory, { walLimitBytes }));
+    while (await second.maintain());
+    await eventually(() => bytesOf(directory, '.sst') < 2.5 * walLimitBytes, 'the files shrink');
+  }, 60_000);
+
+  test('that cannot be had back makes housekeeping write no more than twice the limit', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = 2 * megabyte;
+    let filled = 0;
+    const engine = await openChangedEngine({ directory, env, walLimitBytes }, (rocks) =>
+      // A database that always holds a gigabyte, whatever is done.
+      override(rocks, {
+        property: (name) => (name === 'live-sst-files-size' ? 1e9 : 0),
+        batch: () => {
+          const batch = rocks.batch();
+          return override(batch, {
+            put: (at, value) => {
+              if (Buffer.from(at).equals(metaKey('filler'))) filled += value.length;
+              batch.put(at, value);
+            },
+          });
+        },
+      }),
+    );
+    const storage = await openGroup(engine);
+    let slices = 0;
+    while (await storage.maintain()) slices++;
+    expect(slices).toBeGreaterThan(10);
+    expect(filled).toBeGreaterThan(walLimitBytes);
+    expect(filled).toBeLessThanOrEqual(2.5 * walLimitBytes);
+    await engine.close();
+  });
 
   test('stays bounded over cycles of append and compact, and the head is read as ever', async () => {
     const directory = temporaryDirectory();

@@ -1,0 +1,71 @@
+/**
+ * Gets the space of deleted ranges back when nobody writes.
+ *
+ * A deleted range is a tombstone in a memtable. Space comes back when it was flushed and RocksDB's
+ * compactions have carried it down to the entries, and both begin only when more is written; the binding
+ * has no call for either. So where much garbage stands, slices of filler are written: one key again and
+ * again, without a sync. It fills memtables, and a flush keeps its last value only. Whatever else is
+ * written does the same, and no filler is written in its place.
+ */
+import type { LogDatabase } from './log-database.ts';
+import { metaKey } from './keys.ts';
+
+const fillerKey = metaKey('filler');
+const fillerBytes = 8 * 1024;
+/** Written after a sweep, until its tombstones are at the bottom; a third of the limit is one flush. */
+const limitsPerSweep = 2;
+/** Of the write-ahead log's limit: what one slice writes. */
+const slicesPerLimit = 12;
+/** Garbage up to so many times the limit is not worth it. */
+const toleratedLimits = 2;
+
+export class Reclaim {
+  readonly #log: LogDatabase;
+  readonly #limitBytes: number;
+  /** Bytes that are still to be written, by whomever, for the tombstones that there are. */
+  #left: number;
+  #seen: number;
+
+  /** An opened database may hold tombstones of an earlier life. */
+  constructor(log: LogDatabase, walLimitBytes: number) {
+    this.#log = log;
+    this.#limitBytes = walLimitBytes;
+    this.#left = limitsPerSweep * walLimitBytes;
+    this.#seen = log.writtenBytes;
+  }
+
+  /** Ranges were deleted. */
+  swept(): void {
+    this.#left = limitsPerSweep * this.#limitBytes;
+    this.#seen = this.#log.writtenBytes;
+  }
+
+  /** Does a bounded part of it, given what lives. False: the garbage is little, or all is done that can be. */
+  slice(liveBytes: number): boolean {
+    if (!this.#isWorth(liveBytes)) return false;
+    const { rocks, writtenBytes } = this.#log;
+    this.#left -= writtenBytes - this.#seen;
+    const idle = writtenBytes - this.#seen < this.#limitBytes / slicesPerLimit;
+    this.#seen = writtenBytes;
+    const busy = ['num-running-compactions', 'compaction-pending', 'num-running-flushes'].some(
+      (name) => rocks.property(name) > 0,
+    );
+    // More would only stand in the way of what runs.
+    if (busy || !idle) return busy || this.#left > 0;
+    if (this.#left <= 0) return false;
+    this.#fill(this.#limitBytes / slicesPerLimit);
+    return true;
+  }
+
+  #isWorth(liveBytes: number): boolean {
+    const held = this.#log.rocks.property('live-sst-files-size');
+    return held - liveBytes > Math.max(liveBytes, toleratedLimits * this.#limitBytes);
+  }
+
+  #fill(bytes: number): void {
+    const batch = this.#log.rocks.batch();
+    const filler = Buffer.alloc(fillerBytes);
+    for (let filled = 0; filled < bytes; filled += fillerBytes) batch.put(fillerKey, filler);
+    this.#log.writeUnsynced(batch, bytes, 'a write that moves deleted ranges');
+  }
+}
