@@ -35,7 +35,7 @@ export function identify(rocks: Rocks): Found | undefined {
     throw new BalsaError(
       'STORE_FORMAT_VERSION',
       `${path} has format ${JSON.stringify(version)}; this version reads and writes format ${String(formatVersion)}`,
-      { details: { path, version } },
+      { details: { path, version, newest: formatVersion } },
     );
   }
   const need = (name: MetaName): unknown => {

@@ -1,25 +1,27 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { openSqliteEngine, verifySqliteStore } from '@balsa/storage-sqlite';
-import { describe, expect, test } from 'vitest';
 import {
   expectedGolden,
-  fixtures,
   packFixture,
   readGolden,
   unpackFixture,
   writeGolden,
-} from './support/golden.ts';
+} from '@balsa/test-suite/golden';
+import { describe, expect, test } from 'vitest';
 import { Child } from './support/child.ts';
 import { env, openEngine, temporaryDirectory } from './support/index.ts';
+
+const fixtures = fileURLToPath(new URL('fixtures', import.meta.url));
 
 describe('a golden fixture', () => {
   test.each(readdirSync(fixtures))('%s is opened, and holds what it held', async (name) => {
     const directory = temporaryDirectory();
-    unpackFixture(name, directory);
+    unpackFixture(join(fixtures, name), directory);
     const engine = await openEngine(directory);
     expect(await readGolden(engine)).toEqual(expectedGolden());
     await engine.close();
@@ -32,7 +34,7 @@ describe('a golden fixture', () => {
     await writeGolden(engine);
     await engine.close();
     const name = process.env['BALSA_WRITE_FIXTURE'];
-    if (name !== undefined) packFixture(directory, name);
+    if (name !== undefined) packFixture(directory, join(fixtures, name), ['owner.db']);
     expect(await readGolden(await openEngine(directory))).toEqual(expectedGolden());
   });
 });
@@ -60,7 +62,7 @@ const strace = spawnSync('strace', ['-V']).status === 0;
 describe('an older format', () => {
   test('is left alone by verifying, and brought up to date by opening', async () => {
     const directory = temporaryDirectory();
-    unpackFixture('format-1', directory);
+    unpackFixture(join(fixtures, 'format-1'), directory);
     const before = filesOf(directory);
     expect(await verifySqliteStore({ directory, env })).toMatchObject({ nodeId: 2 });
     expect(filesOf(directory)).toEqual(before);
@@ -78,7 +80,7 @@ describe('an older format', () => {
       for (const call of ['pwrite64', 'fdatasync', 'fsync', 'rename', 'unlink']) {
         for (let when = 1; ; when += call === 'pwrite64' ? 4 * stride : stride) {
           const directory = temporaryDirectory();
-          unpackFixture('format-1', directory);
+          unpackFixture(join(fixtures, 'format-1'), directory);
           const inject = `inject=${call}:signal=SIGKILL:when=${String(when)}`;
           const child = new Child('upgrade', directory, [
             'strace',
@@ -107,7 +109,7 @@ describe('an older format', () => {
 describe('a later format', () => {
   test('of the log is refused with both numbers, and left as it was', async () => {
     const directory = temporaryDirectory();
-    unpackFixture('format-2', directory);
+    unpackFixture(join(fixtures, 'format-2'), directory);
     const db = new Database(join(directory, 'log.db'));
     db.prepare(`UPDATE meta SET value = '3', crc = ? WHERE key = 'format'`).run(
       crc32('3', crc32('format\0')),

@@ -1,11 +1,12 @@
-/** What every golden fixture holds, and how one is written: `npx vitest run --project storage-sqlite format` with BALSA_WRITE_FIXTURE=DIR. */
+/**
+ * What the golden fixture of every persistent store holds: a store of each format that ever was, closed and
+ * packed into files beside its tests, which every later version opens and finds whole.
+ * @packageDocumentation
+ */
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Entry, EntryType, type Engine } from '@balsa/raft-core';
-
-export const fixtures: string = fileURLToPath(new URL('../fixtures', import.meta.url));
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const confState = {
@@ -46,6 +47,7 @@ function goldenPairs(): Readonly<Record<string, (readonly [string, string])[]>> 
   };
 }
 
+/** Fills an empty engine by every call that leaves something on disk. */
 export async function writeGolden(engine: Engine): Promise<void> {
   await engine.stamp(identity);
   for (const id of ['main', 'gr\u00fcppe \ud800']) {
@@ -100,6 +102,7 @@ export async function readGolden(engine: Engine): Promise<unknown> {
   return { identity: await engine.identity(), groups, stores };
 }
 
+/** What `readGolden` gives of a store that kept all of it. */
 export function expectedGolden(): unknown {
   const group = {
     hardState: { term: 3, vote: 1, commit: 11 },
@@ -118,19 +121,19 @@ export function expectedGolden(): unknown {
   return { identity, groups: { main: group, 'gr\u00fcppe \ud800': group }, stores };
 }
 
-/** Files of a closed store, each compressed. */
-export function packFixture(directory: string, name: string): void {
+/** Compresses each file of the closed store in `directory` into `to`; `left` names files that stay behind. */
+export function packFixture(directory: string, to: string, left: readonly string[] = []): void {
   for (const item of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!item.isFile() || item.name === 'owner.db') continue;
+    if (!item.isFile() || left.includes(item.name)) continue;
     const file = join(item.parentPath, item.name);
-    const to = join(fixtures, name, `${relative(directory, file)}.gz`);
-    mkdirSync(dirname(to), { recursive: true });
-    writeFileSync(to, gzipSync(readFileSync(file), { level: 9 }));
+    const packed = join(to, `${relative(directory, file)}.gz`);
+    mkdirSync(dirname(packed), { recursive: true });
+    writeFileSync(packed, gzipSync(readFileSync(file), { level: 9 }));
   }
 }
 
-export function unpackFixture(name: string, directory: string): void {
-  const from = join(fixtures, name);
+/** The other way round. */
+export function unpackFixture(from: string, directory: string): void {
   for (const item of readdirSync(from, { recursive: true, withFileTypes: true })) {
     if (!item.isFile()) continue;
     const file = join(item.parentPath, item.name);
