@@ -14,6 +14,9 @@ const settings: Readonly<Record<FaultScenario['fault'], ShimSettings>> = {
   'short-write': { shortWrite: 1 },
 };
 
+/** By what a call tells that something failed behind an earlier one: its own outcome is not known, or it was not begun. */
+const lateCodes = ['STORE_UNKNOWN_OUTCOME', 'STORE_POISONED'];
+
 /** Steps that are done after the fault, to see that the store still works. */
 const stepsAfter = 8;
 
@@ -62,8 +65,8 @@ class Trial {
   readonly #reopens: boolean;
   readonly #steps: readonly Step[];
   #at: number;
-  /** Whether the fault hit what the store does behind an acknowledgement: a later call may tell. */
-  #untold = false;
+  /** Whether the step was acknowledged: a fault that hits what a store does behind that is told by a later call. */
+  #acknowledged = false;
   readonly #actor: Actor;
 
   constructor(
@@ -93,10 +96,9 @@ class Trial {
     await performAll(actor, this.#steps.slice(0, this.#at));
     this.#control.arm(settings[this.#scenario.fault]);
     const error = await answer(() => actor.perform(this.#step));
-    const came = this.#control.get('injected') > 0;
     this.#control.disarm();
     if (error === undefined) {
-      this.#succeeded(came);
+      this.#succeeded();
       return this.#goOn(this.#at + 1);
     }
     if (!isBalsaError(error)) this.#blame(`it rejected with something that has no code: ${codeOf(error)}`);
@@ -104,9 +106,15 @@ class Trial {
     return this.#refused(error);
   }
 
-  #succeeded(came: boolean): void {
+  /** Asked when it matters: threads of the store may have been hit at the very end. */
+  get #came(): boolean {
+    return this.#control.get('injected') > 0;
+  }
+
+  #succeeded(): void {
+    this.#acknowledged = true;
+    const came = this.#came;
     this.outcome = came ? 'absorbed' : 'not-reached';
-    this.#untold = came;
     // Housekeeping promises nothing, so it may leave a sync for later.
     if (came && this.#scenario.fault === 'sync-error' && this.#step.action.kind !== 'maintain') {
       this.#blame('a sync failed, and the step was acknowledged');
@@ -182,16 +190,21 @@ class Trial {
       const step = this.#steps[at];
       const error = step === undefined ? undefined : await answer(() => this.#actor.perform(step));
       if (error === undefined) continue;
-      if (!this.#untold || codeOf(error) !== 'STORE_UNKNOWN_OUTCOME') throw error;
-      this.#untold = false;
+      if (!this.#isLateTelling(error)) throw error;
+      this.#acknowledged = false;
       this.#at = at;
       return this.#unknown();
     }
     // Closing is the last call that may tell.
     const error = await answer(() => this.#actor.close());
-    if (error !== undefined && !this.#untold) throw error;
+    if (error !== undefined && !(this.#acknowledged && this.#came)) throw error;
     const wrong = await wrongNow(this.#context, progressAt(this.#context.plan, to));
     if (wrong !== undefined) this.#blame(`after the fault was over and the plan went on: ${wrong}`);
+  }
+
+  /** The first word of a fault behind the acknowledgement; the store is poisoned from here on. */
+  #isLateTelling(error: Error): boolean {
+    return this.#acknowledged && this.#came && lateCodes.includes(codeOf(error));
   }
 
   #blame(what: string): void {

@@ -26,8 +26,8 @@ export async function runReads(context: FaultContext<Extract<Job, { kind: 'reads
     const n = 1 + Math.floor(share * reads);
     control.arm({ failRead: n });
     const look = await lookOnce(() => context.open(), plan);
-    const came = control.get('injected') > 0;
     control.disarm();
+    const came = control.get('injected') > 0;
     const what = `with read ${String(n)} of ${String(reads)} failing`;
     if ('sight' in look) {
       const wrong = expected.wrong(look.sight, expected.complete);

@@ -61,7 +61,7 @@ export class ShimControl {
     return Number(buffer.readBigInt64LE());
   }
 
-  /** Arms faults from now on; what is not named is disarmed. The counts go on. */
+  /** Arms faults from now on; what is not named is disarmed. Those that came are counted from 0, the rest goes on. */
   arm(settings: ShimSettings): void {
     const { match = '', ...numbers } = settings;
     const buffer = Buffer.alloc(matchBytes);
@@ -76,8 +76,9 @@ export class ShimControl {
     this.#write({ ...nothing });
   }
 
+  /** No faults from now on. How many came until now stays to be read, also of one that came in this moment. */
   disarm(): void {
-    this.arm({});
+    for (const field of faultFields) this.#set(field, nothing[field]);
   }
 
   close(): void {

@@ -428,9 +428,15 @@ static ssize_t do_write(int fd, const void *bytes, size_t length, int64_t offset
     if (!error && control->space_left >= 0 && growth > 0) control->space_left -= growth < control->space_left ? growth : control->space_left;
   }
   if (!error) {
+    /* A synchronous write is a write and a sync: when that fails, the bytes may be there and are not durable. */
+    int synchronous = one->flags & F_SYNCHRONOUS;
+    if (synchronous) control->syncs++;
+    int unsynced = synchronous && matches(one->path) && comes(&control->fail_sync);
     done = offset < 0 ? syscall(SYS_write, fd, bytes, length) : syscall(SYS_pwrite64, fd, bytes, length, offset);
     error = errno;
-    if (done > 0) emit(OP_WRITE, one->flags & F_SYNCHRONOUS, one->handle, at, 0, 0, NULL, NULL, bytes, (size_t)done);
+    if (done > 0)
+      emit(OP_WRITE, unsynced ? 0 : synchronous, one->handle, at, 0, 0, NULL, NULL, bytes, (size_t)done);
+    if (unsynced) { done = -1; error = EIO; }
   }
   if (dies) die();
   unlock();
