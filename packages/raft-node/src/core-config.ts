@@ -27,6 +27,8 @@ export function coreConfig(
     // Forwarding is done beside the core, where its outcome can be told.
     disableProposalForwarding: true,
     asyncStorageWrites: true,
+    // Without it a change of membership that only the one who lost its vote by it knows to be committed leaves nobody to lead.
+    commitByVote: true,
     random: () => env.random(),
     logger: env.log,
     tracer,

@@ -1,5 +1,7 @@
+import { MessageType } from '@balsa/raft-core';
 import { expect, test } from 'vitest';
-import { Cluster, clusterId, member } from './cluster.ts';
+import { Cluster, clusterId, codeOf, member } from './cluster.ts';
+import { bytesOf } from './machine.ts';
 
 test('a new voter that knows nobody can still elect the one who added it', async () => {
   const cluster = await Cluster.start({ size: 1 });
@@ -51,5 +53,32 @@ test('a member that was cut off while all others were replaced finds back to the
     () => cluster.status(3).confState.voters.join() === '3,4,5',
     'node 3 has the present membership',
   );
+  await cluster.stop();
+});
+
+test('a leader that made itself a learner and told nobody does not leave the others without one', async () => {
+  const cluster = await Cluster.start({ size: 2 });
+  const old = await cluster.leader();
+  const heir = 3 - old;
+  const change = cluster.status(old).lastIndex + 1;
+  // The heir gets the change, but not the news that it is committed, and nothing that comes after it.
+  cluster.network.setDropFilter(
+    ({ from, message }) =>
+      from === old &&
+      (message.commit >= change ||
+        message.index + message.entries.length > change ||
+        message.type === MessageType.MsgTimeoutNow),
+  );
+  const changing = cluster.node(old).changeMembership([{ type: 'addLearner', id: old }]);
+  await cluster.until(() => cluster.status(heir).lastIndex === change, 'the heir has the change');
+  const lost = codeOf(cluster.node(old).propose(bytesOf('lost')));
+  expect((await cluster.do(changing)).voters).toEqual([heir]);
+  expect(cluster.status(old).lastIndex).toBeGreaterThan(change);
+  await cluster.crash(old);
+  expect(await cluster.do(lost)).not.toBe('resolved');
+  await cluster.startNode(old);
+  cluster.network.setDropFilter(undefined);
+  expect(await cluster.leader()).toBe(heir);
+  expect(await cluster.propose(heir, 'served')).toContain('served');
   await cluster.stop();
 });
