@@ -8,6 +8,8 @@ export interface ServerFacts {
   readonly runId: string;
   /** Every write must be followed by WAITAOF, because the server does not sync before it replies. */
   readonly needsWaitAof: boolean;
+  /** Settings that lose nothing and should be others all the same, each with the fix. */
+  readonly advice: readonly string[];
 }
 
 export interface DurabilityOptions {
@@ -32,8 +34,12 @@ function unsafe(what: string, fix: string, details: Readonly<Record<string, unkn
   return new BalsaError('STORE_UNSAFE_SETTING', `${what}; ${fix}`, { details });
 }
 
-async function readInfo(connection: Connection): Promise<ReadonlyMap<string, string>> {
-  const lines = text(await connection.call('info', ['everything'])).split(/\r?\n/);
+/** A section of what the server says about itself, by field. */
+export async function readInfo(
+  connection: Pick<Connection, 'call'>,
+  section: string,
+): Promise<ReadonlyMap<string, string>> {
+  const lines = text(await connection.call('info', [section])).split(/\r?\n/);
   return new Map(
     lines
       .filter((line) => line.includes(':'))
@@ -61,19 +67,20 @@ async function readSetting(connection: Connection, name: string): Promise<string
  * acknowledged writes on it, or the server is too old.
  */
 export async function checkServer(connection: Connection, options: DurabilityOptions): Promise<ServerFacts> {
-  const info = await readInfo(connection);
+  const info = await readInfo(connection, 'everything');
   const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0';
   if (!isAtLeast(version, oldest)) {
     throw unsafe(`the server is of version ${version}`, `${oldest.join('.')} or later is needed`, {
       version,
     });
   }
-  const facts = { version, runId: info.get('run_id') ?? '', needsWaitAof: false };
+  const facts = { version, runId: info.get('run_id') ?? '', needsWaitAof: false, advice: [] };
   if (!options.strict) return facts;
   checkRole(info, options.allowFailover);
   if (!options.allowFailover) await checkSentinel(connection);
   await checkMemory(connection);
-  return { ...facts, needsWaitAof: await checkAppendOnlyFile(connection, info, version) };
+  const needsWaitAof = await checkAppendOnlyFile(connection, info, version);
+  return { ...facts, needsWaitAof, advice: await adviceOn(connection) };
 }
 
 function checkRole(info: ReadonlyMap<string, string>, allowFailover: boolean): void {
@@ -115,6 +122,33 @@ async function checkMemory(connection: Connection): Promise<void> {
     'set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf)',
     { setting: 'maxmemory-policy', value: policy },
   );
+}
+
+/** Settings that lose nothing, and trouble the user some day. */
+const advised = [
+  {
+    setting: 'auto-aof-rewrite-percentage',
+    bad: '0',
+    good: '100',
+    why: 'the append-only file shrinks only while this store does its housekeeping',
+  },
+  {
+    setting: 'aof-load-truncated',
+    bad: 'no',
+    good: 'yes',
+    why: 'after a power cut in the middle of a write the server does not start until redis-check-aof --fix has cut its file',
+  },
+] as const;
+
+async function adviceOn(connection: Connection): Promise<string[]> {
+  const found: string[] = [];
+  for (const { setting, bad, good, why } of advised) {
+    if ((await readSetting(connection, setting)) !== bad) continue;
+    found.push(
+      `${setting} is ${bad}: ${why}; set it to ${good} (CONFIG SET ${setting} ${good}, and in redis.conf)`,
+    );
+  }
+  return found;
 }
 
 /** Whether WAITAOF is needed. */

@@ -8,6 +8,7 @@ import {
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
+import { AppendOnlyFile } from './append-only-file.ts';
 import { Connection, type Reply } from './connection.ts';
 import { checkServer, type ServerFacts } from './durability.ts';
 import { closedError, corrupt, refused } from './errors.ts';
@@ -55,7 +56,7 @@ export async function openRedisEngine(options: RedisEngineOptions): Promise<Engi
 /** The server as it was found by the last connection. */
 class Server {
   readonly connection: Connection;
-  facts: ServerFacts = { version: '', runId: '', needsWaitAof: false };
+  facts: ServerFacts = { version: '', runId: '', needsWaitAof: false, advice: [] };
   /** Compares what the server holds with what it must hold. Set once the engine is open. */
   checkHeads: (() => Promise<void>) | undefined;
 
@@ -67,6 +68,7 @@ class Server {
       scripts,
       verify: async (connection) => {
         this.facts = await checkServer(connection, { strict: durability === 'strict', allowFailover });
+        for (const text of this.facts.advice) settings.env.log.log(LogLevel.Warn, text);
         await this.checkHeads?.();
       },
     });
@@ -91,6 +93,7 @@ class RedisEngine implements Engine {
   readonly #ownership: Ownership;
   readonly #writer: LogWriter;
   readonly #registry: Registry;
+  readonly #file: AppendOnlyFile;
   readonly #storages = new Map<string, RedisStorage>();
   readonly #stores = new Map<string, RedisOrderedStore>();
   #closing: Promise<void> | undefined;
@@ -113,6 +116,11 @@ class RedisEngine implements Engine {
       replyTimeoutMs,
     });
     this.#registry = new Registry({ keys: engineKeys(prefix), head, names, writer: this.#writer });
+    this.#file = new AppendOnlyFile({
+      env,
+      connection: server.connection,
+      changes: () => this.#writer.changes,
+    });
     server.checkHeads = () => this.#checkHeads();
     this.capabilities = Object.freeze({
       engine: 'redis',
@@ -231,6 +239,7 @@ class RedisEngine implements Engine {
       writer: this.#writer,
       chunks: new SnapshotChunks(place, this.#writer),
       read: (key, offset, length) => this.#readRange(key, offset, length),
+      file: this.#file,
       recover: () => this.#recover(place),
       onClose: () => this.#storages.delete(id),
     });
@@ -248,6 +257,7 @@ class RedisEngine implements Engine {
       writer: this.#writer,
       maxViews,
       maxViewBytes,
+      file: this.#file,
       claim: async () => {
         await this.#registry.ensure('store', name);
         await this.#writer.ready();

@@ -46,6 +46,7 @@ export class LogWriter {
   /** The highest that was acknowledged, and the highest that the watermark was told. */
   #acknowledged = 0;
   #noted = 0;
+  #changes = 0;
 
   constructor(options: LogWriterOptions) {
     this.#options = options;
@@ -66,6 +67,11 @@ export class LogWriter {
   /** Whether a change would be tried: neither closed nor poisoned nor fenced, and the connection is there. */
   get mayWrite(): boolean {
     return !this.#closed && this.#poison === undefined && !this.#fenced && this.#options.connection.usable;
+  }
+
+  /** How many changes were sent, with and without effect. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get lastSyncMs(): number {
@@ -100,6 +106,7 @@ export class LogWriter {
     const { env, watermark, connection } = this.#options;
     const { what, script, keys, args, sequence, syncWatermark } = change;
     const began = env.now();
+    this.#changes++;
     let reply: Reply;
     let isWritten = false;
     try {
@@ -141,6 +148,7 @@ export class LogWriter {
     what: string,
   ): Promise<Reply> {
     await this.ready();
+    this.#changes++;
     try {
       const reply = await this.#options.connection.run(script, keys, args);
       this.#checkReply(reply, what);

@@ -13,6 +13,7 @@ import {
   type RangeOptions,
 } from '@balsa/raft-core';
 import { Lifecycle } from '@balsa/storage-kit';
+import type { AppendOnlyFile } from './append-only-file.ts';
 import type { Argument, Reply } from './connection.ts';
 import { corrupt } from './errors.ts';
 import { generationKeys, headKey, type GenerationKeys } from './keys.ts';
@@ -34,6 +35,8 @@ export interface RedisOrderedStoreOptions {
   readonly writer: LogWriter;
   readonly maxViews: number;
   readonly maxViewBytes: number;
+  /** Of the server. */
+  readonly file: AppendOnlyFile;
   /** Takes the store over and gives its head. */
   readonly claim: () => Promise<StoreHead>;
   readonly onClose: () => void;
@@ -175,11 +178,11 @@ export class RedisOrderedStore implements OrderedStore {
     });
   }
 
-  /** Removes contents that nobody looks at any more. */
+  /** Removes contents that nobody looks at any more, and has the server's file written anew where that is due. */
   async maintain(): Promise<boolean> {
     this.#check();
     await this.#inTurn(() => this.#removeOld());
-    return false;
+    return this.#life.track(() => this.#options.file.maintain());
   }
 
   async bytes(): Promise<number> {

@@ -19,6 +19,7 @@ import { readEntries } from './entry-reader.ts';
 import { corrupt } from './errors.ts';
 import { encodeCompact, encodeWrite } from './format.ts';
 import type { GroupLog, PreparedRecord } from './group-log.ts';
+import type { AppendOnlyFile } from './append-only-file.ts';
 import type { LogWriter } from './log-writer.ts';
 import { maintainGroup } from './maintenance.ts';
 import type { ReadRange } from './recovery.ts';
@@ -32,6 +33,8 @@ export interface RedisStorageOptions {
   readonly maxEntryBytes: number;
   readonly chunks: SnapshotChunks;
   readonly read: ReadRange;
+  /** Of the server. */
+  readonly file: AppendOnlyFile;
   /** Takes the group over and reads it back. */
   readonly recover: () => Promise<GroupLog>;
   readonly onClose: () => void;
@@ -128,20 +131,26 @@ export class RedisStorage implements Storage {
 
   async maintain(): Promise<boolean> {
     const { group, snapshots } = this.#check();
-    return this.#life.track(() => maintainGroup(group, snapshots, this.#options.read));
+    const { read, file } = this.#options;
+    return this.#life.track(
+      async () => (await maintainGroup(group, snapshots, read)) || (await file.maintain()),
+    );
   }
 
   async stats(): Promise<StorageStats> {
     const { group, snapshots } = this.#check();
     const { outline } = group.state;
     const list = snapshots.list();
+    const { file, writer } = this.#options;
+    const wasted = Math.max(0, group.bytes - group.locations.liveBytes) + snapshots.garbageBytes;
+    const inFile = await this.#life.track(() => file.garbageBytes());
     return {
       entryCount: outline.lastIndex - outline.boundary.index,
       logBytes: group.bytes,
       snapshotCount: list.length,
       snapshotBytes: snapshots.bytes,
-      garbageBytes: Math.max(0, group.bytes - group.locations.liveBytes) + snapshots.garbageBytes,
-      lastSyncMs: this.#options.writer.lastSyncMs,
+      garbageBytes: wasted + inFile,
+      lastSyncMs: writer.lastSyncMs,
       writeCount: this.#writeCount,
     };
   }

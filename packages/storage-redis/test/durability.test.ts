@@ -86,6 +86,19 @@ describe('a server that would lose acknowledged writes', () => {
     expect(isOnLocalDisk(null)).toBe(false);
   });
 
+  test('is told of settings that lose nothing and trouble it some day', async () => {
+    const bad = { 'auto-aof-rewrite-percentage': '0', 'aof-load-truncated': 'no' };
+    const place = await startServer({ config: bad });
+    const told: string[] = [];
+    const log = { enabled: () => true, log: (_level: number, text: string): void => void told.push(text) };
+    await openEngine(place, { env: { ...env, log } });
+    expect(told).toEqual(
+      Object.keys(bad).map(
+        (setting) => expect.stringMatching(`${setting} is .*CONFIG SET ${setting}`) as string,
+      ),
+    );
+  });
+
   test('needs a watermark path when it is strict', async () => {
     const place = await startServer();
     const opened = openRedisEngine({ url: place.server.url, env });

@@ -1,0 +1,201 @@
+/** Space that nothing live takes up: what is told of it, and how it comes back. */
+import { statSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { LogLevel, type Env } from '@balsa/raft-core';
+import { AppendOnlyFile } from '../src/append-only-file.ts';
+import { ServerError, type Reply } from '../src/connection.ts';
+import { entries, key, openEngine, openGroup, startServer, type Place } from './support/index.ts';
+
+const megabyte = 1024 * 1024;
+const large = 'x'.repeat(64 * 1024);
+
+function bytesOnDisk({ server }: Place): number {
+  return server.dataFiles().reduce((sum, file) => sum + statSync(file).size, 0);
+}
+
+describe('the append-only file of a real server', () => {
+  test('is told to be garbage once the log is compacted, and is rewritten by housekeeping', async () => {
+    const place = await startServer();
+    const storage = await openGroup(await openEngine(place));
+    for (let first = 1; first <= 160; first += 16) {
+      await storage.write({
+        entries: entries(first, 16, 1, large),
+        hardState: { term: 1, vote: 1, commit: first + 15 },
+      });
+    }
+    const full = bytesOnDisk(place);
+    expect(full).toBeGreaterThan(10 * megabyte);
+    await storage.compactTo(155);
+    while (await storage.maintain());
+    expect(bytesOnDisk(place)).toBeLessThan(full / 3);
+    expect((await storage.stats()).garbageBytes).toBeLessThan(4 * megabyte);
+    await place.server.kill();
+    await place.server.start();
+    const state = await (await openEngine(place)).group('g').open();
+    expect([state.firstIndex, state.lastIndex]).toEqual([156, 160]);
+  });
+
+  test('is rewritten by the housekeeping of an ordered store too', async () => {
+    const place = await startServer();
+    const store = (await openEngine(place)).orderedStore('kv');
+    await store.open();
+    const value = key(large);
+    for (let i = 1; i <= 160; i++)
+      await store.write({ changes: [[key(String(i % 3)), value]], appliedIndex: i });
+    const full = bytesOnDisk(place);
+    while (await store.maintain());
+    expect(bytesOnDisk(place)).toBeLessThan(full / 3);
+    expect(await store.count()).toBe(3);
+  });
+});
+
+/** A server that says what it is told to say, and a clock that stands still until it is waited for. */
+function pretend() {
+  const state = { size: 0, base: 0, dataset: 0, rewriting: false, status: 'ok', changes: 1 };
+  const calls: string[] = [];
+  const said: string[] = [];
+  let now = 0;
+  let answer: () => void = () => {
+    state.rewriting = true;
+  };
+  const info = (section: string): string =>
+    section === 'memory'
+      ? `# Memory\r\nused_memory_dataset:${String(state.dataset)}\r\n`
+      : [
+          'aof_enabled:1',
+          `aof_rewrite_in_progress:${state.rewriting ? '1' : '0'}`,
+          'aof_rewrite_scheduled:0',
+          `aof_last_bgrewrite_status:${state.status}`,
+          `aof_current_size:${String(state.size)}`,
+          `aof_base_size:${String(state.base)}`,
+        ].join('\r\n');
+  const env: Env = {
+    now: () => now,
+    setTimer: (ms, callback) => {
+      now += ms;
+      queueMicrotask(callback);
+      return { cancel: () => undefined };
+    },
+    random: () => 0,
+    log: {
+      enabled: () => true,
+      log: (level, text) => {
+        if (level >= LogLevel.Warn) said.push(text);
+      },
+    },
+  };
+  const file = new AppendOnlyFile({
+    env,
+    connection: {
+      usable: true,
+      call: async (name, args): Promise<Reply> => {
+        calls.push(name);
+        if (name === 'info') return Buffer.from(info(String(args[0])));
+        answer();
+        return Buffer.from('Background append only file rewriting started');
+      },
+    },
+    changes: () => state.changes,
+  });
+  return {
+    file,
+    state,
+    said,
+    calls,
+    asked: () => calls.filter((name) => name === 'bgrewriteaof').length,
+    refuse: (message: string) => {
+      answer = () => {
+        throw new ServerError(message);
+      };
+    },
+    later: (ms: number) => (now += ms),
+    time: () => now,
+  };
+}
+
+describe('housekeeping of the file', () => {
+  test('leaves it alone while less than half of it, or less than 4 MiB, is garbage', async () => {
+    const { file, state, asked } = pretend();
+    for (const [size, dataset] of [
+      [4 * megabyte, 100],
+      [100 * megabyte, 51 * megabyte],
+    ] as const) {
+      Object.assign(state, { size, dataset, changes: state.changes + 1 });
+      expect(await file.maintain()).toBe(false);
+      expect(await file.garbageBytes()).toBe(size - dataset);
+    }
+    expect(asked()).toBe(0);
+    Object.assign(state, { size: 102 * megabyte, changes: 9 });
+    expect(await file.maintain()).toBe(true);
+    expect(asked()).toBe(1);
+  });
+
+  test('asks nothing while nothing has changed', async () => {
+    const { file, state, calls } = pretend();
+    for (let i = 0; i < 3; i++) await file.maintain();
+    expect(calls).toEqual(['info', 'info']);
+    state.changes++;
+    await file.garbageBytes();
+    expect(calls.length).toBe(4);
+  });
+
+  test('waits in slices, and not for ever', async () => {
+    const { file, state, asked, time } = pretend();
+    state.size = 10 * megabyte;
+    let slices = 0;
+    while (await file.maintain()) slices++;
+    expect(slices).toBeGreaterThan(100);
+    expect(time()).toBeLessThan(60_000);
+    Object.assign(state, { size: 1000, base: 1000, rewriting: false });
+    expect(await file.maintain()).toBe(false);
+    expect(asked()).toBe(1);
+  });
+
+  test('waits for a rewrite that somebody else began', async () => {
+    const { file, state, asked, refuse } = pretend();
+    state.size = 10 * megabyte;
+    refuse('ERR Background append only file rewriting already in progress');
+    expect(await file.maintain()).toBe(true);
+    state.rewriting = true;
+    expect(await file.maintain()).toBe(true);
+    Object.assign(state, { size: 1000, rewriting: false });
+    expect(await file.maintain()).toBe(false);
+    expect(asked()).toBe(1);
+  });
+
+  test('tells of a rewrite that failed, and tries again a minute later', async () => {
+    const { file, state, asked, said, later } = pretend();
+    state.size = 10 * megabyte;
+    expect(await file.maintain()).toBe(true);
+    Object.assign(state, { rewriting: false, status: 'err' });
+    expect(await file.maintain()).toBe(false);
+    expect(await file.maintain()).toBe(false);
+    expect(said).toEqual([expect.stringMatching(/mostly garbage .* it failed/)]);
+    expect(asked()).toBe(1);
+    later(60_000);
+    expect(await file.maintain()).toBe(true);
+    expect(asked()).toBe(2);
+  });
+
+  test('tells a user who may not ask for it which right is missing, once', async () => {
+    const { file, state, asked, said, later, refuse } = pretend();
+    state.size = 10 * megabyte;
+    refuse("NOPERM this user has no permissions to run the 'bgrewriteaof' command");
+    for (let i = 0; i < 3; i++) {
+      expect(await file.maintain()).toBe(false);
+      later(120_000);
+    }
+    expect(said).toEqual([expect.stringMatching(/allow the user \+bgrewriteaof/)]);
+    expect(asked()).toBe(1);
+  });
+
+  test('does not ask again and again where a fresh file is larger than the data in memory', async () => {
+    const { file, state, asked } = pretend();
+    Object.assign(state, { size: 30 * megabyte, dataset: 5 * megabyte });
+    expect(await file.maintain()).toBe(true);
+    Object.assign(state, { size: 15 * megabyte, base: 15 * megabyte, rewriting: false });
+    expect(await file.maintain()).toBe(false);
+    expect(await file.garbageBytes()).toBe(0);
+    expect(asked()).toBe(1);
+  });
+});
