@@ -18,6 +18,16 @@ const limitsPerSweep = 2;
 const slicesPerLimit = 12;
 /** Garbage up to so many times the limit is not worth it. */
 const toleratedLimits = 2;
+/** Slices for one sweep, most of which wait for a compaction: where others write all the time there is always one. */
+const slicesPerSweep = 4000;
+
+/** Above zero while RocksDB does what this waits for, or is about to. */
+const workProperties = [
+  'num-running-compactions',
+  'compaction-pending',
+  'num-running-flushes',
+  'mem-table-flush-pending',
+];
 
 export class Reclaim {
   readonly #log: LogDatabase;
@@ -25,6 +35,7 @@ export class Reclaim {
   /** Bytes that are still to be written, by whomever, for the tombstones that there are. */
   #left: number;
   #seen: number;
+  #slices = 0;
 
   /** An opened database may hold tombstones of an earlier life. */
   constructor(log: LogDatabase, walLimitBytes: number) {
@@ -38,18 +49,18 @@ export class Reclaim {
   swept(): void {
     this.#left = limitsPerSweep * this.#limitBytes;
     this.#seen = this.#log.writtenBytes;
+    this.#slices = 0;
   }
 
   /** Does a bounded part of it, given what lives. False: the garbage is little, or all is done that can be. */
   slice(liveBytes: number): boolean {
-    if (!this.#isWorth(liveBytes)) return false;
+    if (this.#slices >= slicesPerSweep || !this.#isWorth(liveBytes)) return false;
+    this.#slices++;
     const { rocks, writtenBytes } = this.#log;
     this.#left -= writtenBytes - this.#seen;
     const idle = writtenBytes - this.#seen < this.#limitBytes / slicesPerLimit;
     this.#seen = writtenBytes;
-    const busy = ['num-running-compactions', 'compaction-pending', 'num-running-flushes'].some(
-      (name) => rocks.property(name) > 0,
-    );
+    const busy = workProperties.some((name) => rocks.property(name) > 0);
     // More would only stand in the way of what runs.
     if (busy || !idle) return busy || this.#left > 0;
     if (this.#left <= 0) return false;

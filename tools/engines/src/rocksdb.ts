@@ -10,6 +10,7 @@ export const rocksdb: EngineDefinition = {
     worker: { type: 'boolean', meaning: 'write on a thread of its own (the default), or on this one' },
     ...commonOptions,
     walLimitBytes: { type: 'bytes', meaning: 'write-ahead log that is kept at most' },
+    maxDebtBytes: { type: 'bytes', meaning: 'waiting to be compacted before writing is slowed' },
     maxPinnedBytes: { type: 'bytes', meaning: 'files and memory that views may keep from being freed' },
     maxViewMs: { type: 'count', meaning: 'milliseconds after which a view is ended' },
   },
