@@ -27,7 +27,7 @@ export interface RocksdbEngineOptions {
   readonly walLimitBytes?: number;
   /**
    * Bytes that may wait to be compacted. Beyond it writing is slowed, the more the larger the debt is: at twice the
-   * bound to 8 MiB a second; a batch waits a second at most. Default eight times `walLimitBytes`.
+   * bound to 8 MiB a second; a batch waits 250 ms at most. Default eight times `walLimitBytes`.
    */
   readonly maxDebtBytes?: number;
   /** Bytes of files and memory that views may keep from being freed; beyond it the oldest view is ended. Default 1 GiB. */

@@ -12,8 +12,8 @@ import type { Rocks } from './binding.ts';
 const lookEveryBytes = 256 * 1024;
 /** What may be written a millisecond when the debt is twice its bound; at thrice the bound, half of it. */
 const bytesPerMs = (8 * 1024 * 1024) / 1000;
-/** The longest that one batch is held back, whatever it weighs. */
-export const maxDelayMs = 1000;
+/** The longest that one batch is held back, whatever it weighs: a quarter of the default election timeout. */
+export const maxDelayMs = 250;
 
 export class Throttle {
   readonly #debt: () => number;

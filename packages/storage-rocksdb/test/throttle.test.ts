@@ -40,8 +40,8 @@ describe('the throttle', () => {
     clock.now += 125;
     expect(throttle.delayMs()).toBe(0);
     debt.bytes = 300 * megabyte;
-    throttle.wrote(megabyte);
-    expect(throttle.delayMs()).toBe(250);
+    throttle.wrote(megabyte / 2);
+    expect(throttle.delayMs()).toBe(125);
   });
 
   test('adds up what small batches owe, and makes up for what was waited', () => {
@@ -53,7 +53,7 @@ describe('the throttle', () => {
     expect(throttle.delayMs()).toBe(22);
   });
 
-  test('never holds a batch back for more than a second, whatever it weighs and however large the debt is', () => {
+  test('never holds a batch back for more than a quarter of a second, whatever it weighs and however large the debt is', () => {
     const { throttle } = throttled({ bytes: 1e15 });
     for (let i = 0; i < 10; i++) throttle.wrote(512 * megabyte);
     expect(throttle.delayMs()).toBe(maxDelayMs);
@@ -114,7 +114,7 @@ describe('a store whose compactions are behind', () => {
   const large = (storage: Storage, first: number): Promise<void> =>
     storage.write({ entries: entries(first, 1, 1, new Uint8Array(megabyte)) });
 
-  test('holds the next write back, for a second at most, and does not block its thread', async () => {
+  test('holds the next write back, for a quarter of a second at most, and does not block its thread', async () => {
     const { engine, delays, release } = await indebted();
     const storage = engine.group('g');
     await storage.open();
@@ -122,7 +122,7 @@ describe('a store whose compactions are behind', () => {
     const held = large(storage, 2);
     expect(await settledNow(held)).toBe(false);
     expect(delays).toHaveLength(1);
-    expect(delays[0]).toBeGreaterThan(500);
+    expect(delays[0]).toBeGreaterThan(200);
     expect(delays[0]).toBeLessThanOrEqual(maxDelayMs);
     expect(
       (await storage.entries(1, 2, 1)).map(({ index }) => index),
