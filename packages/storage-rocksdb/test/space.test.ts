@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomFillSync } from 'node:crypto';
-import type { Engine, Storage } from '@balsa/raft-core';
+import type { Engine, Env, Storage } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
 import { override } from '@balsa/test-suite/zoo';
 import { openChangedEngine } from '@balsa/storage-rocksdb/testing';
@@ -109,7 +109,8 @@ describe('space', () => {
     property: (name: string) => number,
   ): Promise<{ readonly engine: Engine; readonly storage: Storage; readonly filled: () => number }> {
     let filled = 0;
-    const engine = await openChangedEngine({ directory, env, walLimitBytes }, (rocks) =>
+    const hasty: Env = { ...env, setTimer: (_ms, callback) => env.setTimer(0, callback) };
+    const engine = await openChangedEngine({ directory, env: hasty, walLimitBytes }, (rocks) =>
       override(rocks, {
         property,
         batch: () => {
