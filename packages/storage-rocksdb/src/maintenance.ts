@@ -72,7 +72,9 @@ export class Maintenance {
     }
     this.#log.sweep(ranges);
     if (worth) group?.cleared();
-    this.#reclaim.swept();
+    // How much an abandoned log or generation held is not known any more.
+    const deleted = worth && ranges.length === 1 ? record.boundary.offset - record.clearedOffset : Infinity;
+    this.#reclaim.swept(deleted);
     return true;
   }
 

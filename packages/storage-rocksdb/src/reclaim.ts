@@ -4,16 +4,16 @@
  * A deleted range is a tombstone in a memtable. Space comes back when it was flushed and RocksDB's
  * compactions have carried it down to the entries, and both begin only when more is written; the binding
  * has no call for either. So where much garbage stands, slices of filler are written: one key again and
- * again, without a sync. It fills memtables, and a flush keeps its last value only. Whatever else is
- * written does the same, and no filler is written in its place.
+ * again, without a sync. It fills memtables, and a flush keeps its last value only. Where others write,
+ * theirs does the same, and no filler is written.
  */
 import type { LogDatabase } from './log-database.ts';
 import { metaKey } from './keys.ts';
 
 const fillerKey = metaKey('filler');
 const fillerBytes = 8 * 1024;
-/** Written after a sweep, until its tombstones are at the bottom; a third of the limit is one flush. */
-const limitsPerSweep = 2;
+/** Of filler at most, until a sweep deletes more; a third of the limit is one flush. */
+const fillLimits = 2;
 /** Of the write-ahead log's limit: what one slice writes. */
 const slicesPerLimit = 12;
 /** Garbage up to so many times the limit is not worth it. */
@@ -32,8 +32,9 @@ const workProperties = [
 export class Reclaim {
   readonly #log: LogDatabase;
   readonly #limitBytes: number;
-  /** Bytes that are still to be written, by whomever, for the tombstones that there are. */
+  /** Bytes of filler that may be written: never more in all than were deleted. */
   #left: number;
+  /** What was written when this looked last, by anybody. */
   #seen: number;
   #slices = 0;
 
@@ -41,14 +42,13 @@ export class Reclaim {
   constructor(log: LogDatabase, walLimitBytes: number) {
     this.#log = log;
     this.#limitBytes = walLimitBytes;
-    this.#left = limitsPerSweep * walLimitBytes;
+    this.#left = fillLimits * walLimitBytes;
     this.#seen = log.writtenBytes;
   }
 
-  /** Ranges were deleted. */
-  swept(): void {
-    this.#left = limitsPerSweep * this.#limitBytes;
-    this.#seen = this.#log.writtenBytes;
+  /** Ranges were deleted that held so many bytes. */
+  swept(bytes: number): void {
+    this.#left = Math.min(fillLimits * this.#limitBytes, this.#left + bytes);
     this.#slices = 0;
   }
 
@@ -57,7 +57,6 @@ export class Reclaim {
     if (this.#slices >= slicesPerSweep || !this.#isWorth(liveBytes)) return false;
     this.#slices++;
     const { rocks, writtenBytes } = this.#log;
-    this.#left -= writtenBytes - this.#seen;
     const idle = writtenBytes - this.#seen < this.#limitBytes / slicesPerLimit;
     this.#seen = writtenBytes;
     const busy = workProperties.some((name) => rocks.property(name) > 0);
@@ -65,6 +64,7 @@ export class Reclaim {
     if (busy || !idle) return busy || this.#left > 0;
     if (this.#left <= 0) return false;
     this.#fill(this.#limitBytes / slicesPerLimit);
+    this.#seen = this.#log.writtenBytes;
     return true;
   }
 
@@ -78,5 +78,6 @@ export class Reclaim {
     const filler = Buffer.alloc(fillerBytes);
     for (let filled = 0; filled < bytes; filled += fillerBytes) batch.put(fillerKey, filler);
     this.#log.writeUnsynced(batch, bytes, 'a write that moves deleted ranges');
+    this.#left -= bytes;
   }
 }

@@ -133,13 +133,20 @@ describe('space', () => {
     return slices;
   }
 
-  test('that cannot be had back makes housekeeping write no more than twice the limit', async () => {
+  test('that cannot be had back makes housekeeping write no more than twice the limit, and than was deleted', async () => {
     const walLimitBytes = 2 * megabyte;
     const held = (name: string): number => (name === 'live-sst-files-size' ? 1e9 : 0);
     const { engine, storage, filled } = await pretending(temporaryDirectory(), walLimitBytes, held);
     expect(await slicesOf(storage)).toBeLessThanOrEqual(50);
     expect(filled()).toBeGreaterThan(walLimitBytes);
     expect(filled()).toBeLessThanOrEqual(2.5 * walLimitBytes);
+    const before = filled();
+    const last = await append(storage, 0, megabyte);
+    await storage.compactTo(last);
+    await slicesOf(storage);
+    const more = filled() - before;
+    expect(more, 'no more than was deleted, and the rest of a slice').toBeLessThanOrEqual(1.2 * megabyte);
+    expect(more).toBeGreaterThan(megabyte / 2);
     await engine.close();
   });
 
