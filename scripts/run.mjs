@@ -20,7 +20,7 @@ const commands = {
   soak: (args) => runNode(['tools/soak/dist/main.js', ...args], { ipc: true }),
   bench: () => cli('bench'),
   'bench:core': (args) => runNode(['tools/bench/dist/main.js', 'core', ...args]),
-  simulate: (args) => runNode(['tools/simulator/dist/cli/main.js', ...args]),
+  simulate: (args) => runNode(['--max-semi-space-size=64', 'tools/simulator/dist/cli/main.js', ...args]),
   museum: (args) => runNode(['tools/simulator/dist/museum/main.js', ...args]),
   chaos: (args) => runNode(['tools/chaos/dist/main.js', ...args], { ipc: true }),
   zoo: (args) => runNode(['tools/zoo/dist/main.js', ...args]),

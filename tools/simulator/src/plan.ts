@@ -26,6 +26,8 @@ export const faultNames = [
   'jump',
   'transfer',
   'membership',
+  'delay',
+  'strand',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -50,8 +52,8 @@ export interface Plan {
   /** Events of the phase of faults. */
   readonly events: number;
   readonly faults: readonly FaultName[];
-  /** Virtual milliseconds between faults, on average. */
-  readonly faultEveryMs: number;
+  /** Events between faults, on average. Not time: a busy cluster does in seconds what a lame one does in minutes. */
+  readonly faultEveryEvents: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   readonly leaseReads: boolean;
@@ -84,6 +86,8 @@ const network: readonly FaultName[] = [
   'one-way',
   'clog',
   'disconnect',
+  'delay',
+  'strand',
 ];
 const process: readonly FaultName[] = ['kill', 'power', 'blackout', 'pause'];
 const disks: readonly FaultName[] = [
@@ -104,17 +108,21 @@ const profiles: Readonly<
   swarm: { faults: faultNames, chance: 0.5 },
   calm: { faults: [], chance: 1 },
   network: { faults: [...network, 'pause', 'transfer', 'kill'], chance: 0.7 },
-  storage: { faults: [...disks, ...process, 'isolate', 'membership'], chance: 0.7 },
+  storage: { faults: [...disks, ...process, 'isolate', 'strand', 'membership'], chance: 0.7 },
   membership: {
-    faults: ['membership', 'transfer', 'partition', 'isolate', 'loss', 'kill', 'power', 'wipe'],
+    faults: ['membership', 'transfer', 'partition', 'isolate', 'strand', 'loss', 'kill', 'power', 'wipe'],
     chance: 0.85,
   },
   snapshot: {
-    faults: ['isolate', 'partition', 'clog', 'kill', 'power', 'disconnect', 'membership', 'loss'],
+    faults: ['isolate', 'partition', 'strand', 'clog', 'kill', 'power', 'disconnect', 'membership', 'loss'],
     chance: 0.8,
   },
   lease: { faults: [...network, ...clocks, 'transfer', 'kill', 'pause'], chance: 0.6 },
 };
+
+export function faultsOf(profile: ProfileName): readonly FaultName[] {
+  return profiles[profile].faults;
+}
 
 /** What the user asked for, or shrinking tries. */
 export interface PlanOptions {
@@ -134,7 +142,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     const taken = chance.happens(share);
     return taken && faults.includes(name) && options.without?.includes(name) !== true;
   });
-  const snapshots = profile === 'snapshot' || chance.happens(0.6);
+  const snapshots = chance.happens(0.6) || profile === 'snapshot' || drawn.includes('strand');
   const low = chance.between(0.2, 3);
   const damage = drawn.includes('flip') || drawn.includes('misdirect');
   return {
@@ -145,7 +153,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     keys: 3 + chance.below(12),
     events: options.events ?? 20_000,
     faults: drawn,
-    faultEveryMs: chance.skewed(60, 1500),
+    faultEveryEvents: chance.skewed(50, 700),
     preVote: chance.happens(0.75),
     checkQuorum: chance.happens(0.75) || profile === 'lease',
     leaseReads: profile === 'lease',
@@ -165,7 +173,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     maxMessageBytes: chance.pick([200, 1000, 1 << 20]),
     maxInflightMessages: chance.pick([1, 2, 16, 256]),
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
-    thinkMs: chance.skewed(5, 300),
+    thinkMs: chance.skewed(2, 200),
     valueBytes: chance.pick([4, 20, 200]),
   };
 }

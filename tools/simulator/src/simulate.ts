@@ -75,6 +75,9 @@ async function run(cluster: Cluster): Promise<void> {
   clients.open = false;
   nemesis.heal();
   await provesAlive(cluster);
+  const { recoveredInFlight, recoveredRestore } = cluster.judge.counts;
+  cluster.coverage.count('state', 'store recovers a write under way', recoveredInFlight);
+  cluster.coverage.count('state', 'store recovers a restore under way', recoveredRestore);
   const verdict = checkHistory(cluster.history.operations(), kvModel, { budget: 100_000 });
   cluster.coverage.count('client', `history ${verdict.verdict}`);
   if (verdict.verdict === 'violation') {

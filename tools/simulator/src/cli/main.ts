@@ -1,13 +1,16 @@
 /** `npm run simulate`. */
-import { createWriteStream, writeFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { formatHistory } from '@balsa/checker';
 import { traceLine } from '@balsa/raft-core/testing';
 import { shrink } from '../shrink.ts';
 import { simulate, type SeedResult, type SimulateOptions } from '../simulate.ts';
+import { codeDigest } from './code.ts';
 import { reportOf } from './messages.ts';
-import { parseOptions, type CliOptions } from './options.ts';
+import { parseArguments, type CliOptions, type MergeOptions } from './options.ts';
+import { intoPage } from './page.ts';
 import { runSeeds } from './pool.ts';
-import { addReport, coverageLines, newTotals, type Totals } from './totals.ts';
+import { coverageLines, defectLines, summaryLines, verdictLine } from './report.ts';
+import { addReport, mergeTotals, newTotals, type Totals } from './totals.ts';
 
 let stopped = false;
 
@@ -80,7 +83,7 @@ async function explain(seed: number, options: CliOptions): Promise<void> {
 }
 
 async function runMany(options: CliOptions): Promise<Totals> {
-  const totals = newTotals();
+  const totals = newTotals(options.profile, [{ from: options.from, seeds: 0, code: codeDigest() }]);
   const started = performance.now();
   const deadline = options.minutes === undefined ? Infinity : started + options.minutes * 60_000;
   const last = options.minutes === undefined ? options.from + options.seeds : Infinity;
@@ -101,9 +104,12 @@ async function runMany(options: CliOptions): Promise<Totals> {
       if (performance.now() - told < 5000) return;
       told = performance.now();
       say(progress(totals, (told - started) / 1000, options));
+      // What ran is not lost when the rest is stopped.
+      if (options.out !== undefined) save(options.out, totals);
     },
   });
   say(progress(totals, (performance.now() - started) / 1000, options));
+  if (options.out !== undefined) save(options.out, totals);
   return totals;
 }
 
@@ -113,8 +119,35 @@ function progress(totals: Totals, seconds: number, { minutes, seeds }: CliOption
   return `${totals.seeds}${of} seeds, ${totals.events} events, ${rate} a second, ${(totals.virtualMs / 60_000).toFixed(1)} virtual minutes, ${totals.violations.length} violations`;
 }
 
+function save(file: string, totals: Totals): void {
+  writeFileSync(file, `${JSON.stringify(totals)}\n`);
+}
+
+function tell(totals: Totals): void {
+  say('what happened:');
+  for (const line of [...coverageLines(totals), ...summaryLines(totals), ...defectLines(totals)]) say(line);
+  say(verdictLine(totals));
+}
+
+/** 0: all is well. 1: a rule was broken. 2: none was, but the run was large enough and did not see all that it must. */
+function exitCode(totals: Totals): number {
+  if (totals.violations.length > 0) return 1;
+  return defectLines(totals).length > 0 ? 2 : 0;
+}
+
+/** Adds up what several runs wrote with `--out`. */
+function merge({ files, out, page, json }: MergeOptions): number {
+  const totals = mergeTotals(files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Totals));
+  if (out !== undefined) save(out, totals);
+  if (page !== undefined) writeFileSync(page, intoPage(readFileSync(page, 'utf8'), totals));
+  if (json) process.stdout.write(`${JSON.stringify(totals)}\n`);
+  else tell(totals);
+  return exitCode(totals);
+}
+
 async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2));
+  const { options, merging } = parseArguments(process.argv.slice(2));
+  if (merging !== undefined) return merge(merging);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (stopped) process.exit(130);
@@ -125,18 +158,17 @@ async function main(): Promise<number> {
   if (options.seed !== undefined) {
     const result = await runOne(options.seed, options);
     if (options.json)
-      process.stdout.write(`${JSON.stringify({ ...reportOf(result), trace: result.trace })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ ...reportOf(result, process.cpuUsage().user / 1000), trace: result.trace })}\n`,
+      );
     else describe(result, options.lines);
     return result.violation === undefined ? 0 : 1;
   }
   const totals = await runMany(options);
   const [first] = totals.violations;
   if (options.json) process.stdout.write(`${JSON.stringify(totals)}\n`);
-  else {
-    say('what happened:');
-    for (const line of coverageLines(totals)) say(line);
-  }
-  if (first === undefined) return stopped ? 130 : 0;
+  else tell(totals);
+  if (first === undefined) return stopped ? 130 : exitCode(totals);
   await explain(first.plan.seed, options);
   return 1;
 }

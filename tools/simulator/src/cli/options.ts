@@ -20,6 +20,20 @@ export interface CliOptions {
   readonly shrink: boolean;
   readonly keepGoing: boolean;
   readonly json: boolean;
+  readonly out?: string;
+}
+
+export interface MergeOptions {
+  readonly files: readonly string[];
+  readonly out?: string;
+  readonly page?: string;
+  readonly json: boolean;
+}
+
+export interface Arguments {
+  readonly options: CliOptions;
+  /** What is to be added up, instead of running anything. */
+  readonly merging: MergeOptions | undefined;
 }
 
 function count(text: string): number {
@@ -37,8 +51,10 @@ function faults(text: string): FaultName[] {
   });
 }
 
-export function parseOptions(argv: readonly string[]): CliOptions {
+export function parseArguments(argv: readonly string[]): Arguments {
+  let merging: MergeOptions | undefined;
   const command = new Command('npm run simulate --')
+    .action(() => undefined)
     .description(
       'Runs whole clusters under virtual time, network and disk, each from one seed, and holds every step to the\n' +
         'invariants of Raft. Ends with 1 when one was broken, and says how to run that seed again.',
@@ -61,7 +77,18 @@ export function parseOptions(argv: readonly string[]): CliOptions {
     .option('--lines <count>', 'events shown of a seed', count, 60)
     .option('--no-shrink', 'do not look for a smaller run that fails, too')
     .option('--keep-going', 'go on after a violation', false)
-    .option('--json', 'one object on stdout, and nothing else', false);
+    .option('--json', 'one object on stdout, and nothing else', false)
+    .option('--out <file>', 'write the totals to this file, also while the run goes on: for `merge`');
+  command
+    .command('merge')
+    .description('Adds up the files that runs of other seeds wrote with --out.')
+    .argument('<files...>')
+    .option('--out <file>', 'write the sum to this file')
+    .option('--page <file>', 'put the sum between its marks in this page')
+    .option('--json', 'one object on stdout, and nothing else', false)
+    .action((files: string[], _options: object, merge: Command) => {
+      merging = { ...merge.optsWithGlobals<Omit<MergeOptions, 'files'>>(), files };
+    });
   command.parse([...argv], { from: 'user' });
-  return command.opts<CliOptions>();
+  return { options: command.opts<CliOptions>(), merging };
 }

@@ -1,6 +1,7 @@
 /** What goes wrong with disks. Damage stays within what docs/fault-model.md says is survived. */
 import { sectorBytes, type Inode } from '../world/inode.ts';
-import { byItself, told, victim, type Faults, type Stage } from './fault.ts';
+import { world } from '../world/clock.ts';
+import { byItself, told, victim, type FaultEnd, type Faults, type Stage } from './fault.ts';
 import type { Host } from '../world/host.ts';
 
 /** A host whose stored data may be lost without a quorum losing anything. */
@@ -17,6 +18,25 @@ function expendable(stage: Stage): Host | undefined {
 function anyFile({ chance }: Stage, host: Host): readonly [path: string, inode: Inode] | undefined {
   const files = [...host.disk.root.files()].filter(([, inode]) => inode.size > 0);
   return files.length === 0 ? undefined : chance.pick(files);
+}
+
+/** Whoever has a damaged disk starts anew after a while, and is replaced in the end even if it has noticed nothing. */
+function replaceLater(stage: Stage, host: Host): FaultEnd {
+  const { cluster, chance } = stage;
+  host.damaged = true;
+  const afterMs = chance.skewed(100, 8000);
+  const replaceMs = chance.skewed(200, 8000);
+  return {
+    afterMs,
+    end: () => {
+      if (host.state === 'retired') return;
+      host.kill();
+      host.start();
+      cluster.clock.set(world, replaceMs, () => {
+        if (stage.active()) host.retire();
+      });
+    },
+  };
 }
 
 export const diskFaults: Faults = {
@@ -79,9 +99,8 @@ export const diskFaults: Faults = {
     const at = stage.chance.below(inode.size);
     const bit = stage.chance.below(8);
     inode.corrupt(at, (byte) => byte ^ (1 << bit));
-    host.damaged = true;
     told(stage, host, 'flip', `bit ${bit} of byte ${at} of ${path}`);
-    return byItself;
+    return replaceLater(stage, host);
   },
 
   misdirect: (stage) => {
@@ -94,14 +113,9 @@ export const diskFaults: Faults = {
     const target = Math.floor(stage.chance.below(to[1].size) / sectorBytes) * sectorBytes;
     from[1].read(sector, source);
     to[1].overwrite(target, sector);
-    host.damaged = true;
-    told(
-      stage,
-      host,
-      'misdirect',
-      `what belongs to ${source} of ${from[0]} is written to ${target} of ${to[0]}`,
-    );
-    return byItself;
+    const what = `what belongs to ${source} of ${from[0]} is written to ${target} of ${to[0]}`;
+    told(stage, host, 'misdirect', what);
+    return replaceLater(stage, host);
   },
 
   wipe: (stage) => {

@@ -7,6 +7,10 @@ import type { Host } from '../world/host.ts';
 export interface Stage {
   readonly cluster: Cluster;
   readonly chance: Chance;
+  /** Whether faults may still be made: false once everything was mended. */
+  readonly active: () => boolean;
+  /** Ends what a fault set off later, when its time comes or everything is mended. */
+  readonly endLater: (end: FaultEnd) => void;
 }
 
 /** Begins it. Returns undefined when it does not fit now; else how it ends, and after how long (undefined: by itself). */

@@ -23,11 +23,11 @@ export const membershipFaults: Faults = {
       const host = cluster.addHost();
       host.start();
       const { id, address } = host.member;
-      changes.push({ type: chance.happens(0.6) ? 'addLearner' : 'addVoter', id, address });
+      changes.push({ type: chance.happens(0.4) ? 'addLearner' : 'addVoter', id, address });
     }
-    if ((!grow || chance.happens(0.4)) && voters.length > 1) {
+    if ((!grow || chance.happens(0.6)) && voters.length > 1) {
       const id = chance.pick(voters);
-      changes.push(chance.happens(0.75) ? { type: 'remove', id } : { type: 'addLearner', id });
+      changes.push(chance.happens(0.5) ? { type: 'remove', id } : { type: 'addLearner', id });
     }
     if (changes.length === 0) return undefined;
     told(stage, undefined, 'membership', changes.map(({ type, id }) => `${type} ${id}`).join(', '));

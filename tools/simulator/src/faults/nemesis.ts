@@ -8,13 +8,32 @@ import type { FaultEnd, Faults } from './fault.ts';
 import { membershipFaults } from './membership.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
+import { snapshotFaults } from './snapshot.ts';
 
-const faults: Faults = { ...networkFaults, ...processFaults, ...diskFaults, ...membershipFaults };
+const faults: Faults = {
+  ...networkFaults,
+  ...processFaults,
+  ...diskFaults,
+  ...membershipFaults,
+  ...snapshotFaults,
+};
+
+/** What did not fit is tried again after so much of the usual time. */
+const again = 0.25;
+
+interface Planned {
+  /** Events that will have happened. */
+  readonly at: number;
+  readonly begin: () => void;
+}
 
 export class Nemesis {
   readonly #cluster: Cluster;
   #active = true;
   readonly #open = new Set<FaultEnd>();
+  readonly #planned: Planned[] = [];
+  /** The least of those that are planned. */
+  #nextAt = Infinity;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -24,19 +43,44 @@ export class Nemesis {
       const chance = Chance.of(cluster.plan.seed, `fault ${name} ${faultNames.indexOf(name)}`);
       this.#schedule(name, chance, kinds.length);
     }
+    cluster.afterEvent = () => {
+      if (cluster.clock.events >= this.#nextAt) this.#begin();
+    };
     cluster.onStoppedByItself = (host) => {
       cluster.clock.set(world, 500, () => host.start());
     };
   }
 
-  #schedule(name: FaultName, chance: Chance, kinds: number): void {
+  #schedule(name: FaultName, chance: Chance, kinds: number, share = 1): void {
     const { clock, plan } = this.#cluster;
-    clock.set(world, chance.between(0, 2) * plan.faultEveryMs * kinds, () => {
-      if (!this.#active) return;
-      const end = faults[name]?.({ cluster: this.#cluster, chance });
+    const stage = {
+      cluster: this.#cluster,
+      chance,
+      active: () => this.#active,
+      endLater: (end: FaultEnd) => this.#endLater(end),
+    };
+    const at = clock.events + chance.between(0, 2) * plan.faultEveryEvents * kinds * share;
+    const begin = (): void => {
+      const end = faults[name]?.(stage);
       if (end !== undefined) this.#endLater(end);
-      this.#schedule(name, chance, kinds);
-    });
+      this.#schedule(name, chance, kinds, end === undefined ? again : 1);
+    };
+    this.#planned.push({ at, begin });
+    this.#nextAt = Math.min(this.#nextAt, at);
+  }
+
+  /** Begins all that is due, each as an event of its own. */
+  #begin(): void {
+    const { clock } = this.#cluster;
+    const due = this.#planned.filter(({ at }) => at <= clock.events);
+    const later = this.#planned.filter(({ at }) => at > clock.events);
+    this.#planned.splice(0, Infinity, ...later);
+    this.#nextAt = Math.min(...later.map(({ at }) => at));
+    for (const { begin } of due) {
+      clock.set(world, 0, () => {
+        if (this.#active) begin();
+      });
+    }
   }
 
   #endLater(end: FaultEnd): void {
@@ -51,15 +95,15 @@ export class Nemesis {
     this.#active = false;
     for (const end of this.#open) end.end();
     this.#open.clear();
-    const { network, hosts } = this.#cluster;
-    network.heal();
+    const { network, hosts, cuts } = this.#cluster;
+    cuts.endAll();
     network.setLoss(0);
     network.setDuplicate(0);
     network.setReorder(0);
-    this.#cluster.divided = false;
     this.#cluster.unclogAll();
     for (const host of hosts.values()) {
       host.clock.setRate(1);
+      host.disk.disarm();
       host.resume();
       Object.assign(host.disk.trouble, { slowness: 1, stalledUntil: 0, failing: 0, full: false });
       host.start();

@@ -6,17 +6,9 @@ function ids({ cluster }: Stage): NodeId[] {
   return [...cluster.hosts.values()].filter((host) => host.state !== 'retired').map((host) => host.id);
 }
 
-/** Cuts end together: the network knows only how to be whole again. */
-function cut(stage: Stage, afterMs: number): ReturnType<Fault> {
-  const { cluster } = stage;
-  cluster.divided = true;
-  return {
-    afterMs,
-    end: () => {
-      cluster.network.heal();
-      cluster.divided = false;
-    },
-  };
+/** How long something stays cut. */
+function cutMs({ chance }: Stage): number {
+  return chance.skewed(50, 12_000);
 }
 
 const weather = (name: 'loss' | 'duplicate' | 'reorder', most: number): Fault => {
@@ -34,7 +26,18 @@ const weather = (name: 'loss' | 'duplicate' | 'reorder', most: number): Fault =>
   };
 };
 
+/** Paths become long for a while. */
+const delay: Fault = (stage) => {
+  const { cluster, chance } = stage;
+  const [low, high] = cluster.plan.latencyMs;
+  const most = high + chance.skewed(10, 2000);
+  cluster.network.setLatency(low, most);
+  told(stage, undefined, 'delay', `up to ${most.toFixed(0)} ms`);
+  return { afterMs: chance.skewed(50, 5000), end: () => cluster.network.setLatency(low, high) };
+};
+
 export const networkFaults: Faults = {
+  delay,
   loss: weather('loss', 0.5),
   duplicate: weather('duplicate', 0.8),
   reorder: weather('reorder', 0.8),
@@ -44,17 +47,15 @@ export const networkFaults: Faults = {
     if (all.length < 2) return undefined;
     const at = 1 + stage.chance.below(all.length - 1);
     const groups = [all.slice(0, at), all.slice(at)];
-    stage.cluster.network.partition(groups);
     told(stage, undefined, 'partition', groups.map((group) => group.join(',')).join(' | '));
-    return cut(stage, stage.chance.skewed(50, 12_000));
+    return { end: stage.cluster.cuts.add((network) => network.partition(groups)), afterMs: cutMs(stage) };
   },
 
   isolate: (stage) => {
     const host = victim(stage);
     if (host === undefined) return undefined;
-    stage.cluster.network.isolate(host.id);
     told(stage, host, 'isolate', 'reaches nobody');
-    return cut(stage, stage.chance.skewed(50, 12_000));
+    return { end: stage.cluster.cuts.add((network) => network.isolate(host.id)), afterMs: cutMs(stage) };
   },
 
   'one-way': (stage) => {
@@ -63,12 +64,11 @@ export const networkFaults: Faults = {
     if (host === undefined || others.length === 0) return undefined;
     const outward = stage.chance.happens(0.5);
     const some = stage.chance.happens(0.5) ? others : [stage.chance.pick(others)];
-    for (const other of some) {
-      if (outward) stage.cluster.network.oneWay(host.id, other);
-      else stage.cluster.network.oneWay(other, host.id);
-    }
     told(stage, host, 'one-way', `${outward ? 'does not reach' : 'is not reached by'} ${some.join(',')}`);
-    return cut(stage, stage.chance.skewed(50, 12_000));
+    const end = stage.cluster.cuts.add((network) => {
+      for (const other of some) network.oneWay(outward ? host.id : other, outward ? other : host.id);
+    });
+    return { end, afterMs: cutMs(stage) };
   },
 
   clog: (stage) => {

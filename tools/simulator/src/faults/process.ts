@@ -5,7 +5,7 @@ import type { Host } from '../world/host.ts';
 
 const survivals: readonly Survival[] = ['nothing', 'prefix', 'prefix', 'anything', 'anything', 'everything'];
 
-function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
+export function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
   return {
     afterMs: stage.chance.skewed(1, 8000),
     end: () => {
@@ -14,22 +14,28 @@ function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
   };
 }
 
+/** Half of the deaths find the disk at work: a random moment would rarely hit one of those that matter. */
+function die(stage: Stage, name: 'kill' | 'power', what: string, survival?: Survival): FaultEnd | undefined {
+  const host = victim(stage);
+  if (host === undefined) return undefined;
+  const { life } = host;
+  const kill = (): void => {
+    if (host.life !== life || !stage.active()) return;
+    told(stage, host, name, what);
+    host.kill(survival);
+    stage.endLater(startLater(stage, [host]));
+  };
+  if (stage.chance.happens(0.5)) host.disk.trap(stage.chance.below(12), kill);
+  else kill();
+  return byItself;
+}
+
 export const processFaults: Faults = {
-  kill: (stage) => {
-    const host = victim(stage);
-    if (host === undefined) return undefined;
-    told(stage, host, 'kill', 'the process dies');
-    host.kill();
-    return startLater(stage, [host]);
-  },
+  kill: (stage) => die(stage, 'kill', 'the process dies'),
 
   power: (stage) => {
-    const host = victim(stage);
-    if (host === undefined) return undefined;
     const survival = stage.chance.pick(survivals);
-    told(stage, host, 'power', `goes, keeping ${survival} of what was not synced`);
-    host.kill(survival);
-    return startLater(stage, [host]);
+    return die(stage, 'power', `goes, keeping ${survival} of what was not synced`, survival);
   },
 
   blackout: (stage) => {
@@ -81,7 +87,10 @@ export const processFaults: Faults = {
     const to = stage.chance.pick(voters);
     told(stage, leader, 'transfer', `leadership to ${to}`);
     // Refusal and failure are fine; the judge looks at what happens meanwhile.
-    node.transferLeadership(to).catch(() => undefined);
+    node.transferLeadership(to).then(
+      () => stage.cluster.coverage.count('state', 'leadership transferred'),
+      () => undefined,
+    );
     return byItself;
   },
 };

@@ -24,11 +24,20 @@ export interface JudgeCounts {
   elections: number;
   commits: number;
   recoveries: number;
+  /** Stores that opened with a write or a compaction that was under way when the node died. */
   recoveredInFlight: number;
+  /** Stores that opened with a snapshot that the state machine has yet to restore. */
+  recoveredRestore: number;
 }
 
 export class Judge {
-  readonly counts: JudgeCounts = { elections: 0, commits: 0, recoveries: 0, recoveredInFlight: 0 };
+  readonly counts: JudgeCounts = {
+    elections: 0,
+    commits: 0,
+    recoveries: 0,
+    recoveredInFlight: 0,
+    recoveredRestore: 0,
+  };
   readonly book: EntryBook = new EntryBook();
   readonly #sites = new Map<NodeId, Site>();
   readonly #views: { readonly site: Site; readonly view: CoreView }[] = [];
@@ -41,6 +50,7 @@ export class Judge {
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
   onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
+  onRole: (node: NodeId, before: StateType, after: StateType, term: Term) => void = () => undefined;
 
   /** Keeps the first violation only. */
   complain(rule: Rule, text: string, details: readonly string[] = []): void {
@@ -129,7 +139,7 @@ export class Judge {
         `leader ${site.id} of term ${term} shortened its log from ${view.last} to ${last}`,
       );
     }
-    if (state !== view.state || term !== view.term) this.onChange(site.id, 'role %, term %', state, term);
+    if (state !== view.state || term !== view.term) this.onRole(site.id, view.state, state, term);
     if (committed > this.committedTop) this.#commits(site, core, ledBefore);
     view.term = term;
     view.state = state;
@@ -301,6 +311,7 @@ export class Judge {
       );
     }
     if (match > 0) this.counts.recoveredInFlight++;
+    if (state.pendingRestore !== undefined) this.counts.recoveredRestore++;
     site.model = new LogModel();
     site.model.adopt(state);
     site.inFlight = undefined;

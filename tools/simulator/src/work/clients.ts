@@ -1,13 +1,17 @@
 /** Clients: each calls one operation at a time, waits, gives up, and tries the next somewhere else. */
-import { isBalsaError } from '@balsa/raft-core';
+import { isBalsaError, type Timer } from '@balsa/raft-core';
 import { storeKey } from '@balsa/kv';
 import type { PendingCall } from '@balsa/checker';
 import { Chance } from '../world/chance.ts';
+import { world } from '../world/clock.ts';
 import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
-import { bytesOf, randomWrite, textOf } from './operations.ts';
+import { bytesOf, randomWrite, textOf, type Write } from './operations.ts';
 
 type Answer = 'ok' | 'refused' | 'unknown';
+
+/** How often a write is tried. */
+const mostTries = 3;
 
 export class Clients {
   /** Whether new operations are begun. */
@@ -29,11 +33,10 @@ export class Clients {
       await clock.sleep(chance.between(0, 2 * plan.thinkMs * rest));
       const host = this.#choose(chance);
       if (!this.open || host === undefined) continue;
-      const patience = chance.skewed(50, 5000);
       const reads = chance.happens(0.4);
       const answer = reads
-        ? await this.#read(client, host, chance, patience)
-        : await this.#write(client, host, chance, patience);
+        ? await this.#read(client, host, chance, chance.skewed(50, 5000))
+        : await this.#persist(client, host, chance);
       // Each unknown outcome doubles what the checker has to think of: who got none is not in a hurry.
       rest = answer === 'unknown' ? 5 : 1;
     }
@@ -47,11 +50,31 @@ export class Clients {
     return leader !== undefined && chance.happens(0.5) ? leader : chance.pick(running);
   }
 
-  async #write(client: number, host: Host, chance: Chance, patience: number): Promise<Answer> {
-    const { history, plan } = this.#cluster;
+  /** Writes; tries the same again elsewhere where that cannot make two effects of one, and gives up in the end. */
+  async #persist(client: number, first: Host, chance: Chance): Promise<Answer> {
+    const { plan, clock, coverage } = this.#cluster;
     const key = `k${chance.below(plan.keys)}`;
     const value = `${++this.#value}`.padEnd(chance.below(plan.valueBytes) + 1, '.');
     const write = randomWrite(chance, key, value, this.#seen.get(key) ?? null);
+    let host: Host | undefined = first;
+    for (let tries = 1; ; tries++) {
+      const answer: Answer =
+        host === undefined ? 'refused' : await this.#write(client, host, key, write, chance.skewed(50, 5000));
+      // To set the same again is harmless, and a history of its own for the checker.
+      const again = answer === 'refused' || (answer === 'unknown' && write.op === 'set');
+      if (!again || !this.open) return answer;
+      if (tries === mostTries || chance.happens(0.4)) {
+        coverage.count('client', 'gives up');
+        return answer;
+      }
+      coverage.count('client', 'tries again');
+      await clock.sleep(chance.between(0, plan.thinkMs));
+      host = this.#choose(chance);
+    }
+  }
+
+  async #write(client: number, host: Host, key: string, write: Write, patience: number): Promise<Answer> {
+    const { history } = this.#cluster;
     const call = history.invoke({ client, op: write.op, key, input: write.input });
     const { node } = host;
     if (node === undefined) {
@@ -93,11 +116,16 @@ export class Clients {
         return refused ? 'refused' : 'unknown';
       },
     );
-    const given = clock.sleep(patience * 1.2).then((): Answer => {
-      call.unknown();
-      return 'unknown';
+    let timer: Timer | undefined;
+    const given = new Promise<Answer>((resolve) => {
+      timer = clock.set(world, patience * 1.2, () => {
+        call.unknown();
+        coverage.count('client', 'stops waiting');
+        resolve('unknown');
+      });
     });
     const answer = await Promise.race([answered, given]);
+    timer?.cancel();
     coverage.count('client', answer);
     this.#cluster.onClient(client, answer);
     return answer;

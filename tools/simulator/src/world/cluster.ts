@@ -19,8 +19,11 @@ import { Judge } from '../judge/judge.ts';
 import type { Plan } from '../plan.ts';
 import { Clock, world } from './clock.ts';
 import { Coverage } from './coverage.ts';
+import { Cuts } from './cuts.ts';
 import { Host } from './host.ts';
 import { EventKind, Trace } from './trace.ts';
+
+export const snapshotInPartition = 'snapshot installed during a partition';
 
 export class Cluster {
   readonly plan: Plan;
@@ -30,18 +33,19 @@ export class Cluster {
   readonly applied: AppliedBook = new AppliedBook();
   readonly coverage: Coverage = new Coverage();
   readonly network: MemoryNetwork;
+  readonly cuts: Cuts;
   readonly history: HistoryRecorder;
   readonly hosts: Map<NodeId, Host> = new Map();
   readonly founders: readonly Member[];
   readonly tracer: Tracer | undefined;
+  /** Called after every event, once it was judged. */
+  afterEvent: () => void = () => undefined;
   /** Set when some node stopped by itself, so that somebody starts it again. */
   onStoppedByItself: (host: Host) => void = () => undefined;
   /** Newest membership that any node applied. */
   confState: ConfState;
   #confIndex: LogIndex = 1;
   readonly #clogged = new Set<string>();
-  /** Whether the network is whole: nothing cut, nothing clogged. */
-  divided = false;
   #nextId: NodeId;
   #tick = 0;
 
@@ -68,13 +72,18 @@ export class Cluster {
       duplicate: plan.duplicate,
       reorder: plan.reorder,
     });
+    this.cuts = new Cuts(this.network);
     clock.afterEvent = () => {
       this.judge.afterEvent();
+      this.afterEvent();
     };
     this.judge.onChange = (node, what, ...details) => {
       this.trace.note(EventKind.Role, clock.now, node, what, ...details);
-      if (what.startsWith('role'))
-        this.coverage.count('state', `becomes ${stateTypeName((details[0] ?? 0) as StateType)}`);
+    };
+    this.judge.onRole = (node, before, after, term) => {
+      this.trace.note(EventKind.Role, clock.now, node, 'role %, term %', after, term);
+      this.coverage.count('state', `becomes ${stateTypeName(after)}`);
+      if (before === StateType.Leader && after !== before) this.coverage.count('state', 'leader steps down');
     };
     for (const id of ids) this.addHost(id, true).start();
   }
@@ -126,8 +135,8 @@ export class Cluster {
     });
   }
 
-  /** Asks the leader for a change. What comes of it shows in the membership. */
-  change(changes: readonly MembershipChange[]): void {
+  /** Asks the leader for a change, and its successor when it steps down first. What comes of it shows in the membership. */
+  change(changes: readonly MembershipChange[], tries = 3): void {
     const leader = this.leader();
     if (leader?.node === undefined) return;
     const what = changes.map(({ type, id }) => `${type} ${id}`).join(', ');
@@ -135,6 +144,10 @@ export class Cluster {
     leader.node.changeMembership(changes, { timeoutMs: 3000 }).catch((error: unknown) => {
       const reason = isBalsaError(error) ? error.code : String(error);
       this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'did not %: %', what, reason);
+      if (!isBalsaError(error, 'NOT_LEADER') || tries === 1) return;
+      this.clock.set(world, 200, () => {
+        if (this.settled()) this.change(changes, tries - 1);
+      });
     });
   }
 
@@ -161,7 +174,7 @@ export class Cluster {
   // --- what is told
 
   onSend(node: NodeId, message: Message): void {
-    this.coverage.count('message', messageTypeName(message.type));
+    this.coverage.message(message.type);
     this.trace.mix(message.type);
     this.trace.mix(message.index);
     this.trace.note(
@@ -174,7 +187,6 @@ export class Cluster {
   }
 
   onReceive(node: NodeId, message: Message): void {
-    this.coverage.count('state', 'messages received');
     this.trace.note(
       EventKind.Receive,
       this.clock.now,
@@ -217,6 +229,7 @@ export class Cluster {
     this.coverage.count('state', votersOutgoing.length > 0 ? 'joint membership' : 'membership');
     if (index <= this.#confIndex) return;
     this.#confIndex = index;
+    for (const name of differences(this.confState, confState)) this.coverage.count('state', name);
     this.confState = confState;
   }
 
@@ -233,8 +246,8 @@ export class Cluster {
       peer,
     );
     this.coverage.count('state', `snapshot ${phase} ${state}`);
-    if (phase === 'restoring' && state === 'done' && this.divided) {
-      this.coverage.count('state', 'snapshot installed during a partition');
+    if (phase === 'restoring' && state === 'done' && this.cuts.any) {
+      this.coverage.count('state', snapshotInPartition);
     }
   }
 }
@@ -242,6 +255,24 @@ export class Cluster {
 function brief(message: Message, other: NodeId): (string | number)[] {
   const { type, term, index, entries, commit, reject } = message;
   return [messageTypeName(type), other, term, index, entries.length, commit, reject ? ', rejects' : ''];
+}
+
+/** What became of members: in words that are counted. */
+function* differences(before: ConfState, after: ConfState): Generator<string> {
+  const votes = new Set([...before.voters, ...before.votersOutgoing]);
+  const learns = new Set(before.learners);
+  for (const id of after.voters)
+    if (!votes.has(id)) yield learns.has(id) ? 'learner promoted' : 'voter added';
+  for (const id of after.learners) {
+    if (!learns.has(id)) yield votes.has(id) ? 'voter demoted' : 'learner added';
+  }
+  const members = new Set([
+    ...after.voters,
+    ...after.votersOutgoing,
+    ...after.learners,
+    ...after.learnersNext,
+  ]);
+  for (const id of [...votes, ...learns]) if (!members.has(id)) yield 'member removed';
 }
 
 function sameMembers(a: ConfState, b: ConfState): boolean {

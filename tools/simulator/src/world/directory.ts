@@ -1,6 +1,6 @@
 /** Directories of a simulated disk: names need a sync of their own, apart from the files. */
 import type { Chance } from './chance.ts';
-import type { Inode, Survival } from './inode.ts';
+import type { Inode, Losses, Survival } from './inode.ts';
 
 export type Node = Inode | Directory;
 
@@ -34,7 +34,7 @@ export class Directory {
     this.#pending = [];
   }
 
-  losePower(survival: Survival, chance: Chance): void {
+  losePower(survival: Survival, chance: Chance, losses: Losses): void {
     const cut = chance.below(this.#pending.length + 1);
     for (const [i, change] of this.#pending.entries()) {
       const kept =
@@ -42,12 +42,13 @@ export class Directory {
         (survival === 'prefix' && i < cut) ||
         (survival === 'anything' && chance.happens(0.5));
       if (kept) apply(this.#durable, change);
+      else losses.lost++;
     }
     this.#pending = [];
     this.names.clear();
     for (const [name, node] of this.#durable) {
       this.names.set(name, node);
-      node.losePower(survival, chance);
+      node.losePower(survival, chance, losses);
     }
   }
 

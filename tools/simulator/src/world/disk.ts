@@ -7,9 +7,9 @@
  */
 import type { FileHandle, FileSystem, OpenMode } from '@balsa/storage-kit';
 import type { Chance } from './chance.ts';
-import type { Clock, Owner } from './clock.ts';
+import { world, type Clock, type Owner } from './clock.ts';
 import { Directory, type Node } from './directory.ts';
-import { Inode, type Survival } from './inode.ts';
+import { Inode, type Losses, type Survival } from './inode.ts';
 
 /** What is wrong with the disk at the moment. */
 export interface DiskTrouble {
@@ -32,6 +32,8 @@ export interface DiskCounts {
   bytesWritten: number;
 }
 
+export type DiskMishap = 'failed call' | 'call without space' | 'call cut off' | 'lost write' | 'torn write';
+
 interface Call {
   /** Undefined once it took place. */
   effect: (() => void) | undefined;
@@ -43,6 +45,8 @@ export interface DiskOptions {
   /** Milliseconds of a sync, least and greatest. */
   readonly syncMs: readonly [number, number];
   readonly onCall: (what: string, path: string) => void;
+  /** Told of what went wrong: so many calls or writes of a kind. */
+  readonly onTrouble: (what: DiskMishap, count: number) => void;
 }
 
 function systemError(code: string, path: string): Error {
@@ -62,6 +66,7 @@ export class Disk {
   readonly root: Directory = new Directory();
   readonly #options: DiskOptions;
   readonly #underWay = new Set<Call>();
+  #trap: { calls: number; readonly spring: () => void } | undefined;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -69,14 +74,27 @@ export class Disk {
 
   /** The process dies, the machine stays: what it wrote is in the page cache. */
   kill(): void {
-    const { chance } = this.#options;
+    const { chance, onTrouble } = this.#options;
+    onTrouble('call cut off', this.#underWay.size);
     for (const call of this.#underWay) if (chance.happens(0.5)) call.effect?.();
     this.#underWay.clear();
   }
 
+  /** Runs `spring` while one of the next calls is under way: the one after `calls` others. Replaces an earlier trap. */
+  trap(calls: number, spring: () => void): void {
+    this.#trap = { calls, spring };
+  }
+
+  disarm(): void {
+    this.#trap = undefined;
+  }
+
   losePower(survival: Survival): void {
     this.kill();
-    this.root.losePower(survival, this.#options.chance);
+    const losses: Losses = { lost: 0, torn: 0 };
+    this.root.losePower(survival, this.#options.chance, losses);
+    this.#options.onTrouble('lost write', losses.lost);
+    this.#options.onTrouble('torn write', losses.torn);
   }
 
   /** For one life of the node: it ends with `owner`. */
@@ -116,8 +134,17 @@ export class Disk {
         if (stalled > 0) clock.set(owner, stalled, wait);
         else finish();
       };
-      clock.set(owner, ms * this.trouble.slowness, wait);
+      const takes = ms * this.trouble.slowness;
+      this.#stepOnTrap(takes);
+      clock.set(owner, takes, wait);
     });
+  }
+
+  #stepOnTrap(ms: number): void {
+    if (this.#trap === undefined || this.#trap.calls-- > 0) return;
+    const { spring } = this.#trap;
+    this.#trap = undefined;
+    this.#options.clock.set(world, this.#options.chance.between(0, ms), spring);
   }
 
   quickMs(): number {
@@ -131,8 +158,12 @@ export class Disk {
 
   /** Throws the error of a failing or full disk, if it is the turn of one. */
   assertWorks(path: string, needsSpace: boolean): void {
-    if (needsSpace && this.trouble.full) throw systemError('ENOSPC', path);
+    if (needsSpace && this.trouble.full) {
+      this.#options.onTrouble('call without space', 1);
+      throw systemError('ENOSPC', path);
+    }
     if (this.trouble.failing > 0 && this.#options.chance.happens(this.trouble.failing)) {
+      this.#options.onTrouble('failed call', 1);
       throw systemError('EIO', path);
     }
   }

@@ -19,6 +19,7 @@ import { ObservedTransport } from '../judge/observed-transport.ts';
 import { Chance } from './chance.ts';
 import type { Owner } from './clock.ts';
 import { Disk } from './disk.ts';
+import { countInputs } from './inputs.ts';
 import type { Survival } from './inode.ts';
 import { MachineClock, nodeEnv } from './node-env.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -65,6 +66,9 @@ export class Host {
       syncMs: cluster.plan.syncMs,
       onCall: (what, path) => {
         cluster.onDisk(id, what, path);
+      },
+      onTrouble: (what, count) => {
+        cluster.coverage.count('fault', what, count);
       },
     });
   }
@@ -181,6 +185,7 @@ export class Host {
       ...this.#settings(),
       onCore: (core) => {
         this.core = core;
+        countInputs(core, this.#cluster.coverage);
         judge.attach(this.id, core);
       },
     });
@@ -281,6 +286,7 @@ export class Host {
       const stack = causesOf(error);
       this.#cluster.judge.complain('I16 Robustness', `node ${this.id} ${what}: ${known}`, stack);
     }
+    this.#cluster.coverage.count('error', isBalsaError(error) ? error.code : 'without a code');
     this.#cluster.onLife(this.id, `${what}: ${known}`);
     if (!life.alive) return;
     this.kill();

@@ -40,6 +40,12 @@ type Change = { readonly order: number } & (
 /** What a power cut leaves of changes that were not synced. */
 export type Survival = 'nothing' | 'everything' | 'prefix' | 'anything';
 
+/** Writes that a power cut found unsynced, and did not leave whole. */
+export interface Losses {
+  lost: number;
+  torn: number;
+}
+
 export class Inode {
   readonly #cached = new Content();
   readonly #durable = new Content();
@@ -86,11 +92,12 @@ export class Inode {
   }
 
   /** The power goes. Afterwards programs see what the disk holds. */
-  losePower(survival: Survival, chance: Chance): void {
+  losePower(survival: Survival, chance: Chance, losses: Losses): void {
     if (survival === 'everything') this.sync(this.#order);
-    if (survival === 'prefix') this.#keepPrefix(chance);
+    if (survival === 'nothing') losses.lost += this.#pending.length;
+    if (survival === 'prefix') this.#keepPrefix(chance, losses);
     if (survival === 'anything')
-      for (const change of this.#pending) keepSectors(this.#durable, change, chance);
+      for (const change of this.#pending) keepSectors(this.#durable, change, chance, losses);
     this.#pending = [];
     this.#cached.copyOf(this.#durable);
   }
@@ -111,8 +118,9 @@ export class Inode {
     }
   }
 
-  #keepPrefix(chance: Chance): void {
+  #keepPrefix(chance: Chance, losses: Losses): void {
     const cut = chance.below(this.#pending.length + 1);
+    losses.lost += this.#pending.length - cut;
     for (const change of this.#pending.slice(0, cut)) apply(this.#durable, change);
     const torn = this.#pending[cut];
     if (torn?.kind !== 'write') return;
@@ -121,7 +129,10 @@ export class Inode {
       Math.ceil((torn.position + torn.data.length) / sectorBytes) - Math.floor(torn.position / sectorBytes);
     const edge = (Math.floor(torn.position / sectorBytes) + chance.below(sectors)) * sectorBytes;
     const length = Math.max(0, edge - torn.position);
-    if (length > 0) this.#durable.write(torn.data.subarray(0, length), torn.position);
+    if (length === 0) return;
+    this.#durable.write(torn.data.subarray(0, length), torn.position);
+    losses.lost--;
+    losses.torn++;
   }
 }
 
@@ -130,15 +141,22 @@ function apply(content: Content, change: Change): void {
   else content.write(change.data, change.position);
 }
 
-function keepSectors(content: Content, change: Change, chance: Chance): void {
+function keepSectors(content: Content, change: Change, chance: Chance, losses: Losses): void {
   if (change.kind === 'truncate') {
     if (chance.happens(0.5)) content.truncate(change.size);
+    else losses.lost++;
     return;
   }
   const { position, data } = change;
+  let kept = 0;
   for (let at = 0; at < data.length;) {
     const next = Math.min(data.length, at + sectorBytes - ((position + at) % sectorBytes));
-    if (chance.happens(0.6)) content.write(data.subarray(at, next), position + at);
+    if (chance.happens(0.6)) {
+      content.write(data.subarray(at, next), position + at);
+      kept += next - at;
+    }
     at = next;
   }
+  if (kept === 0) losses.lost++;
+  else if (kept < data.length) losses.torn++;
 }
