@@ -8,19 +8,22 @@ import {
   type Durability,
   type Engine,
   type Env,
-  type OrderedStore,
   type Storage,
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
 import {
+  AdapterEngine,
   LogState,
   SnapshotDirectory,
+  assertFits,
+  counter,
   groupHash,
   makeDirectoryDurably,
   mapIo,
   nodeFileSystem,
   removeDurably,
+  type EngineCore,
   type FileSystem,
 } from '@balsa/storage-kit';
 import { Builder } from './bytes.ts';
@@ -28,14 +31,14 @@ import { withFile } from './chain-file.ts';
 import { addDestroy, addMeta, addState, ownerFile, segmentName, snapshotFolder } from './format.ts';
 import { GroupLog } from './group-log.ts';
 import { Locations } from './locations.ts';
-import { LogWriter, closedError } from './log-writer.ts';
+import { LogWriter } from './log-writer.ts';
 import { Maintenance } from './maintenance.ts';
 import { FileOrderedStore, storeKey } from './ordered-store.ts';
 import { Fence, noLock, socketLock, type DirectoryLock } from './owner.ts';
 import { recoverLog, type RecoveredLog } from './recovery.ts';
 import { Segments } from './segments.ts';
 import { listGenerations } from './state-files.ts';
-import { FileStorage } from './storage.ts';
+import { fileStorage } from './storage.ts';
 
 export interface FileEngineOptions {
   /** Created when it is missing. One engine owns it at a time. */
@@ -105,7 +108,7 @@ export async function openFileEngine(options: FileEngineOptions): Promise<Engine
     // Before anything is read: a write that its owner acknowledges after this cannot be missed below.
     fence = await Fence.take(fs, fs.join(directory, ownerFile), randomHex64(env));
     log = await recoverLog(settings);
-    checkFits(identityOf(log.meta), settings.maxEntryBytes);
+    assertFits(identityOf(log.meta), settings.maxEntryBytes);
     await syncTail(settings, log);
     segments = await beginSegment(settings, log);
     const known = new Set([...log.groups.keys()].map(groupHash));
@@ -114,7 +117,9 @@ export async function openFileEngine(options: FileEngineOptions): Promise<Engine
       known.has(hash),
     );
     const generation = await removeOldGenerations(settings, log);
-    return new FileEngine({ settings, release, fence, log, segments, snapshots, generation });
+    return new AdapterEngine(
+      new FileEngine({ settings, release, fence, log, segments, snapshots, generation }),
+    );
   } catch (error) {
     await segments?.close();
     await log?.watermark.close();
@@ -169,17 +174,6 @@ function identityOf(meta: ReadonlyMap<string, string>): StoreIdentity | undefine
   return text === undefined ? undefined : (JSON.parse(text) as StoreIdentity);
 }
 
-/** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
-function checkFits(identity: StoreIdentity | undefined, own: number): void {
-  if (identity === undefined || identity.maxEntryBytes <= own) return;
-  const cluster = identity.maxEntryBytes;
-  throw new BalsaError(
-    'STORE_ENTRY_TOO_LARGE',
-    `entries of this cluster have up to ${String(cluster)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(cluster)}`,
-    { details: { cluster, store: own } },
-  );
-}
-
 interface EngineParts {
   readonly settings: Settings;
   readonly release: () => Promise<void>;
@@ -190,19 +184,16 @@ interface EngineParts {
   readonly generation: number;
 }
 
-class FileEngine implements Engine {
+class FileEngine implements EngineCore<Storage, FileOrderedStore> {
   readonly capabilities: StorageCapabilities;
   readonly #parts: EngineParts;
   readonly #writer: LogWriter;
   readonly #maintenance: Maintenance;
-  readonly #storages = new Map<string, FileStorage>();
-  readonly #stores = new Map<string, FileOrderedStore>();
-  #generation: number;
-  #closing: Promise<void> | undefined;
+  readonly #nextGeneration: () => number;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
-    this.#generation = parts.generation;
+    this.#nextGeneration = counter([parts.generation]);
     const { settings, log, segments, fence } = parts;
     const { env, durability, segmentBytes } = settings;
     const { watermark, groups, usage } = log;
@@ -225,28 +216,20 @@ class FileEngine implements Engine {
     });
   }
 
-  async identity(): Promise<StoreIdentity | undefined> {
-    this.#check();
+  check(): void {
+    this.#writer.check();
+  }
+
+  identity(): StoreIdentity | undefined {
     return identityOf(this.#parts.log.meta);
   }
 
-  async stamp(identity: StoreIdentity): Promise<void> {
-    this.#check();
-    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
-    checkFits(identity, this.capabilities.maxEntryBytes);
+  async stamp(decide: () => StoreIdentity): Promise<void> {
     const { meta } = this.#parts.log;
-    const text = JSON.stringify({ clusterId, nodeId, incarnation, maxEntryBytes });
     await this.#writer.submit({
       owner: this,
       prepare: () => {
-        const present = identityOf(meta);
-        if (present !== undefined) {
-          throw new BalsaError(
-            'STORE_ALREADY_BOOTSTRAPPED',
-            `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
-            { details: { ...present } },
-          );
-        }
+        const text = JSON.stringify(decide());
         return {
           encode: (body) => {
             addMeta(body, 'identity', text);
@@ -258,30 +241,29 @@ class FileEngine implements Engine {
     });
   }
 
-  group(id: string): Storage {
-    this.#check();
-    checkName(id, 'a group id');
-    let storage = this.#storages.get(id);
-    if (storage === undefined) {
-      storage = this.#newStorage(id);
-      this.#storages.set(id, storage);
-    }
-    return storage;
+  groupIds(): Iterable<string> {
+    return this.#parts.log.groups.keys();
   }
 
-  async listGroups(): Promise<string[]> {
-    this.#check();
-    // The default order of strings is by code unit, as the contract says.
-    return [...this.#parts.log.groups.keys()].sort();
+  newGroup(id: string, onClose: () => void): Storage {
+    const { settings, log, segments, snapshots } = this.#parts;
+    const { groups, usage } = log;
+    const group = groups.get(id) ?? new GroupLog(id, new LogState(), new Locations(usage, 1));
+    return fileStorage({
+      group,
+      env: settings.env,
+      maxEntryBytes: settings.maxEntryBytes,
+      writer: this.#writer,
+      segments,
+      maintenance: this.#maintenance,
+      snapshots,
+      isKnown: () => groups.has(id),
+      onStored: () => groups.set(id, group),
+      onClose,
+    });
   }
 
   async destroyGroup(id: string): Promise<void> {
-    this.#check();
-    checkName(id, 'a group id');
-    if (this.#storages.has(id)) {
-      const text = `group ${JSON.stringify(id)} is open; close it before destroying it`;
-      throw new BalsaError('INVALID_ARGUMENT', text);
-    }
     const { groups } = this.#parts.log;
     const group = groups.get(id);
     if (group !== undefined) {
@@ -302,42 +284,25 @@ class FileEngine implements Engine {
     await this.#parts.snapshots.destroyGroup(id);
   }
 
-  orderedStore(name: string): OrderedStore {
-    this.#check();
-    checkName(name, 'the name of an ordered store');
-    let store = this.#stores.get(name);
-    if (store === undefined) {
-      const { settings, log } = this.#parts;
-      const { fs, directory, env, maxViews } = settings;
-      store = new FileOrderedStore({
-        fs,
-        directory,
-        env,
-        maxViews,
-        name,
-        identity: log.watermark.identity,
-        writer: this.#writer,
-        meta: log.meta,
-        nextGeneration: () => ++this.#generation,
-        onClose: () => this.#stores.delete(name),
-      });
-      this.#stores.set(name, store);
-    }
-    return store;
+  newStore(name: string, onClose: () => void): FileOrderedStore {
+    const { settings, log } = this.#parts;
+    const { fs, directory, env, maxViews } = settings;
+    return new FileOrderedStore({
+      fs,
+      directory,
+      env,
+      maxViews,
+      name,
+      identity: log.watermark.identity,
+      writer: this.#writer,
+      meta: log.meta,
+      nextGeneration: this.#nextGeneration,
+      onClose,
+    });
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     const { log, segments, fence, release } = this.#parts;
-    await Promise.all([...this.#storages.values(), ...this.#stores.values()].map((part) => part.close()));
     await this.#writer.drained();
     try {
       await log.watermark.close();
@@ -350,35 +315,4 @@ class FileEngine implements Engine {
       await release();
     }
   }
-
-  #newStorage(id: string): FileStorage {
-    const { settings, log, segments, snapshots } = this.#parts;
-    const { groups, usage } = log;
-    const group = groups.get(id) ?? new GroupLog(id, new LogState(), new Locations(usage, 1));
-    return new FileStorage({
-      group,
-      env: settings.env,
-      maxEntryBytes: settings.maxEntryBytes,
-      writer: this.#writer,
-      segments,
-      maintenance: this.#maintenance,
-      snapshots,
-      isKnown: () => groups.has(id),
-      onStored: () => groups.set(id, group),
-      onClose: () => this.#storages.delete(id),
-    });
-  }
-
-  #check(): void {
-    if (this.#closing !== undefined) throw closedError('the engine');
-    this.#writer.check();
-  }
-}
-
-function checkName(name: string, what: string): void {
-  if (name.length >= 1 && name.length <= 256) return;
-  throw new BalsaError(
-    'INVALID_ARGUMENT',
-    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
-  );
 }

@@ -5,7 +5,7 @@
  * so does what comes while a sync is under way. A job is prepared (validated) first and can be refused
  * alone; once all are validated only the disk can fail, and then it fails for all.
  */
-import { BalsaError, type Durability, type Env } from '@balsa/raft-core';
+import type { Durability, Env } from '@balsa/raft-core';
 import type { Watermark } from '@balsa/storage-kit';
 import { Builder } from './bytes.ts';
 import { poisoned, refused, unknownOutcome } from './errors.ts';
@@ -217,9 +217,4 @@ export class LogWriter {
     this.#queue = left;
     return taken;
   }
-}
-
-/** The refusal of a store whose engine is closed. */
-export function closedError(what: string): BalsaError {
-  return new BalsaError('STORE_CLOSED', `${what} is closed`);
 }

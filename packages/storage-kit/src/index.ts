@@ -10,6 +10,12 @@ export * from './directory-lock.ts';
 export * from './watermark.ts';
 export * from './lifecycle.ts';
 export * from './log-state.ts';
+export * from './store-errors.ts';
+export * from './commit-queue.ts';
+export * from './group-commits.ts';
+export * from './group-storage.ts';
+export * from './adapter-engine.ts';
+export * from './yield-to.ts';
 export {
   SnapshotDirectory,
   SnapshotFiles,

@@ -1,14 +1,16 @@
 /** The engine: one directory, its lock, its identity, its groups and ordered stores. */
 import { join } from 'node:path';
+import type { Engine, Storage, StorageCapabilities, StoreIdentity } from '@balsa/raft-core';
 import {
-  BalsaError,
-  type Engine,
-  type OrderedStore,
-  type Storage,
-  type StorageCapabilities,
-  type StoreIdentity,
-} from '@balsa/raft-core';
-import { SnapshotDirectory, groupHash, nodeFileSystem, socketLock } from '@balsa/storage-kit';
+  AdapterEngine,
+  SnapshotDirectory,
+  assertFits,
+  counter,
+  groupHash,
+  nodeFileSystem,
+  socketLock,
+  type EngineCore,
+} from '@balsa/storage-kit';
 import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
 import { Rocks, engineVersion, type OpenRocks, type RocksBatch } from './binding.ts';
 import { makeHome, names, openDatabase, refuseForeign, type OpenedDatabase } from './bootstrap.ts';
@@ -20,7 +22,7 @@ import { settle, type RocksdbEngineOptions, type Settings } from './options.ts';
 import { RocksdbOrderedStore } from './ordered-store.ts';
 import { Views } from './ordered-view.ts';
 import { seal } from './records.ts';
-import { RocksdbStorage } from './storage.ts';
+import { rocksdbStorage } from './storage.ts';
 
 /**
  * Opens, or creates, a store in a directory. Rejects with `STORE_LOCKED` (another engine has it),
@@ -76,17 +78,11 @@ async function openEngine(
     (hash) => known.has(hash),
   );
   const engine = new RocksdbEngine(settings, opened, snapshots, release);
-  engine.checkIdentity();
-  return engine;
+  assertFits(engine.identity(), settings.maxEntryBytes);
+  return new AdapterEngine(engine);
 }
 
-/** Numbers that go on behind the highest that is taken. */
-function counter(taken: Iterable<number>): () => number {
-  let last = Math.max(0, ...taken);
-  return () => ++last;
-}
-
-class RocksdbEngine implements Engine {
+class RocksdbEngine implements EngineCore<Storage, RocksdbOrderedStore> {
   readonly capabilities: StorageCapabilities;
   readonly #settings: Settings;
   readonly #opened: OpenedDatabase;
@@ -95,12 +91,9 @@ class RocksdbEngine implements Engine {
   readonly #maintenance: Maintenance;
   readonly #views: Views;
   readonly #release: () => Promise<void>;
-  readonly #groups = new Map<string, RocksdbStorage>();
-  readonly #stores = new Map<string, RocksdbOrderedStore>();
   readonly #numbering: Readonly<
     Record<'nextGroup' | 'nextLog' | 'nextStore' | 'nextGeneration', () => number>
   >;
-  #closing: Promise<void> | undefined;
 
   constructor(
     settings: Settings,
@@ -152,57 +145,48 @@ class RocksdbEngine implements Engine {
     });
   }
 
-  async identity(): Promise<StoreIdentity | undefined> {
-    this.#check();
-    return this.#identity();
+  check(): void {
+    this.#log.check();
   }
 
-  async stamp(identity: StoreIdentity): Promise<void> {
-    this.#check();
-    this.#checkFits(identity.maxEntryBytes);
-    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
+  identity(): StoreIdentity | undefined {
+    return readMeta(this.#log.rocks, 'identity') as StoreIdentity | undefined;
+  }
+
+  async stamp(decide: () => StoreIdentity): Promise<void> {
     await this.#submit(() => {
-      const present = this.#identity();
-      if (present !== undefined) {
-        throw new BalsaError(
-          'STORE_ALREADY_BOOTSTRAPPED',
-          `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
-          { details: { ...present } },
-        );
-      }
+      const identity = decide();
       return (batch) => {
         const key = metaKey('identity');
-        batch.put(key, seal(key, { clusterId, nodeId, incarnation, maxEntryBytes }));
+        batch.put(key, seal(key, identity));
       };
     });
   }
 
-  group(id: string): Storage {
-    this.#check();
-    checkName(id, 'a group id');
-    let storage = this.#groups.get(id);
-    if (storage === undefined) {
-      storage = this.#newStorage(id);
-      this.#groups.set(id, storage);
-    }
-    return storage;
+  groupIds(): Iterable<string> {
+    return this.#opened.groups.keys();
   }
 
-  async listGroups(): Promise<string[]> {
-    this.#check();
-    // The default order of strings is by code unit, as the contract says.
-    return [...this.#opened.groups.keys()].sort();
+  newGroup(id: string, onClose: () => void): Storage {
+    const { groups } = this.#opened;
+    return rocksdbStorage({
+      groupId: id,
+      env: this.#settings.env,
+      log: this.#log,
+      numbering: this.#numbering,
+      maxEntryBytes: this.capabilities.maxEntryBytes,
+      maintenance: this.#maintenance,
+      snapshots: this.#snapshots,
+      found: () => groups.get(id),
+      stored: (record) => groups.set(id, record),
+      abandoned: (log) => {
+        this.#maintenance.abandon('log', log);
+      },
+      onClose,
+    });
   }
 
   async destroyGroup(id: string): Promise<void> {
-    this.#check();
-    checkName(id, 'a group id');
-    if (this.#groups.has(id)) {
-      throw new BalsaError(
-        'INVALID_ARGUMENT',
-        `group ${JSON.stringify(id)} is open; close it before destroying it`,
-      );
-    }
     const record = this.#opened.groups.get(id);
     if (record !== undefined) {
       await this.#submit(
@@ -218,88 +202,31 @@ class RocksdbEngine implements Engine {
     await this.#snapshots.destroyGroup(id);
   }
 
-  orderedStore(name: string): OrderedStore {
-    this.#check();
-    checkName(name, 'the name of an ordered store');
-    let store = this.#stores.get(name);
-    if (store === undefined) {
-      const { nextStore, nextGeneration } = this.#numbering;
-      store = new RocksdbOrderedStore({
-        name,
-        env: this.#settings.env,
-        log: this.#log,
-        maintenance: this.#maintenance,
-        views: this.#views,
-        found: () => this.#opened.stores.get(name),
-        stored: (record) => this.#opened.stores.set(name, record),
-        nextStore,
-        nextGeneration,
-        onClose: () => this.#stores.delete(name),
-      });
-      this.#stores.set(name, store);
-    }
-    return store;
+  newStore(name: string, onClose: () => void): RocksdbOrderedStore {
+    const { nextStore, nextGeneration } = this.#numbering;
+    return new RocksdbOrderedStore({
+      name,
+      env: this.#settings.env,
+      log: this.#log,
+      maintenance: this.#maintenance,
+      views: this.#views,
+      found: () => this.#opened.stores.get(name),
+      stored: (record) => this.#opened.stores.set(name, record),
+      nextStore,
+      nextGeneration,
+      onClose,
+    });
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  /** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
-  checkIdentity(): void {
-    const identity = this.#identity();
-    if (identity !== undefined) this.#checkFits(identity.maxEntryBytes);
-  }
-
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     const log = this.#log;
-    await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
-    await log.drained();
+    await log.queue.drained();
     const failures: unknown[] = [];
-    // Each is closed, whatever becomes of the one before: the lock must not outlive the engine.
     for (const close of [() => log.watermark.close(), () => log.rocks.close(), this.#release]) {
       await close().catch((error: unknown) => failures.push(error));
     }
     // A poisoned engine has said so already; any other is told now that something is behind.
     if (failures.length > 0 && log.poison === undefined) throw failures[0];
-  }
-
-  #newStorage(id: string): RocksdbStorage {
-    const { groups } = this.#opened;
-    return new RocksdbStorage({
-      groupId: id,
-      env: this.#settings.env,
-      log: this.#log,
-      numbering: this.#numbering,
-      maxEntryBytes: this.capabilities.maxEntryBytes,
-      maintenance: this.#maintenance,
-      snapshots: this.#snapshots,
-      found: () => groups.get(id),
-      stored: (record) => groups.set(id, record),
-      abandoned: (log) => {
-        this.#maintenance.abandon('log', log);
-      },
-      onClose: () => this.#groups.delete(id),
-    });
-  }
-
-  #identity(): StoreIdentity | undefined {
-    return readMeta(this.#log.rocks, 'identity') as StoreIdentity | undefined;
-  }
-
-  #checkFits(maxEntryBytes: number): void {
-    const own = this.capabilities.maxEntryBytes;
-    if (maxEntryBytes <= own) return;
-    throw new BalsaError(
-      'STORE_ENTRY_TOO_LARGE',
-      `entries of this cluster have up to ${String(maxEntryBytes)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(maxEntryBytes)}`,
-      { details: { cluster: maxEntryBytes, store: own } },
-    );
   }
 
   /** A change of the engine's own records. `prepare` may refuse; what it returns fills the batch. */
@@ -313,17 +240,4 @@ class RocksdbEngine implements Engine {
       prepare: () => ({ run: prepare(), done, syncWatermark: true }),
     });
   }
-
-  #check(): void {
-    if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
-    this.#log.check();
-  }
-}
-
-function checkName(name: string, what: string): void {
-  if (name.length >= 1 && name.length <= 256) return;
-  throw new BalsaError(
-    'INVALID_ARGUMENT',
-    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
-  );
 }

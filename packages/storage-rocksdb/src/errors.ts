@@ -1,5 +1,8 @@
 /** What RocksDB and the operating system say, as registered codes. */
-import { BalsaError, isBalsaError, type ErrorCode } from '@balsa/raft-core';
+import { type BalsaError, type ErrorCode } from '@balsa/raft-core';
+import * as kit from '@balsa/storage-kit';
+
+export { corrupt } from '@balsa/storage-kit';
 
 /** The binding's own code (`LEVEL_CORRUPTION`, ...) of an error, or of what caused it. */
 function rocksCode(error: unknown): string | undefined {
@@ -27,37 +30,10 @@ function codeOf(error: unknown): ErrorCode {
 
 /** An error that had no effect: of a read, or before a write was attempted. */
 export function refused(error: unknown, what: string): BalsaError {
-  if (isBalsaError(error)) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new BalsaError(codeOf(error), `cannot ${what}: ${reason}`, {
-    cause: error,
-    details: { rocksdb: rocksCode(error) },
-  });
+  return kit.refusal(error, what, codeOf(error), { rocksdb: rocksCode(error) });
 }
 
 /** An error once bytes may have left. */
 export function unknownOutcome(error: unknown, what: string): BalsaError {
-  if (isBalsaError(error, 'STORE_UNKNOWN_OUTCOME')) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new BalsaError(
-    'STORE_UNKNOWN_OUTCOME',
-    `${what} failed and may or may not have taken effect: ${reason}`,
-    { cause: error, details: { rocksdb: rocksCode(error) } },
-  );
-}
-
-export function poisoned(cause: unknown): BalsaError {
-  return new BalsaError(
-    'STORE_POISONED',
-    'an earlier write of this database had an unknown outcome; close the engine and open it again',
-    { cause },
-  );
-}
-
-export function corrupt(
-  message: string,
-  details: Readonly<Record<string, unknown>> = {},
-  cause?: unknown,
-): BalsaError {
-  return new BalsaError('STORE_CORRUPT', message, { details, cause });
+  return kit.unknownOutcome(error, what, { rocksdb: rocksCode(error) });
 }

@@ -1,6 +1,6 @@
 /** One group's keys: what a plan means in changes, and the record that is kept between writes. */
 import { entryChecksum, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
-import { crc32, type LogState, type WritePlan } from '@balsa/storage-kit';
+import { crc32, type LogState, type PlannedLog, type WritePlan } from '@balsa/storage-kit';
 import type { RocksBatch } from './binding.ts';
 import { EntryEncoder, decodeEntry } from './entries.ts';
 import { corrupt } from './errors.ts';
@@ -32,7 +32,7 @@ interface Base {
   readonly last: Mark;
 }
 
-export class GroupLog {
+export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord | undefined> {
   readonly checksum: (entry: Entry) => number;
   readonly groupId: string;
   readonly state: LogState;
@@ -50,7 +50,11 @@ export class GroupLog {
     this.checksum = entryChecksum(options.groupId, crc32);
   }
 
-  /** Puts a plan into a batch. The result is to be given to `applied` once it is durable. */
+  get isStored(): boolean {
+    return this.record !== undefined;
+  }
+
+  /** Puts a plan into a batch. */
   write(plan: WritePlan, batch: RocksBatch): GroupRecord {
     const old = this.record;
     const base = this.#base(plan);

@@ -1,5 +1,6 @@
 /** Entries of one log, read in slices that each block the event loop for a bounded time. */
 import { entryOverheadBytes, entrySize, type Entry, type Env, type LogIndex } from '@balsa/raft-core';
+import { yieldTo } from '@balsa/storage-kit';
 import type { RocksIterator } from './binding.ts';
 import { decodeEntry } from './entries.ts';
 import { corrupt, refused } from './errors.ts';
@@ -11,13 +12,6 @@ import type { LogDatabase } from './log-database.ts';
 const firstRows = 64;
 const sliceRows = 1024;
 const sliceBytes = 1024 * 1024;
-
-/** Gives everything else its turn. */
-export function yieldTo(env: Env): Promise<void> {
-  return new Promise((resolve) => {
-    env.setTimer(0, resolve);
-  });
-}
 
 /**
  * `[low, high)` within `maxBytes`, at least one. The iterator is a point in time and is begun at `low`:

@@ -11,11 +11,11 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle } from '@balsa/storage-kit';
+import { Lifecycle, yieldTo, type PreparedJob } from '@balsa/storage-kit';
+import type { RocksBatch } from './binding.ts';
 import { corrupt, refused } from './errors.ts';
-import { yieldTo } from './group-reader.ts';
 import { pairKey, storeKey, summaryKey } from './keys.ts';
-import type { LogDatabase, PreparedJob } from './log-database.ts';
+import type { LogDatabase } from './log-database.ts';
 import type { Maintenance } from './maintenance.ts';
 import { RocksdbRestore } from './ordered-restore.ts';
 import type { Views } from './ordered-view.ts';
@@ -217,7 +217,7 @@ export class RocksdbOrderedStore implements OrderedStore {
     });
   }
 
-  async #submit(prepare: () => PreparedJob): Promise<void> {
+  async #submit(prepare: () => PreparedJob<RocksBatch>): Promise<void> {
     await this.#options.log.submit({ owner: this, bytes: 0, prepare });
   }
 

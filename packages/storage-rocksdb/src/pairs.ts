@@ -9,10 +9,9 @@ import {
   type KeyValue,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { crc32 } from '@balsa/storage-kit';
+import { crc32, yieldTo } from '@balsa/storage-kit';
 import type { KeyRange, RocksIterator } from './binding.ts';
 import { corrupt } from './errors.ts';
-import { yieldTo } from './group-reader.ts';
 import { afterNumber, firstPair, pairKey, summaryKey, userKey } from './keys.ts';
 import { unseal, type Summary } from './records.ts';
 

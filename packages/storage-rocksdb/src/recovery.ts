@@ -1,9 +1,8 @@
 /** What a group is found to be when it is opened: its outline from a scan of its entries, every one checked. */
 import { Outline, entryChecksum, type Entry, type Env, type OutlineData } from '@balsa/raft-core';
-import { LogState, crc32 } from '@balsa/storage-kit';
+import { LogState, crc32, yieldTo } from '@balsa/storage-kit';
 import { decodeEntry, follows } from './entries.ts';
 import { corrupt } from './errors.ts';
-import { yieldTo } from './group-reader.ts';
 import { indexOf, logKey, wholeRange } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
 import type { GroupRecord, Mark } from './records.ts';

@@ -7,29 +7,31 @@ import {
   type Durability,
   type Engine,
   type Env,
-  type OrderedStore,
   type Storage,
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
 import {
+  AdapterEngine,
   SnapshotDirectory,
+  assertFits,
+  counter,
   groupHash,
   makeDirectoryDurably,
   mapIo,
   nodeFileSystem,
   removeDurably,
+  type EngineCore,
 } from '@balsa/storage-kit';
 import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
 import { openLog, type OpenedLog } from './bootstrap.ts';
 import { identifyLog } from './inspection.ts';
 import { logTables } from './log-table.ts';
-import type { PreparedJob } from './log-database.ts';
 import { Maintenance } from './maintenance.ts';
 import { SqliteOrderedStore } from './ordered-store.ts';
 import { OwnerLock } from './owner.ts';
-import { ownerFile, snapshotFolder, type GroupRow, type Synchronous } from './schema.ts';
-import { SqliteStorage } from './storage.ts';
+import { ownerFile, snapshotFolder, type Synchronous } from './schema.ts';
+import { sqliteStorage } from './storage.ts';
 import { Turns } from './turns.ts';
 import { generationOf } from './state-file.ts';
 
@@ -117,7 +119,7 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
   const owner = OwnerLock.acquire(ownerPath);
   try {
     const opened = await openLog({ fs, ...settings }, (found) => {
-      if (found?.identity !== undefined) checkFits(found.identity.maxEntryBytes, settings.maxEntryBytes);
+      assertFits(found?.identity, settings.maxEntryBytes);
     });
     try {
       const known = new Set([...opened.rows.keys()].map(groupHash));
@@ -126,7 +128,7 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
         known.has(hash),
       );
       const lastGeneration = await removeOldGenerations(opened, directory);
-      return new SqliteEngine(settings, owner, opened, snapshots, lastGeneration);
+      return new AdapterEngine(new SqliteEngine(settings, owner, opened, snapshots, lastGeneration));
     } catch (error) {
       opened.log.db.close();
       await opened.log.watermark.close();
@@ -158,7 +160,7 @@ async function removeOldGenerations({ log }: OpenedLog, directory: string): Prom
   return last;
 }
 
-class SqliteEngine implements Engine {
+class SqliteEngine implements EngineCore<Storage, SqliteOrderedStore> {
   readonly capabilities: StorageCapabilities;
   readonly #settings: Settings;
   readonly #owner: OwnerLock;
@@ -166,11 +168,8 @@ class SqliteEngine implements Engine {
   readonly #snapshots: SnapshotDirectory;
   readonly #maintenance: Maintenance;
   readonly #turns: Turns;
-  readonly #groups = new Map<string, SqliteStorage>();
-  readonly #stores = new Map<string, SqliteOrderedStore>();
-  readonly #numbering: { nextGroup(): number; nextLog(): number };
-  #generation: number;
-  #closing: Promise<void> | undefined;
+  readonly #numbering: { readonly nextGroup: () => number; readonly nextLog: () => number };
+  readonly #nextGeneration: () => number;
 
   constructor(
     settings: Settings,
@@ -184,7 +183,6 @@ class SqliteEngine implements Engine {
     this.#opened = opened;
     this.#snapshots = snapshots;
     this.#turns = new Turns(settings.env);
-    this.#generation = generation;
     this.capabilities = Object.freeze({
       engine: 'sqlite',
       engineVersion: opened.sqliteVersion,
@@ -197,64 +195,60 @@ class SqliteEngine implements Engine {
     const rows = [...opened.rows.values()];
     const used = new Set(rows.map((row) => row.logId));
     const tables = logTables(opened.log.db);
-    let group = Math.max(0, ...rows.map((row) => row.id));
-    let table = Math.max(0, ...tables);
-    this.#numbering = { nextGroup: () => ++group, nextLog: () => ++table };
+    this.#numbering = { nextGroup: counter(rows.map((row) => row.id)), nextLog: counter(tables) };
+    this.#nextGeneration = counter([generation]);
     const abandoned = tables.filter((logId) => !used.has(logId));
     this.#maintenance = new Maintenance(opened.log, abandoned, settings.checkpointBytes);
   }
 
-  async identity(): Promise<StoreIdentity | undefined> {
-    this.#check();
-    return this.#identity();
+  check(): void {
+    this.#opened.log.check();
   }
 
-  async stamp(identity: StoreIdentity): Promise<void> {
-    this.#check();
-    checkFits(identity.maxEntryBytes, this.capabilities.maxEntryBytes);
-    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
+  identity(): StoreIdentity | undefined {
+    const text = this.#opened.log.meta.get('identity');
+    return text === undefined ? undefined : (JSON.parse(text) as StoreIdentity);
+  }
+
+  async stamp(decide: () => StoreIdentity): Promise<void> {
     await this.#submit(() => {
-      const present = this.#identity();
-      if (present !== undefined) {
-        throw new BalsaError(
-          'STORE_ALREADY_BOOTSTRAPPED',
-          `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
-          { details: { ...present } },
-        );
-      }
-      const text = JSON.stringify({ clusterId, nodeId, incarnation, maxEntryBytes });
+      const text = JSON.stringify(decide());
       return () => {
         this.#opened.log.meta.set('identity', text);
       };
     });
   }
 
-  group(id: string): Storage {
-    this.#check();
-    checkName(id, 'a group id');
-    let storage = this.#groups.get(id);
-    if (storage === undefined) {
-      storage = this.#newStorage(id);
-      this.#groups.set(id, storage);
-    }
-    return storage;
+  groupIds(): Iterable<string> {
+    return this.#opened.rows.keys();
   }
 
-  async listGroups(): Promise<string[]> {
-    this.#check();
-    // The default order of strings is by code unit, as the contract says.
-    return [...this.#opened.rows.keys()].sort();
+  newGroup(id: string, onClose: () => void): Storage {
+    const { log, rows, recovered } = this.#opened;
+    return sqliteStorage({
+      groupId: id,
+      env: this.#settings.env,
+      log,
+      numbering: this.#numbering,
+      maxEntryBytes: this.capabilities.maxEntryBytes,
+      maintenance: this.#maintenance,
+      turns: this.#turns,
+      snapshots: this.#snapshots,
+      found: () => rows.get(id),
+      recovered: () => {
+        const found = recovered.get(id);
+        recovered.delete(id);
+        return found;
+      },
+      stored: (row) => rows.set(id, row),
+      abandoned: (logId) => {
+        this.#maintenance.abandon(logId);
+      },
+      onClose,
+    });
   }
 
   async destroyGroup(id: string): Promise<void> {
-    this.#check();
-    checkName(id, 'a group id');
-    if (this.#groups.has(id)) {
-      throw new BalsaError(
-        'INVALID_ARGUMENT',
-        `group ${JSON.stringify(id)} is open; close it before destroying it`,
-      );
-    }
     const { log, rows } = this.#opened;
     const row = rows.get(id);
     if (row !== undefined) {
@@ -272,46 +266,29 @@ class SqliteEngine implements Engine {
     await this.#snapshots.destroyGroup(id);
   }
 
-  orderedStore(name: string): OrderedStore {
-    this.#check();
-    checkName(name, 'the name of an ordered store');
-    let store = this.#stores.get(name);
-    if (store === undefined) {
-      const { directory, env, durability, ...bounds } = this.#settings;
-      const { walLimitBytes, checkpointBytes, maxPinnedBytes, maxViews } = bounds;
-      store = new SqliteOrderedStore({
-        name,
-        fs: nodeFileSystem,
-        directory,
-        env,
-        durability,
-        turns: this.#turns,
-        log: this.#opened.log,
-        walLimitBytes,
-        checkpointBytes,
-        maxPinnedBytes,
-        maxViews,
-        nextGeneration: () => ++this.#generation,
-        onClose: () => this.#stores.delete(name),
-      });
-      this.#stores.set(name, store);
-    }
-    return store;
+  newStore(name: string, onClose: () => void): SqliteOrderedStore {
+    const { directory, env, durability, ...bounds } = this.#settings;
+    const { walLimitBytes, checkpointBytes, maxPinnedBytes, maxViews } = bounds;
+    return new SqliteOrderedStore({
+      name,
+      fs: nodeFileSystem,
+      directory,
+      env,
+      durability,
+      turns: this.#turns,
+      log: this.#opened.log,
+      walLimitBytes,
+      checkpointBytes,
+      maxPinnedBytes,
+      maxViews,
+      nextGeneration: this.#nextGeneration,
+      onClose,
+    });
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     const { log } = this.#opened;
-    await Promise.all([...this.#groups.values(), ...this.#stores.values()].map((part) => part.close()));
-    await log.drained();
+    await log.queue.drained();
     try {
       await log.watermark.close();
     } catch (error) {
@@ -323,42 +300,13 @@ class SqliteEngine implements Engine {
     }
   }
 
-  #newStorage(id: string): SqliteStorage {
-    const { log, rows, recovered } = this.#opened;
-    return new SqliteStorage({
-      groupId: id,
-      env: this.#settings.env,
-      log,
-      numbering: this.#numbering,
-      maxEntryBytes: this.capabilities.maxEntryBytes,
-      maintenance: this.#maintenance,
-      turns: this.#turns,
-      snapshots: this.#snapshots,
-      found: (): GroupRow | undefined => rows.get(id),
-      recovered: () => {
-        const found = recovered.get(id);
-        recovered.delete(id);
-        return found;
-      },
-      stored: (row) => rows.set(id, row),
-      abandoned: (logId) => {
-        this.#maintenance.abandon(logId);
-      },
-      onClose: () => this.#groups.delete(id),
-    });
-  }
-
-  #identity(): StoreIdentity | undefined {
-    const text = this.#opened.log.meta.get('identity');
-    return text === undefined ? undefined : (JSON.parse(text) as StoreIdentity);
-  }
-
   /** A change of the engine's own records. `prepare` may refuse; what it returns runs in the transaction. */
   async #submit(prepare: () => () => void, done: () => void = () => undefined): Promise<void> {
     const { log } = this.#opened;
     await log.submit({
       owner: this,
-      prepare: (): PreparedJob => {
+      bytes: 0,
+      prepare: () => {
         const run = prepare();
         return {
           run: (sequence) => {
@@ -371,27 +319,4 @@ class SqliteEngine implements Engine {
       },
     });
   }
-
-  #check(): void {
-    if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
-    this.#opened.log.check();
-  }
-}
-
-/** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
-function checkFits(cluster: number, store: number): void {
-  if (cluster <= store) return;
-  throw new BalsaError(
-    'STORE_ENTRY_TOO_LARGE',
-    `entries of this cluster have up to ${String(cluster)} bytes, this store takes ${String(store)}: open it with maxEntryBytes ${String(cluster)}`,
-    { details: { cluster, store } },
-  );
-}
-
-function checkName(name: string, what: string): void {
-  if (name.length >= 1 && name.length <= 256) return;
-  throw new BalsaError(
-    'INVALID_ARGUMENT',
-    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
-  );
 }

@@ -1,5 +1,8 @@
 /** What SQLite and the operating system say, as registered codes. */
-import { BalsaError, isBalsaError, type ErrorCode } from '@balsa/raft-core';
+import { type BalsaError, type ErrorCode } from '@balsa/raft-core';
+import * as kit from '@balsa/storage-kit';
+
+export { corrupt, poisoned } from '@balsa/storage-kit';
 
 /** SQLite's own code (`SQLITE_FULL`, ...) of an error, or of what caused it. */
 export function sqliteCode(error: unknown): string | undefined {
@@ -22,36 +25,10 @@ function codeOf(error: unknown): ErrorCode {
 
 /** An error that had no effect: before a commit was attempted, or of a read. */
 export function refused(error: unknown, what: string): BalsaError {
-  if (isBalsaError(error)) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new BalsaError(codeOf(error), `cannot ${what}: ${reason}`, {
-    cause: error,
-    details: { sqlite: sqliteCode(error) },
-  });
+  return kit.refusal(error, what, codeOf(error), { sqlite: sqliteCode(error) });
 }
 
 /** An error once bytes may have left. */
 export function unknownOutcome(error: unknown, what: string): BalsaError {
-  if (isBalsaError(error, 'STORE_UNKNOWN_OUTCOME')) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new BalsaError(
-    'STORE_UNKNOWN_OUTCOME',
-    `${what} failed and may or may not have taken effect: ${reason}`,
-    {
-      cause: error,
-      details: { sqlite: sqliteCode(error) },
-    },
-  );
-}
-
-export function poisoned(cause: unknown): BalsaError {
-  return new BalsaError(
-    'STORE_POISONED',
-    'an earlier write of this database had an unknown outcome; close the engine and open it again',
-    { cause },
-  );
-}
-
-export function corrupt(message: string, details: Readonly<Record<string, unknown>> = {}): BalsaError {
-  return new BalsaError('STORE_CORRUPT', message, { details });
+  return kit.unknownOutcome(error, what, { sqlite: sqliteCode(error) });
 }

@@ -1,7 +1,7 @@
 /** One group's rows: what a plan means in SQL, and the state that is kept between writes. */
 import { entryChecksum, entrySize, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
-import { crc32, type LogState, type WritePlan } from '@balsa/storage-kit';
-import { chain } from './log-table.ts';
+import { crc32, type LogState, type PlannedLog, type WritePlan } from '@balsa/storage-kit';
+import { chain, deletesPerSlice } from './log-table.ts';
 import type { LogDatabase } from './log-database.ts';
 import { encodeConf, encodeName, type GroupRow } from './schema.ts';
 
@@ -21,7 +21,10 @@ export interface GroupLogOptions {
   readonly abandoned: (logId: number) => void;
 }
 
-export class GroupLog {
+/** What a compaction has written, undefined for a group that was never written to. */
+type Cut = { readonly row: GroupRow; readonly lowestRow: LogIndex } | undefined;
+
+export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
   readonly checksum: (entry: Entry) => number;
   readonly #options: GroupLogOptions;
   readonly groupId: string;
@@ -42,7 +45,11 @@ export class GroupLog {
     this.checksum = entryChecksum(options.groupId, crc32);
   }
 
-  /** Writes a plan inside a transaction. The result is to be given to `applied` once it is durable. */
+  get isStored(): boolean {
+    return this.row !== undefined;
+  }
+
+  /** Writes a plan inside a transaction. */
   write(plan: WritePlan, sequence: number): GroupRow {
     const { log, numbering } = this.#options;
     const old = this.row;
@@ -102,11 +109,7 @@ export class GroupLog {
   }
 
   /** Moves the boundary inside a transaction and deletes a first slice of what lies below it. */
-  compact(
-    boundary: TermRun,
-    sequence: number,
-    slice: { readonly rows: number; readonly bytes: number },
-  ): { readonly row: GroupRow; readonly lowestRow: LogIndex } | undefined {
+  compact(boundary: TermRun, sequence: number): Cut {
     const { log } = this.#options;
     if (this.row === undefined) return undefined;
     const table = log.table(this.row.logId);
@@ -117,13 +120,14 @@ export class GroupLog {
       boundaryTerm: boundary.term,
       boundaryChain: table.chainAt(boundary.index),
     };
-    const left = table.deleteSlice(boundary.index, slice.rows, slice.bytes);
+    const left = table.deleteSlice(boundary.index, deletesPerSlice.rows, deletesPerSlice.bytes);
     log.groups.put(row);
     log.wrote(log.pageBytes);
     return { row, lowestRow: left ?? boundary.index + 1 };
   }
 
-  compacted(boundary: TermRun, result: { readonly row: GroupRow; readonly lowestRow: LogIndex }): void {
+  compacted(boundary: TermRun, result: Cut): void {
+    if (result === undefined) return;
     this.state.applyCompaction(boundary);
     this.lowestRow = result.lowestRow;
     this.#store(result.row);

@@ -7,11 +7,11 @@ import {
   type Env,
   type StoreIdentity,
 } from '@balsa/raft-core';
-import { crc32, mapIo, type FileSystem, type Watermark } from '@balsa/storage-kit';
+import { crc32, mapIo, yieldTo, type FileSystem, type Watermark } from '@balsa/storage-kit';
 import { corrupt, refused } from './errors.ts';
 import { LogTable } from './log-table.ts';
 import { lookAt } from './look.ts';
-import { recoverGroup, yieldTo, type RecoveredGroup } from './recovery.ts';
+import { recoverGroup, type RecoveredGroup } from './recovery.ts';
 import {
   Groups,
   Meta,

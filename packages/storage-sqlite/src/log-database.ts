@@ -1,38 +1,12 @@
-/**
- * log.db: the one writing connection, and the queue of what is to be written.
- *
- * What different groups want to write in one turn of the event loop becomes one transaction and one
- * sync. A job is prepared (validated) first and can be refused alone; once all are validated, only the
- * disk can fail, and then it fails for all.
- */
+/** log.db: the one writing connection, and the queue of what is to be written. */
 import { BalsaError, LogLevel, type Durability, type Env } from '@balsa/raft-core';
-import type { Watermark } from '@balsa/storage-kit';
-import { poisoned, refused, sqliteCode, unknownOutcome } from './errors.ts';
+import { CommitQueue, type CommitJob, type PreparedJob, type Watermark } from '@balsa/storage-kit';
+import { refused, sqliteCode, unknownOutcome } from './errors.ts';
 import { LogTable } from './log-table.ts';
 import { Groups, Meta, type Connection, type Statement } from './schema.ts';
 
-/** A job that was found to be allowed. */
-export interface PreparedJob {
-  /** Runs inside the transaction. `sequence` is the write sequence that the transaction carries. */
-  run(sequence: number): void;
-  /** Runs once the transaction is durable. Must not throw. */
-  done(): void;
-  /** Whether the watermark has to be durable, too, before the job counts. */
-  readonly syncWatermark: boolean;
-}
-
-export interface Job {
-  /** At most one job of an owner goes into a transaction, so that each is prepared on what the one before left. */
-  readonly owner: object;
-  /** Throws the refusal; undefined when there is nothing to do. */
-  prepare(): PreparedJob | undefined;
-}
-
-interface QueuedJob {
-  readonly job: Job;
-  resolve(): void;
-  reject(error: unknown): void;
-}
+/** Jobs of log.db run inside a transaction, and are told the write sequence that it carries. */
+export type PreparedLogJob = PreparedJob<number>;
 
 export interface LogDatabaseOptions {
   readonly env: Env;
@@ -41,7 +15,6 @@ export interface LogDatabaseOptions {
   readonly walLimitBytes: number;
 }
 
-const maxJobsPerTransaction = 256;
 const checkWalEveryBytes = 256 * 1024;
 /** Statements of so many log tables are kept prepared. */
 const maxTables = 128;
@@ -57,12 +30,8 @@ export class LogDatabase {
   readonly #commit: Statement;
   readonly #tables = new Map<number, LogTable>();
   readonly pageBytes: number;
-  #queue: QueuedJob[] = [];
-  #scheduled = false;
-  #sequence: number;
-  #poison: unknown;
-  #idle: (() => void)[] = [];
-  #settling = 0;
+  /** Poisoned by every write of unknown outcome. */
+  readonly queue: CommitQueue<number>;
   #unchecked = 0;
   lastSyncMs = 0;
 
@@ -78,29 +47,36 @@ export class LogDatabase {
     this.groups = new Groups(db);
     this.watermark = watermark;
     this.#epoch = epoch;
-    this.#sequence = sequence;
     this.#options = options;
+    this.queue = new CommitQueue({
+      env: options.env,
+      watermark,
+      sequence,
+      commit: (works, to) => {
+        this.#write(works, to);
+      },
+      committed: () => {
+        this.#boundWal();
+      },
+      refused,
+    });
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.pageBytes = Number(db.pragma('page_size', { simple: true }));
   }
 
   get poison(): unknown {
-    return this.#poison;
+    return this.queue.poison;
   }
 
   /** Throws `STORE_POISONED` after a write of unknown outcome. */
   check(): void {
-    if (this.#poison !== undefined) throw poisoned(this.#poison);
+    this.queue.check();
   }
 
   /** Resolves when the job is durable. */
-  submit(job: Job): Promise<void> {
-    if (this.#poison !== undefined) return Promise.reject(poisoned(this.#poison));
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ job, resolve, reject });
-      this.#schedule();
-    });
+  submit(job: CommitJob<number>): Promise<void> {
+    return this.queue.submit(job);
   }
 
   /** A transaction of housekeeping, which carries no sequence: what it loses may be lost. */
@@ -162,7 +138,7 @@ export class LogDatabase {
       run();
     } catch (error) {
       if (sqliteCode(error)?.startsWith('SQLITE_IOERR') !== true) throw refused(error, `do ${what}`);
-      this.#poison ??= error;
+      this.queue.poisonWith(error);
       throw unknownOutcome(error, what);
     }
   }
@@ -183,64 +159,8 @@ export class LogDatabase {
     );
   }
 
-  /** Resolves when nothing is queued or settling. */
-  async drained(): Promise<void> {
-    while (this.#queue.length > 0 || this.#settling > 0) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve));
-    }
-  }
-
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // After the present turn: messages that this turn sends are on their way before the sync blocks.
-    this.#options.env.setTimer(0, () => {
-      this.#scheduled = false;
-      this.#flush();
-      if (this.#queue.length > 0) this.#schedule();
-    });
-  }
-
-  #flush(): void {
-    const taken = this.#take();
-    this.#settling += taken.length;
-    if (this.#poison !== undefined) {
-      for (const one of taken) this.#settle(one, poisoned(this.#poison));
-      return;
-    }
-    const prepared: { readonly one: QueuedJob; readonly work: PreparedJob }[] = [];
-    for (const one of taken) {
-      try {
-        const work = one.job.prepare();
-        if (work === undefined) this.#settle(one);
-        else prepared.push({ one, work });
-      } catch (error) {
-        this.#settle(one, refused(error, 'prepare a write'));
-      }
-    }
-    if (prepared.length === 0) return;
-    const sequence = this.#sequence + 1;
-    try {
-      this.#write(
-        prepared.map(({ work }) => work),
-        sequence,
-      );
-    } catch (error) {
-      for (const { one } of prepared) this.#settle(one, error);
-      return;
-    }
-    this.#sequence = sequence;
-    for (const { work } of prepared) work.done();
-    this.#acknowledge(
-      prepared.map(({ one }) => one),
-      sequence,
-      prepared.some(({ work }) => work.syncWatermark),
-    );
-    this.#boundWal();
-  }
-
   /** Everything up to the commit is refused when it fails; the commit itself has an unknown outcome. */
-  #write(works: readonly PreparedJob[], sequence: number): void {
+  #write(works: readonly PreparedLogJob[], sequence: number): void {
     const before = this.#options.env.now();
     this.#open('begin a transaction in log.db');
     try {
@@ -270,7 +190,7 @@ export class LogDatabase {
     try {
       this.#commit.run();
     } catch (error) {
-      this.#poison = error;
+      this.queue.poisonWith(error);
       if (this.db.inTransaction) this.#rollback(error);
       throw unknownOutcome(error, 'a commit to log.db');
     }
@@ -285,51 +205,8 @@ export class LogDatabase {
     try {
       this.db.exec('ROLLBACK');
     } catch (error) {
-      this.#poison ??= new AggregateError([cause, error], 'a write failed, and so did taking it back');
+      this.queue.poisonWith(new AggregateError([cause, error], 'a write failed, and so did taking it back'));
     }
-  }
-
-  #take(): QueuedJob[] {
-    const owners = new Set<object>();
-    const taken: QueuedJob[] = [];
-    const left: QueuedJob[] = [];
-    for (const one of this.#queue) {
-      if (owners.has(one.job.owner) || taken.length >= maxJobsPerTransaction) {
-        left.push(one);
-      } else {
-        owners.add(one.job.owner);
-        taken.push(one);
-      }
-    }
-    this.#queue = left;
-    return taken;
-  }
-
-  #acknowledge(jobs: readonly QueuedJob[], sequence: number, sync: boolean): void {
-    const pending = this.watermark.advance(sequence, sync);
-    if (pending === undefined) {
-      for (const one of jobs) this.#settle(one);
-      return;
-    }
-    pending.then(
-      () => {
-        for (const one of jobs) this.#settle(one);
-      },
-      (error: unknown) => {
-        this.#poison ??= error;
-        for (const one of jobs) this.#settle(one, error);
-      },
-    );
-  }
-
-  #settle(one: QueuedJob, error?: unknown): void {
-    if (error === undefined) one.resolve();
-    else one.reject(error);
-    this.#settling--;
-    if (this.#settling > 0 || this.#queue.length > 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
   }
 
   /** Notes how much a write added; looks at the write-ahead log only now and then. */

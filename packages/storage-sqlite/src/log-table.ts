@@ -13,6 +13,12 @@ import { crc32 } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 import type { Connection, Statement } from './schema.ts';
 
+/** Rows and payload bytes deleted in one transaction. */
+export const deletesPerSlice: { readonly rows: number; readonly bytes: number } = {
+  rows: 2000,
+  bytes: 8 * 1024 * 1024,
+};
+
 const chainBytes = new Uint8Array(8);
 const chainView = new DataView(chainBytes.buffer);
 

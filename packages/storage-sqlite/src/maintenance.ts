@@ -2,12 +2,8 @@
 import { BalsaError } from '@balsa/raft-core';
 import type { GroupLog } from './group-log.ts';
 import type { LogDatabase } from './log-database.ts';
+import { deletesPerSlice } from './log-table.ts';
 
-/** Rows and payload bytes deleted in one transaction. */
-export const deletesPerSlice: { readonly rows: number; readonly bytes: number } = {
-  rows: 2000,
-  bytes: 8 * 1024 * 1024,
-};
 /** Pages given back to the file system in one transaction. */
 const vacuumPages = 256;
 /** Free pages kept for the next entries: giving them back and asking again would cost more than they do. */

@@ -242,6 +242,7 @@ export class SqliteOrderedStore implements OrderedStore {
     const { log, name } = this.#options;
     await log.submit({
       owner: this,
+      bytes: 0,
       prepare: () => ({
         run: (sequence) => {
           log.meta.set(storeKey(name), String(generation));

@@ -1,19 +1,12 @@
 /** What a group is found to be when it is opened: its outline from a scan of the heads, everything checked. */
 import { Outline, type Env, type OutlineData } from '@balsa/raft-core';
-import { LogState } from '@balsa/storage-kit';
+import { LogState, yieldTo } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 import { chain, type LogTable } from './log-table.ts';
 import { decodeConf, type GroupRow } from './schema.ts';
 
 /** Heads looked at before the event loop gets its turn. */
 const headsPerSlice = 2048;
-
-/** Gives everything else its turn. */
-export function yieldTo(env: Env): Promise<void> {
-  return new Promise((resolve) => {
-    env.setTimer(0, resolve);
-  });
-}
 
 export interface RecoveredGroup {
   readonly state: LogState;

@@ -1,6 +1,6 @@
 /** Keeps a row of calls that are each short from standing still together. */
 import type { Env } from '@balsa/raft-core';
-import { yieldTo } from './recovery.ts';
+import { yieldTo } from '@balsa/storage-kit';
 
 /** Synchronous work that may be done before everybody else has a turn, in milliseconds. */
 const budgetMs = 4;

@@ -1,69 +1,19 @@
-/** What the tests share: a real Env, directories that go away, entries. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Entry, EntryType, silentLogger, type Engine, type Env, type Storage } from '@balsa/raft-core';
+/** What the tests share. */
+import type { Engine } from '@balsa/raft-core';
+import { TestHome, env } from '@balsa/storage-kit/testing';
 import { openFileEngine, type FileEngineOptions } from '@balsa/storage-file';
 import { afterEach } from 'vitest';
 
-export const env: Env = {
-  now: () => performance.now(),
-  setTimer: (ms, callback) => {
-    if (ms === 0) {
-      const immediate = setImmediate(callback);
-      return {
-        cancel: () => {
-          clearImmediate(immediate);
-        },
-      };
-    }
-    const timeout = setTimeout(callback, ms);
-    return {
-      cancel: () => {
-        clearTimeout(timeout);
-      },
-    };
-  },
-  random: Math.random,
-  log: silentLogger,
-};
+export { entries, entry, env, key, openGroup } from '@balsa/storage-kit/testing';
 
-const cleanups: (() => void | Promise<void>)[] = [];
+const home = new TestHome(afterEach, 'balsa-file-');
 
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'balsa-file-'));
-  cleanups.push(() => {
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return directory;
-}
+export const { temporaryDirectory } = home;
 
 /** Opens an engine that is closed when the test ends, if it is not before. */
 export async function openEngine(
   directory: string,
   options: Partial<FileEngineOptions> = {},
 ): Promise<Engine> {
-  const engine = await openFileEngine({ directory, env, ...options });
-  cleanups.push(() => engine.close().catch(() => undefined));
-  return engine;
+  return home.closing(await openFileEngine({ directory, env, ...options }));
 }
-
-export async function openGroup(engine: Engine, id = 'g'): Promise<Storage> {
-  const storage = engine.group(id);
-  await storage.open();
-  return storage;
-}
-
-export function entry(index: number, term: number, data = `data-${String(index)}`): Entry {
-  return new Entry(term, index, EntryType.Normal, new TextEncoder().encode(data));
-}
-
-export function entries(first: number, count: number, term = 1, data?: string): Entry[] {
-  return Array.from({ length: count }, (_, i) => entry(first + i, term, data));
-}
-
-export const key = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -14,7 +14,7 @@ import {
   type ToCaller,
   type ToHost,
 } from './protocol.ts';
-import { workerEnv } from './real-env.ts';
+import { realEnv } from '../real-env.ts';
 
 type Open = (options: Record<string, unknown> & { readonly env: Env }) => Promise<Engine>;
 
@@ -27,7 +27,7 @@ export async function serveEngine(port: MessagePort, data: HostData): Promise<vo
     if (typeof open !== 'function') {
       throw new BalsaError('INVALID_ARGUMENT', `${data.module} exports no function ${data.open}`);
     }
-    const env = workerEnv(forwardingLog(data.levels, host));
+    const env = realEnv(forwardingLog(data.levels, host));
     const engine = await (open as Open)({ ...data.options, env });
     host.serve(engine);
     host.reply({ id: openingId, value: { capabilities: engine.capabilities } });

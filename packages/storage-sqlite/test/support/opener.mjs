@@ -1,29 +1,8 @@
 /** How a child process opens a store: plain JavaScript, on the built packages. */
-import { performance } from 'node:perf_hooks';
-import { clearImmediate, clearTimeout, setImmediate, setTimeout } from 'node:timers';
-import { silentLogger } from '@balsa/raft-core';
+import { env, pretending } from '@balsa/storage-kit/testing';
 import { openSqliteEngine } from '@balsa/storage-sqlite';
 
-const env = {
-  now: () => performance.now(),
-  setTimer: (ms, callback) => {
-    const timer = ms === 0 ? setImmediate(callback) : setTimeout(callback, ms);
-    return { cancel: () => (ms === 0 ? clearImmediate(timer) : clearTimeout(timer)) };
-  },
-  random: Math.random,
-  log: silentLogger,
-};
-
-/** `pretend` says other capabilities than the store has: how a store that lies is made. */
+/** `pretend` says other capabilities than the store has. */
 export async function openStore({ pretend, ...options }) {
-  const engine = await openSqliteEngine({ env, ...options });
-  if (pretend === undefined) return engine;
-  const capabilities = { ...engine.capabilities, ...pretend };
-  return new Proxy(engine, {
-    get: (target, name) => {
-      if (name === 'capabilities') return capabilities;
-      const found = Reflect.get(target, name, target);
-      return typeof found === 'function' ? found.bind(target) : found;
-    },
-  });
+  return pretending(await openSqliteEngine({ env, ...options }), pretend);
 }

@@ -1,9 +1,9 @@
-/** The one place of this package that reads a clock, sets timers and rolls dice: for an engine in a worker. */
+/** The one place of this package that reads a clock, sets timers and rolls dice: for an engine in a worker, and for tests. */
 import { randomFillSync } from 'node:crypto';
 import type { Env, Logger, Timer } from '@balsa/raft-core';
 
 /** Monotonic clock, real timers, randomness of cryptographic quality. */
-export function workerEnv(log: Logger): Env {
+export function realEnv(log: Logger): Env {
   const words = new Uint32Array(2);
   return {
     now: () => performance.now(),

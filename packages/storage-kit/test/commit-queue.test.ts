@@ -1,0 +1,142 @@
+import { BalsaError } from '@balsa/raft-core';
+import { describe, expect, test } from 'vitest';
+import { queueBench, word } from './support/queue.ts';
+
+describe('a commit queue', () => {
+  test('what different owners want in one turn is one commit with the next sequence', async () => {
+    const { queue, commits, turn } = await queueBench();
+    const all = Promise.all([queue.submit(word({}, 'a')), queue.submit(word({}, 'b'))]);
+    expect(commits).toEqual([]);
+    turn();
+    await all;
+    expect(commits).toEqual([{ sequence: 8, words: ['a', 'b'], bytes: 2 }]);
+    expect(queue.sequence).toBe(8);
+  });
+
+  test('jobs of one owner are prepared one after another, each on what the one before left', async () => {
+    const { queue, commits, turn } = await queueBench();
+    const owner = {};
+    let present = 'nothing';
+    const job = (text: string): Parameters<typeof queue.submit>[0] => ({
+      owner,
+      bytes: 0,
+      prepare: () => {
+        const before = present;
+        return { ...word(owner, `${before} then ${text}`).prepare(), done: () => (present = text) };
+      },
+    });
+    const all = Promise.all([queue.submit(job('a')), queue.submit(job('b')), queue.submit(word({}, 'c'))]);
+    turn();
+    turn();
+    await all;
+    expect(commits.map(({ words }) => words)).toEqual([['nothing then a', 'c'], ['a then b']]);
+  });
+
+  test('a refusal, an empty job and a good one in one turn: each hears its own outcome', async () => {
+    const { queue, commits, turn } = await queueBench();
+    const refusing = {
+      owner: {},
+      bytes: 0,
+      prepare: () => {
+        throw new BalsaError('STORE_GAP', 'no');
+      },
+    };
+    const outcomes = Promise.allSettled([
+      queue.submit(refusing),
+      queue.submit({ owner: {}, bytes: 0, prepare: () => undefined }),
+      queue.submit(word({}, 'a')),
+    ]);
+    turn();
+    const [first, second, third] = await outcomes;
+    expect(first).toMatchObject({ status: 'rejected', reason: { code: 'STORE_GAP' } });
+    expect([second?.status, third?.status]).toEqual(['fulfilled', 'fulfilled']);
+    expect(commits.map(({ words }) => words)).toEqual([['a']]);
+  });
+
+  test('a commit that was refused takes no sequence and leaves the queue usable', async () => {
+    const { queue, commits, turn, fail } = await queueBench();
+    let done = 0;
+    fail(new BalsaError('STORE_IO', 'disk full'), false);
+    const first = queue.submit(word({}, 'a', { done: () => done++ }));
+    turn();
+    await expect(first).rejects.toMatchObject({ code: 'STORE_IO' });
+    expect([done, queue.poison]).toEqual([0, undefined]);
+    const second = queue.submit(word({}, 'b'));
+    turn();
+    await second;
+    expect(commits).toMatchObject([{ sequence: 8, words: ['b'] }]);
+  });
+
+  test('an unknown outcome poisons: what is queued and what comes later is refused', async () => {
+    const { queue, commits, turn, fail } = await queueBench();
+    const owner = {};
+    fail(new BalsaError('STORE_UNKNOWN_OUTCOME', 'a sync failed'), true);
+    const outcomes = Promise.allSettled([queue.submit(word(owner, 'a')), queue.submit(word(owner, 'b'))]);
+    turn();
+    turn();
+    const [first, second] = await outcomes;
+    expect(first).toMatchObject({ reason: { code: 'STORE_UNKNOWN_OUTCOME' } });
+    expect(second).toMatchObject({ reason: { code: 'STORE_POISONED' } });
+    await expect(queue.submit(word(owner, 'c'))).rejects.toMatchObject({ code: 'STORE_POISONED' });
+    expect(() => {
+      queue.check();
+    }).toThrow(expect.objectContaining({ code: 'STORE_POISONED' }));
+    expect(commits).toEqual([]);
+  });
+
+  test('a job that promises something is told after the watermark is synced, not before', async () => {
+    const { queue, fs, watermark, turn } = await queueBench();
+    fs.done.length = 0;
+    const told = queue.submit(word({}, 'a', { sync: true })).then(() => fs.done.push('told'));
+    turn();
+    await told;
+    expect(fs.done).toEqual(['write watermark', 'dataSync watermark', 'told']);
+    expect(watermark.durableSequence).toBe(8);
+  });
+
+  test('a watermark that cannot be synced poisons', async () => {
+    const { queue, fs, turn } = await queueBench();
+    fs.failing.add('dataSync watermark');
+    const told = queue.submit(word({}, 'a', { sync: true }));
+    turn();
+    await expect(told).rejects.toMatchObject({ code: 'STORE_UNKNOWN_OUTCOME' });
+    expect(queue.poison).toBeDefined();
+  });
+
+  test('bounds: so many jobs, so many bytes, and one larger job alone', async () => {
+    const { queue, commits, turn } = await queueBench({ maxJobs: 2, maxBytes: 10 });
+    const all = Promise.all([
+      queue.submit(word({}, 'a', { bytes: 4 })),
+      queue.submit(word({}, 'b', { bytes: 4 })),
+      queue.submit(word({}, 'c', { bytes: 50 })),
+      queue.submit(word({}, 'd', { bytes: 1 })),
+    ]);
+    for (let i = 0; i < 3; i++) turn();
+    await all;
+    expect(commits.map(({ words }) => words)).toEqual([['a', 'b'], ['c'], ['d']]);
+  });
+
+  test('a smaller job never overtakes an earlier one of its own owner that did not fit', async () => {
+    const { queue, commits, turn } = await queueBench({ maxBytes: 10 });
+    const owner = {};
+    const all = Promise.all([
+      queue.submit(word({}, 'a', { bytes: 8 })),
+      queue.submit(word(owner, 'large', { bytes: 8 })),
+      queue.submit(word(owner, 'small', { bytes: 1 })),
+    ]);
+    for (let i = 0; i < 3; i++) turn();
+    await all;
+    expect(commits.map(({ words }) => words)).toEqual([['a'], ['large'], ['small']]);
+  });
+
+  test('drained waits for what is queued and for the watermark behind it', async () => {
+    const { queue, turn } = await queueBench();
+    const order: string[] = [];
+    const told = queue.submit(word({}, 'a', { sync: true })).then(() => order.push('told'));
+    const drained = queue.drained().then(() => order.push('drained'));
+    turn();
+    await Promise.all([told, drained]);
+    expect(order).toEqual(['told', 'drained']);
+    await queue.drained();
+  });
+});
