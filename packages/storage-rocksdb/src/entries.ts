@@ -40,12 +40,25 @@ function markAfter(before: Mark, crc: number, size: number): Mark {
   return { chain: chain(before.chain, crc), offset: before.offset + size };
 }
 
-/** Encodes entries one after another in the same memory: for who copies each before the next. */
-export class EntryEncoder {
-  #memory = Buffer.alloc(4096);
-  #view = new DataView(this.#memory.buffer, this.#memory.byteOffset);
-  #value = this.#memory;
+/** Bytes of a value that a buffer of its own is made for. */
+const largeBytes = 64 * 1024;
+/** Every other value is encoded here: a small write is too quick to allocate for. */
+const scratch = Buffer.alloc(largeBytes);
+const scratchView = viewOf(scratch);
+let value = scratch;
 
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function memoryOf(bytes: number): Buffer {
+  if (bytes > largeBytes) return Buffer.allocUnsafe(bytes);
+  if (value.length !== bytes) value = scratch.subarray(0, bytes);
+  return value;
+}
+
+/** Encodes entries one after another, all encoders in the same memory: for who copies each before the next. */
+export class EntryEncoder {
   /** Of the entry that was encoded last. */
   mark: Mark;
 
@@ -57,25 +70,19 @@ export class EntryEncoder {
   /** `crc` is the entry's checksum. */
   encode(entry: Entry, crc: number): Buffer {
     const { context, data } = entry;
-    const length = headBytes + context.length + data.length;
-    if (length > this.#memory.length) {
-      this.#memory = Buffer.alloc(length);
-      this.#view = new DataView(this.#memory.buffer, this.#memory.byteOffset);
-    }
-    if (length !== this.#value.length || this.#value.buffer !== this.#memory.buffer)
-      this.#value = this.#memory.subarray(0, length);
+    const encoded = memoryOf(headBytes + context.length + data.length);
+    const view = encoded.buffer === scratch.buffer ? scratchView : viewOf(encoded);
     const mark = markAfter(this.mark, crc, entrySize(entry));
     this.mark = mark;
-    const view = this.#view;
     view.setUint32(0, crc);
     view.setUint32(4, mark.chain);
     writeSafeInteger(view, 8, mark.offset);
     writeSafeInteger(view, 16, entry.term);
     view.setUint8(24, entry.type);
     view.setUint32(25, context.length);
-    this.#value.set(context, headBytes);
-    this.#value.set(data, headBytes + context.length);
-    return this.#value;
+    encoded.set(context, headBytes);
+    encoded.set(data, headBytes + context.length);
+    return encoded;
   }
 }
 
