@@ -27,10 +27,16 @@ export function membersOf(confState: ConfState, book: AddressBook): MemberStatus
     .map((id) => ({ id, address: book.address(id) ?? '', kind: voting.has(id) ? 'voter' : 'learner' }));
 }
 
-/** Ids that a change uses up. */
-export function removedBy(change: ConfChange): NodeId[] {
+/**
+ * Ids that are used up once a change has led from one membership to another. Not those that leave with a joint
+ * membership: until that is left their votes are needed, and so is their address.
+ */
+export function removedBy(change: ConfChange, before: ConfState | undefined, after: ConfState): NodeId[] {
   const changes: readonly ConfChangeSingle[] = change.version === 1 ? [change] : change.changes;
-  return changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map(({ nodeId }) => nodeId);
+  const named = changes.filter(({ type }) => type === ConfChangeType.RemoveNode).map(({ nodeId }) => nodeId);
+  const present = allIds(after);
+  const ids = new Set([...named, ...(before === undefined ? [] : allIds(before))]);
+  return [...ids].filter((id) => !present.has(id));
 }
 
 /** Throws when a leader must not, or not yet, propose the change. */

@@ -205,7 +205,7 @@ export class Runtime<R> {
 
   async #recordConf(change: ConfChange, confState: IndexedConfState): Promise<void> {
     const members = decodeConfContext(change.context)?.members ?? [];
-    await this.book.record(members, removedBy(change));
+    await this.book.record(members, removedBy(change, this.history.confState?.state, confState.state));
     await this.queue.writeConfState(confState);
     this.#membershipChanged(confState);
   }

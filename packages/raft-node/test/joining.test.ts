@@ -21,6 +21,38 @@ test('a new voter that knows nobody can still elect the one who added it', async
   await cluster.stop();
 });
 
+test('a node that starts again in a joint membership still reaches who is about to leave', async () => {
+  const cluster = await Cluster.start({ size: 1 });
+  await cluster.leader();
+  for (const id of [2, 3]) await cluster.startNode(id, { join: { clusterId } });
+  await cluster.do(
+    cluster.node(1).changeMembership([{ type: 'addVoter', id: 2, address: member(2).address }]),
+  );
+  await cluster.propose(1, 'node 2 votes');
+  const change = cluster
+    .node(1)
+    .changeMembership([
+      { type: 'remove', id: 2 },
+      { type: 'addVoter', id: 3, address: member(3).address },
+    ])
+    .catch((error: unknown) => error);
+  await cluster.until(() => cluster.status(1).confState.votersOutgoing.length > 0, 'the membership is joint');
+  await cluster.crash(1);
+  await cluster.startNode(1);
+  await change;
+  // The old half is needed until the joint membership is left, so node 2 must not be forgotten before.
+  expect(cluster.status(1).confState).toMatchObject({ voters: [1, 3], votersOutgoing: [1, 2] });
+  await cluster.leader([1, 3]);
+  await cluster.until(() => cluster.status(1).confState.votersOutgoing.length === 0, 'the change is done');
+  expect(await cluster.propose(await cluster.leader([1, 3]), 'served')).toContain('served');
+  // And once it has left, its id is used up.
+  const again = cluster
+    .node(await cluster.leader([1, 3]))
+    .changeMembership([{ type: 'addLearner', id: 2, address: member(2).address }]);
+  await expect(cluster.do(again)).rejects.toThrow(/ids are not reused/);
+  await cluster.stop();
+});
+
 test('a member that was cut off while all others were replaced finds back to them', async () => {
   const cluster = await Cluster.start({
     size: 3,
