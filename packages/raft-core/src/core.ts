@@ -60,7 +60,9 @@ export type Fetch =
  * - to `LocalApplyThread` (MsgStorageApply): apply its `entries` in order, calling `applyConfChange` for
  *   membership changes, then deliver its `responses` by `step`. Entries at or below what the state machine
  *   already contains are skipped, `applyConfChange` included: a snapshot may have overtaken them.
- * - the rest through the transport.
+ * - the rest through the transport; but hold a MsgVote back until the MsgStorageAppend beside it is durable. As in etcd,
+ *   the core counts its own vote only then, yet the others alone can elect it: a crash would make it forget that it led
+ *   that term, and it could lead the same term once more, with other entries at the same places.
  * Work of one thread is done in order; there is no order between the two. The other fields repeat what
  * the messages hold, for logging.
  *

@@ -44,6 +44,11 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+interface Pushed {
+  readonly message: Message;
+  readonly requests: readonly Message[];
+}
+
 /** What one write carries. */
 class Round {
   entries: Entry[] = [];
@@ -51,7 +56,7 @@ class Round {
   responses: Message[] = [];
   snapshot: Snapshot | undefined;
 
-  add(message: Message): void {
+  add({ message, requests }: Pushed): void {
     const first = message.entries[0];
     if (first !== undefined) {
       this.#truncateFrom(first.index);
@@ -60,6 +65,7 @@ class Round {
     if (message.snapshot !== undefined) this.snapshot = message.snapshot;
     const hardState = hardStateOf(message);
     if (hardState !== undefined) this.hardState = hardState;
+    for (const request of requests) this.responses.push(request);
     for (const response of message.responses) this.responses.push(response);
   }
 
@@ -79,7 +85,7 @@ function hardStateOf(message: Message): HardState | undefined {
 
 export class AppendQueue {
   readonly #options: AppendQueueOptions;
-  #messages: Message[] = [];
+  #messages: Pushed[] = [];
   /** Newest hard state that the core gave; ahead of the durable one in commit only. */
   #hardState: HardState;
   #durable: HardState;
@@ -107,10 +113,15 @@ export class AppendQueue {
     return this.#durable.commit;
   }
 
-  /** Takes a MsgStorageAppend. Nothing happens in the caller's turn. */
-  push(message: Message): void {
+  /**
+   * Takes a MsgStorageAppend. Nothing happens in the caller's turn. `requests` for votes leave with its responses: the
+   * core would let them leave at once, because its own vote counts only when it is durable. But the others can
+   * elect it without that vote; then it leads a term that a crash makes it forget, and can lead the same term once
+   * more with other entries (paper, Figure 2: the term and the vote are persistent before anybody is asked).
+   */
+  push(message: Message, requests: readonly Message[] = []): void {
     if (this.#closed) return;
-    this.#messages.push(message);
+    this.#messages.push({ message, requests });
     this.#kick();
   }
 
@@ -173,11 +184,12 @@ export class AppendQueue {
   #take(): Round {
     const round = new Round();
     let taken = 0;
-    for (const message of this.#messages) {
-      if (message.snapshot !== undefined && taken > 0) break;
-      round.add(message);
+    for (const pushed of this.#messages) {
+      const installs = pushed.message.snapshot !== undefined;
+      if (installs && taken > 0) break;
+      round.add(pushed);
       taken++;
-      if (message.snapshot !== undefined) break;
+      if (installs) break;
     }
     this.#messages.splice(0, taken);
     if (round.hardState !== undefined) this.#hardState = round.hardState;

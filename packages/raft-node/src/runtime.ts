@@ -182,10 +182,12 @@ export class Runtime<R> {
     this.#leadership.note();
     for (const state of ready.readStates) this.reads.onReadState(state);
     // First to the peers: their disks work while this one does.
-    const toPeers = ready.messages.filter((message) => !isLocal(message));
+    const toPeers = ready.messages.filter((message) => !isLocal(message) && !isVoteRequest(message));
     if (toPeers.length > 0) this.#options.transport.send(this.settings.group, toPeers);
+    const requests = ready.messages.filter(isVoteRequest);
+    // A candidate is always of a new term, so that there is a write.
     for (const message of ready.messages) {
-      if (message.to === LocalAppendThread) this.queue.push(message);
+      if (message.to === LocalAppendThread) this.queue.push(message, requests);
       else if (message.to === LocalApplyThread) this.apply.push(message);
       else if (message.type === MessageType.MsgSnap) this.snapshots.out.send(message);
     }
@@ -487,6 +489,10 @@ export class Runtime<R> {
       onError: (error) => this.fail(error),
     });
   }
+}
+
+function isVoteRequest({ type }: Message): boolean {
+  return type === MessageType.MsgVote;
 }
 
 function isLocal({ to, type }: Message): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { WriteBatch } from '@balsa/raft-core';
+import { MessageType, type WriteBatch } from '@balsa/raft-core';
 import { Cluster, codeOf } from './cluster.ts';
 import { bytesOf } from './machine.ts';
 
@@ -51,6 +51,35 @@ describe('group commit', () => {
           .length,
       ).toBeLessThanOrEqual(3);
     }
+    await cluster.stop();
+  });
+});
+
+describe('elections', () => {
+  test('a candidate asks for votes only once its own term and vote are durable', async () => {
+    const cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    await cluster.propose(leader, 'one');
+    await cluster.env.advance(500);
+    const candidate = leader === 1 ? 2 : 1;
+    const asked: number[] = [];
+    cluster.network.setDropFilter(({ from, message }) => {
+      if (from === candidate && message.type === MessageType.MsgVote) asked.push(message.term);
+      return false;
+    });
+    const release = cluster.site(candidate).hangWrites();
+    const transfer = codeOf(cluster.node(leader).transferLeadership(candidate));
+    await cluster.until(() => cluster.status(candidate).role === 'candidate', 'it campaigns');
+    const { term } = cluster.status(candidate);
+    await cluster.env.advance(50);
+    // Both others would vote for it. It would lead a term that its disk has never heard of, and after a crash
+    // lead the same term once more, with other entries.
+    expect(asked).toEqual([]);
+    expect(cluster.status(candidate).role).toBe('candidate');
+    release();
+    await cluster.do(transfer);
+    expect(await cluster.leader()).toBe(candidate);
+    expect(asked.every((one) => one >= term) && asked.length >= 2).toBe(true);
     await cluster.stop();
   });
 });

@@ -105,6 +105,14 @@ export class ObservedTransport implements Transport {
         `node ${id} acknowledges entries up to ${index} to node ${to}, but ${model.last} is the last that is durable`,
       );
     }
+    if (type === MessageType.MsgVote && (model.hardState.term !== term || model.hardState.vote !== id)) {
+      // One that asks for votes of an older term asks in vain.
+      if (model.hardState.term > term) return;
+      judge.complain(
+        'I12 ReadyContract',
+        `node ${id} asks node ${to} for its vote of term ${term}, but durable is term ${model.hardState.term}, vote ${model.hardState.vote}`,
+      );
+    }
     if (type === MessageType.MsgVoteResp) {
       const durable = model.hardState;
       const kept = durable.term > term || (durable.term === term && durable.vote === to);
