@@ -1,4 +1,4 @@
-import { isBalsaError, type Command } from '@balsa/raft-core';
+import { isBalsaError, type Command, type OrderedStore } from '@balsa/raft-core';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -240,24 +240,31 @@ describe('the state machine', () => {
     expect(digests.size).toBe(3);
   });
 
-  test('reads the keys of a batch once and writes once', async () => {
+  test('reads the keys of a batch once, not at all what it wrote itself, and writes several batches as one', async () => {
     const calls: string[] = [];
-    const inner = openMemoryEngine().orderedStore('kv');
-    const store = new Proxy(inner, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(target, name, target);
-        if (typeof member !== 'function') return member;
-        return (...args: unknown[]): unknown => {
-          calls.push(String(name));
-          return Reflect.apply(member, target, args);
-        };
-      },
-    });
-    const machine = createKvStateMachine(store);
+    const machine = createKvStateMachine(listening(openMemoryEngine().orderedStore('kv'), calls));
     await machine.open();
-    await applyAll(machine, entries([setA, incrN, incrN, setA]), [4]);
-    expect(calls).toEqual(['open', 'getMany', 'write']);
+    await applyAll(machine, entries([setA, incrN, incrN, setA, incrN, incrN]), [4, 2]);
+    expect(calls).toEqual(['open', 'getMany']);
+    expect(await machine.sync()).toBe(6);
+    expect(calls).toEqual(['open', 'getMany', 'write', 'sync']);
+    expect(await machine.sync()).toBe(6);
+    expect(calls).toEqual(['open', 'getMany', 'write', 'sync', 'sync']);
   });
 });
+
+/** Notes the name of every call. */
+function listening(store: OrderedStore, calls: string[]): OrderedStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): unknown => {
+        calls.push(String(name));
+        return Reflect.apply(member, target, args);
+      };
+    },
+  });
+}
 
 const confStateOfOne = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };

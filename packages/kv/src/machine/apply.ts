@@ -5,6 +5,8 @@ import { compactInteger, maxInt64, minInt64, parseInt64 } from './integers.ts';
 import { maxValueBytes } from './limits.ts';
 import type { Overlay } from './overlay.ts';
 
+const digits = new TextEncoder();
+
 /** The keys whose present value the command looks at. */
 export function keysRead(command: KvCommand): readonly Uint8Array[] {
   switch (command.op) {
@@ -63,7 +65,7 @@ function applyIncrBy(key: Uint8Array, delta: bigint, state: Overlay): Reply {
   if (value === undefined) return error('ERR value is not an integer or out of range');
   const sum = value + delta;
   if (sum < minInt64 || sum > maxInt64) return error('ERR increment or decrement would overflow');
-  state.set(key, Buffer.from(String(sum), 'latin1'));
+  state.set(key, digits.encode(String(sum)));
   return integer(compactInteger(sum));
 }
 
@@ -72,6 +74,9 @@ function applyAppend(key: Uint8Array, tail: Uint8Array, state: Overlay): Reply {
   const length = (before?.length ?? 0) + tail.length;
   if (length > maxValueBytes)
     return error(`ERR string exceeds maximum allowed size (${String(maxValueBytes)} bytes)`);
-  state.set(key, before === undefined ? tail : Buffer.concat([before, tail], length));
+  const value = new Uint8Array(length);
+  if (before !== undefined) value.set(before);
+  value.set(tail, length - tail.length);
+  state.set(key, value);
   return integer(length);
 }

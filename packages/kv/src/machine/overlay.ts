@@ -47,6 +47,6 @@ export class Overlay {
 }
 
 /** Bytes as a map key; one character a byte, so that different bytes are different names. */
-function nameOf(key: Uint8Array): string {
+export function nameOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 }

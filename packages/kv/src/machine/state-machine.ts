@@ -17,6 +17,7 @@ import { applyCommand, keysRead } from './apply.ts';
 import { decodeCommand } from './command.ts';
 import { digestOf, type StateDigest } from './digest.ts';
 import { Overlay } from './overlay.ts';
+import { WriteBehindStore } from './write-behind.ts';
 
 /** Length of the chunks of a snapshot: the same on every node, so that the same state gives the same bytes. */
 const chunkBytes = 256 * 1024;
@@ -26,7 +27,8 @@ const chunkBytes = 256 * 1024;
  *
  * A batch is applied as one read of the keys it looks at, commands carried out in memory, and one atomic
  * write that carries the applied index; so what a crash leaves is the state after some whole batch,
- * and replaying from the applied index found by `open` gives the same state again.
+ * and replaying from the applied index found by `open` gives the same state again. Writes gather in
+ * memory, a bounded number of them, until the store is worth a transaction or somebody needs them there.
  */
 export class KvStateMachine implements StateMachine<KvResult> {
   readonly persistent: boolean;
@@ -35,11 +37,11 @@ export class KvStateMachine implements StateMachine<KvResult> {
   #failed: BalsaError | undefined;
 
   constructor(store: OrderedStore, options: { readonly persistent?: boolean } = {}) {
-    this.#store = store;
+    this.#store = new WriteBehindStore(store);
     this.persistent = options.persistent ?? true;
   }
 
-  /** The store underneath, for reads. It is not to be written beside the state machine. */
+  /** The state, for reads. It is not to be written beside the state machine. */
   get store(): OrderedStore {
     return this.#store;
   }
