@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
+import { EtcdUnusable, etcdVersion } from './cluster/etcd-cluster.ts';
 import { compareReports } from './compare/compare.ts';
 import { readReport, UnreadableReport } from './compare/read.ts';
 import { comparisonText } from './compare/text.ts';
@@ -20,6 +21,7 @@ export interface BenchFlags extends PlanChoice {
   readonly json?: string;
   readonly html?: string;
   readonly list?: boolean;
+  readonly etcd?: string;
 }
 
 interface Progress {
@@ -54,12 +56,15 @@ export async function bench(
   }
   const { say, end } = progressOn(process.stderr);
   try {
+    // Found out before anything is measured.
+    if (flags.etcd !== undefined) etcdVersion(flags.etcd);
     const report = await runBench({
       sources: await findEntrants(stores),
       workloads: chooseWorkloads(flags.workload),
       plan: choosePlan(flags),
       payload: flags.compressible === true ? 'text' : 'random',
       directory: path.resolve(flags.directory),
+      etcd: flags.etcd,
       signal,
       say,
     });
@@ -69,10 +74,17 @@ export async function bench(
     return report.stores.some(({ status }) => status === 'refused') ? 1 : 0;
   } catch (error) {
     end();
-    if (!(error instanceof EngineChoiceError) && !(error instanceof UnknownWorkload)) throw error;
+    if (!isChoice(error)) throw error;
     process.stderr.write(`balsa: ${error.message}\n`);
     return 2;
   }
+}
+
+/** What the user can put right by another choice. */
+function isChoice(error: unknown): error is Error {
+  return (
+    error instanceof EngineChoiceError || error instanceof UnknownWorkload || error instanceof EtcdUnusable
+  );
 }
 
 async function write(report: BenchReport, { json, html }: BenchFlags): Promise<void> {

@@ -64,6 +64,7 @@ export function benchCommand(signal: AbortSignal): Command {
     .addOption(new Option('--groups <list>', 'groups that write at once, likewise').argParser(positives))
     .option('--rounds <n>', 'how often each is measured, in turn with the others', positive)
     .option('--slice <ms>', 'how long each time, in milliseconds', positive)
+    .option('--etcd <path>', "etcd's server (3.4 or later), as a rival beside the clusters")
     .option('--compressible', 'payloads like JSON, instead of random bytes')
     .option('--directory <dir>', 'on the disk under test; a directory in it is made and removed', tmpdir())
     .option('--json <file>', 'write the report as JSON (tools/bench/schema/bench-report.schema.json)')

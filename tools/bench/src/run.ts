@@ -27,12 +27,14 @@ export interface BenchOptions {
   readonly payload: PayloadKind;
   /** Everything is written below a directory of this run's own here, which is removed at the end. */
   readonly directory: string;
+  /** Path or name of etcd's server: the clusters are measured beside one of its own. */
+  readonly etcd?: string | undefined;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
 }
 
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const { plan, payload, signal, say, sources } = options;
+  const { plan, payload, signal, say, sources, etcd } = options;
   const startedAt = new Date();
   const begin = performance.now();
   await mkdir(options.directory, { recursive: true });
@@ -46,7 +48,8 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   try {
     const env = createBenchEnv();
     const entrants: Entrant[] = [];
-    const context: WorkloadContext = { plan, entrants, payload, env, signal, say, inDirectory: inside(home) };
+    const inDirectory = inside(home);
+    const context: WorkloadContext = { plan, entrants, payload, env, etcd, signal, say, inDirectory };
     for (const source of sources) {
       const { store, entrant } = await admit(source, context);
       stores.push(store);

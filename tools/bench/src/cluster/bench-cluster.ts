@@ -3,7 +3,7 @@ import { ClusterClient, TestCluster, waitFor } from '@balsa/cluster';
 import { randomHex64 } from '@balsa/raft-core';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import type { Entrant, WorkloadContext } from '../workloads/context.ts';
-import { LoadClient, type Address } from './load.ts';
+import { LoadClient, type Address, type LoadedCluster } from './load.ts';
 
 const ids = [1, 2, 3];
 /** Between two tries while there is no leader, in milliseconds. */
@@ -11,7 +11,7 @@ const retryMs = 2;
 /** A SET that is not answered within this is tried elsewhere, in milliseconds. */
 const answerMs = 400;
 
-export class BenchCluster {
+export class BenchCluster implements LoadedCluster {
   readonly #cluster: TestCluster;
   readonly #client: ClusterClient;
   readonly #context: WorkloadContext;

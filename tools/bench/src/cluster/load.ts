@@ -10,14 +10,36 @@ export interface Address {
 
 export const valueBytes = 256;
 /** Keys that are written to, and the digits of their numbers. */
-const keys = 10_000;
-const keyDigits = 8;
+export const keys = 10_000;
+export const keyDigits = 8;
 const head = `*3\r\n$3\r\nSET\r\n$${3 + keyDigits}\r\nkey`;
 const middle = `\r\n$${valueBytes}\r\n`;
 const ok = 43; // '+'
 const lineFeed = 10;
 
-export class LoadClient {
+/** One connection with one SET under way. */
+export interface SetClient {
+  /** What was answered last that was not OK. */
+  readonly complaint: string;
+  readonly usable: boolean;
+  /** Whether it was accepted. Rejects when the connection breaks. One at a time. */
+  set(): Promise<boolean>;
+  close(): void;
+}
+
+/** Three processes that take SETs. */
+export interface LoadedCluster {
+  /** Processes of nodes and of their servers. */
+  readonly pids: readonly number[];
+  leaderAddress(): Promise<Address>;
+  /** So many connections to one node. */
+  connect(address: Address, count: number): Promise<SetClient[]>;
+  /** Waits until the nodes have nothing left to do of what came before. */
+  settle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export class LoadClient implements SetClient {
   readonly #socket: Socket;
   readonly #command: Buffer;
   readonly #pool: PayloadPool;
@@ -111,7 +133,7 @@ export interface LoadResult {
 
 /** All clients at once for so many milliseconds. */
 export async function runLoad(
-  clients: readonly LoadClient[],
+  clients: readonly SetClient[],
   ms: number,
   signal: AbortSignal,
 ): Promise<LoadResult> {
@@ -119,7 +141,7 @@ export async function runLoad(
   let refused = 0;
   const start = performance.now();
   const deadline = start + ms;
-  const loop = async (client: LoadClient): Promise<void> => {
+  const loop = async (client: SetClient): Promise<void> => {
     for (let begin = performance.now(); begin < deadline && !signal.aborted; begin = performance.now()) {
       if (await client.set()) latencies.record(performance.now() - begin);
       else refused++;

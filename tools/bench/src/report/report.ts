@@ -22,7 +22,8 @@ export interface Ratio {
   readonly rounds: readonly number[];
 }
 
-export type RowKind = 'floor' | 'bare' | 'adapter';
+/** `rival`: somebody else's whole cluster. */
+export type RowKind = 'floor' | 'bare' | 'rival' | 'adapter';
 
 /**
  * - `durable`: seen from outside to sync what it acknowledges.

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { entryOverheadBytes } from '@balsa/raft-core';
 import { BenchCluster } from '../cluster/bench-cluster.ts';
 import { measureRoundTrips } from '../cluster/echo.ts';
-import { runLoad, valueBytes } from '../cluster/load.ts';
+import { EtcdCluster, etcdVersion } from '../cluster/etcd-cluster.ts';
+import { runLoad, valueBytes, type LoadedCluster } from '../cluster/load.ts';
 import { Floor } from '../measure/floor.ts';
 import { Latencies } from '../measure/latencies.ts';
 import { usageNow } from '../measure/process-usage.ts';
@@ -12,10 +13,12 @@ import { compareMetrics, metricOf, metricsOf } from '../measure/rows.ts';
 import { watchLoop, type Sample } from '../measure/slice.ts';
 import type { Cell, Metric, Row } from '../report/report.ts';
 import type { Entrant, Workload, WorkloadContext } from './context.ts';
-import { adapterName, failedRow } from './opened.ts';
+import { adapterName, failedRow, type RowName } from './opened.ts';
 
 const floorLabel = 'floor: 2 round trips + sync';
 const floorWrites = 200;
+/** Before anything counts: a process that has just started runs code that is not compiled yet, for thousands of SETs. */
+const warmUp = { clients: 64, ms: 1500 };
 
 export const cluster: Workload = {
   name: 'cluster',
@@ -25,6 +28,7 @@ export const cluster: Workload = {
     const { clients, measureMs, kills } = plan.cluster;
     const byCell = new Map<number, Row[]>(clients.map((count) => [count, []]));
     const failovers: Row[] = [];
+    if (context.etcd !== undefined) await measureEtcd(context, context.etcd, byCell);
     for (const entrant of clustered(entrants, plan.cluster.everyVariant))
       await measureCluster(context, entrant, byCell, failovers);
     for (const [count, rows] of byCell) {
@@ -33,7 +37,7 @@ export const cluster: Workload = {
         workload: 'cluster',
         title,
         parameters: { clients: count, valueBytes, measureMs },
-        rows: withFloor(rows),
+        rows: withFloor(besideEtcd(rows)),
       };
     }
     const title = `leader killed, ${kills} times: until a write is accepted`;
@@ -80,10 +84,7 @@ async function measureCluster(
         throw withLog(error, directory);
       });
       try {
-        for (const [count, rows] of byCell) {
-          say(`cluster: ${label}, ${count} clients`);
-          rows.push(await loadRow(context, entrant, nodes, count, directory));
-        }
+        await loadRows(context, name, nodes, byCell, directory);
         const times: number[] = [];
         for (let n = 0; n < plan.cluster.kills; n++) {
           say(`cluster: ${label}, the leader is killed (${n + 1} of ${plan.cluster.kills})`);
@@ -107,6 +108,65 @@ async function measureCluster(
   }
 }
 
+/** The rival goes first, so that the first of ours follows within the minute. */
+async function measureEtcd(
+  context: WorkloadContext,
+  program: string,
+  byCell: ReadonlyMap<number, MeasuredRow[]>,
+): Promise<void> {
+  const name: RowName = { label: etcdVersion(program), kind: 'rival', durability: 'durable' };
+  try {
+    await context.inDirectory(async (directory) => {
+      context.say(`cluster: ${name.label}, three processes start`);
+      const nodes = await EtcdCluster.start(context, program, path.join(directory, 'logs'));
+      try {
+        await loadRows(context, name, nodes, byCell, directory);
+      } finally {
+        await nodes.stop();
+      }
+    });
+  } catch (error) {
+    context.signal.throwIfAborted();
+    for (const rows of byCell.values())
+      if (!rows.some((row) => row.label === name.label)) rows.push(failedRow(name, error));
+  }
+}
+
+/** Ratios to the rival's throughput and latency, round by round. */
+function besideEtcd(rows: readonly MeasuredRow[]): MeasuredRow[] {
+  const etcd = rows.find(({ kind }) => kind === 'rival');
+  return rows.map((row) => {
+    if (etcd === undefined || row === etcd) return row;
+    const ratios = { ...row.ratios };
+    for (const figure of ['throughput', 'p50'] as const) {
+      const [ours, theirs] = [row.metrics[figure], etcd.metrics[figure]];
+      const ratio = ours === undefined || theirs === undefined ? undefined : compareMetrics(ours, theirs);
+      if (ratio !== undefined) ratios[`etcd ${figure}`] = ratio;
+    }
+    return { ...row, ratios };
+  });
+}
+
+async function loadRows(
+  context: WorkloadContext,
+  name: RowName,
+  nodes: LoadedCluster,
+  byCell: ReadonlyMap<number, MeasuredRow[]>,
+  directory: string,
+): Promise<void> {
+  context.say(`cluster: ${name.label}, warming up`);
+  const clients = await nodes.connect(await nodes.leaderAddress(), warmUp.clients);
+  try {
+    await runLoad(clients, Math.min(warmUp.ms, 2 * context.plan.cluster.measureMs), context.signal);
+  } finally {
+    for (const client of clients) client.close();
+  }
+  for (const [count, rows] of byCell) {
+    context.say(`cluster: ${name.label}, ${count} ${count === 1 ? 'client' : 'clients'}`);
+    rows.push(await loadRow(context, name, nodes, count, directory));
+  }
+}
+
 /** What the nodes said last: their logs are gone with the directory. */
 function withLog(error: unknown, directory: string): Error {
   const logs = path.join(directory, 'logs');
@@ -125,8 +185,8 @@ function worstOf(times: readonly number[]): Metric {
 
 async function loadRow(
   context: WorkloadContext,
-  entrant: Entrant,
-  nodes: BenchCluster,
+  name: RowName,
+  nodes: LoadedCluster,
   count: number,
   directory: string,
 ): Promise<MeasuredRow> {
@@ -150,7 +210,7 @@ async function loadRow(
     const floor = metricOf('ms', 'lower', floors);
     const ratio = metrics['p50'] === undefined ? undefined : compareMetrics(metrics['p50'], floor);
     return {
-      ...adapterName(entrant),
+      ...name,
       metrics,
       ratios: ratio === undefined ? {} : { 'round trips p50': ratio },
       ...(refused > 0 && { note: `${refused} SETs were not accepted: ${clients[0]?.complaint ?? ''}` }),
@@ -162,7 +222,7 @@ async function loadRow(
 }
 
 async function sampleOf(
-  nodes: BenchCluster,
+  nodes: LoadedCluster,
   clients: Parameters<typeof runLoad>[0],
   ms: number,
   signal: AbortSignal,

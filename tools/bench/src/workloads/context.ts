@@ -16,6 +16,8 @@ export interface WorkloadContext {
   readonly entrants: readonly Entrant[];
   readonly payload: PayloadKind;
   readonly env: Env;
+  /** etcd's server, as a rival of the clusters. */
+  readonly etcd?: string | undefined;
   readonly signal: AbortSignal;
   /** Told what is under way. */
   readonly say: (text: string) => void;
