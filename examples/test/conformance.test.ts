@@ -51,6 +51,11 @@ test.each([
     [packageFile('mocha', 'bin/mocha.js'), '--timeout', '300000', 'store.test.js'],
     new RegExp(`${String(passing)} passing`),
   ],
+  [
+    'conformance-jest',
+    ['--experimental-vm-modules', packageFile('jest', 'bin/jest.js'), '--verbose'],
+    new RegExp(`Tests: +(\\d+ skipped, )?${String(passing)} passed`),
+  ],
 ] as const)(
   '%s runs every case',
   async (folder, nodeArguments, count) => {

@@ -1,5 +1,7 @@
 /** Checks that say what was found in words of the contract. */
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { inspect } from 'node:util';
 import {
   crc32,
   isBalsaError,
@@ -18,6 +20,8 @@ import { hard, noConf } from './make.ts';
 
 /** Bytes as text: short ones whole, long ones by length and checksum. */
 export function showBytes(bytes: Uint8Array): string {
+  // A store in plain JavaScript may give anything.
+  if (!((bytes as unknown) instanceof Uint8Array)) return `no bytes but ${inspect(bytes)}`;
   if (bytes.length > 64) return `${String(bytes.length)} bytes, crc ${crc32(bytes).toString(16)}`;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -65,6 +69,42 @@ export async function rejects(act: () => Promise<unknown>, what: string): Promis
     () => 'rejected',
   );
   assert.equal(settled, 'rejected', what);
+}
+
+/** Turns of the microtask queue within which a store that is synchronous inside has settled. */
+const promptTurns = 20;
+
+/**
+ * While a write is truly under way, a second one has to be refused. A store that is synchronous inside has settled by
+ * then: nothing is under way in it. True when a second one was refused.
+ */
+export async function refusesSecondWrite(
+  first: () => Promise<void>,
+  second: () => Promise<void>,
+): Promise<boolean> {
+  let settled = false;
+  const one = first().finally(() => (settled = true));
+  for (let turn = 0; turn < promptTurns && !(settled as boolean); turn++) await Promise.resolve();
+  const underWay = !(settled as boolean);
+  const [before, after] = await Promise.allSettled([one, second()]);
+  assert.equal(before.status, 'fulfilled', 'the first write');
+  if (after.status === 'rejected') {
+    assert.ok(isBalsaError(after.reason, 'STORE_WRITE_IN_FLIGHT'), String(after.reason));
+    return true;
+  }
+  assert.ok(
+    !underWay,
+    'a second write was taken while the first was under way: expected STORE_WRITE_IN_FLIGHT',
+  );
+  return false;
+}
+
+/** Open files of this process; undefined where the system does not list them. */
+export function descriptors(): Promise<number | undefined> {
+  return readdir('/proc/self/fd').then(
+    ({ length }) => length,
+    () => undefined,
+  );
 }
 
 /** The whole of what a group should hold. */

@@ -1,10 +1,11 @@
 /** Runs cases without a test runner, one after another, into a report. */
-import type { Env, StorageCapabilities, Timer } from '@balsa/raft-core';
-import { runCase, type CaseOptions, type CaseOutcome, type ConformanceCase } from './case.ts';
+import type { Env, StorageCapabilities } from '@balsa/raft-core';
+import { runCase, type CaseOptions, type ConformanceCase } from './case.ts';
 import { seedOf } from './replay.ts';
 import { countLevels, gradeOf, type CaseResult, type ConformanceReport } from './report.ts';
 import { orderedCases, storageCases } from './suite.ts';
 import { missingNeed, type Level, type Target } from './target.ts';
+import { CutShort, withinBounds, type Bounds } from './watch.ts';
 
 export interface ConformanceOptions extends CaseOptions {
   /** The clock: durations are reported, and a case that does not end within `caseTimeoutMs` has failed. */
@@ -15,9 +16,9 @@ export interface ConformanceOptions extends CaseOptions {
   readonly only?: readonly string[];
   /** Runs the long cases as well: a million entries, many cycles. Default false. */
   readonly long?: boolean;
-  /** Milliseconds; default five minutes. Not a measure of speed: it ends what hangs. */
+  /** Milliseconds for each case; default one minute for those that take no second, five for the others. It ends what hangs. */
   readonly caseTimeoutMs?: number;
-  /** Once aborted, the cases that have not begun are left out, and reported as not run. */
+  /** Once aborted, the case under way is cut short, and the others are left out: all are reported as not run. */
   readonly signal?: AbortSignal;
   /** Told before each case, and after it with its result. */
   readonly onCase?: (one: ConformanceCase, progress: CaseProgress) => void;
@@ -31,8 +32,15 @@ export interface CaseProgress {
   readonly result?: CaseResult;
 }
 
-/** Bound on one case, in milliseconds. */
-const defaultCaseTimeoutMs = 300_000;
+/** Levels whose cases take no second each, wherever the data are. */
+const quickLevels: readonly Level[] = ['core', 'durable', 'concurrency'];
+
+/** Bounds in milliseconds. Not a measure of speed: they end what hangs. */
+const quickTimeoutMs = 60_000;
+const slowTimeoutMs = 300_000;
+
+/** A store that hangs so often hangs in every case: the rest of the run would only wait for it. */
+const patience = 2;
 
 /** The cases that a choice of levels and ids names, in the order of the suite. */
 export function chooseCases(options: Pick<ConformanceOptions, 'levels' | 'only'> = {}): ConformanceCase[] {
@@ -52,11 +60,16 @@ export async function runConformance(
   const seed = seedOf(options);
   const chosen = chooseCases(options);
   const results: CaseResult[] = [];
-  const capabilities = await capabilitiesOf(target);
+  let hangs = 0;
+  const onHang = (): void => {
+    hangs++;
+  };
+  const capabilities = await capabilitiesOf(target, { ...options, onHang });
   for (const [i, one] of chosen.entries()) {
     const progress = { position: i + 1, total: chosen.length };
     options.onCase?.(one, progress);
-    const result = await runOne(one, target, { ...options, seed });
+    const leftOut = reasonToLeaveOut(one, options, hangs);
+    const result = leftOut ?? (await runOne(one, target, { ...options, seed, onHang }));
     results.push(result);
     options.onCase?.(one, { ...progress, result });
   }
@@ -75,46 +88,59 @@ export async function runConformance(
   };
 }
 
+function reasonToLeaveOut(
+  { id, level, title, long }: ConformanceCase,
+  options: ConformanceOptions,
+  hangs: number,
+): CaseResult | undefined {
+  const leftOut = (reason: string): CaseResult => ({
+    id,
+    level,
+    title,
+    status: 'not-run',
+    reason,
+    milliseconds: 0,
+  });
+  if (options.signal?.aborted === true) return leftOut('the run was stopped before it');
+  if (hangs >= patience)
+    return leftOut('the store hung before it, again and again: mend that first, or run it by its id');
+  if (long === true && options.long !== true && options.only === undefined)
+    return leftOut('it takes minutes: run it with --long or by its id');
+  return undefined;
+}
+
+function boundsOf(options: ConformanceOptions, level: Level): Bounds {
+  const { env, signal, caseTimeoutMs } = options;
+  const limit = caseTimeoutMs ?? (quickLevels.includes(level) ? quickTimeoutMs : slowTimeoutMs);
+  return { env, limit, signal };
+}
+
 async function runOne(
   one: ConformanceCase,
   target: Target,
-  options: ConformanceOptions & { readonly seed: number },
+  options: ConformanceOptions & { readonly seed: number; readonly onHang: () => void },
 ): Promise<CaseResult> {
   const { id, level, title } = one;
   const missing = missingNeed(target, one.needs);
   if (missing !== undefined)
     return { id, level, title, status: 'not-applicable', reason: missing, milliseconds: 0 };
-  if (options.signal?.aborted === true) {
-    return { id, level, title, status: 'not-run', reason: 'the run was stopped before it', milliseconds: 0 };
-  }
-  if (one.long === true && options.long !== true && options.only === undefined) {
-    const reason = 'it takes minutes: run it with --long or by its id';
-    return { id, level, title, status: 'not-run', reason, milliseconds: 0 };
-  }
   const started = options.env.now();
   const elapsed = (): number => Math.round(options.env.now() - started);
   try {
-    const outcome = await withinTime(runCase(one, target, options), options);
+    const outcome = await withinBounds(target, boundsOf(options, level), (watched) =>
+      runCase(one, watched, options),
+    );
     return { id, level, title, ...outcome, milliseconds: elapsed() };
   } catch (error) {
+    const reason = reasonOf(error);
+    // A terminal interrupts the children of a case, too: what it found then says nothing.
+    if (options.signal?.aborted === true) {
+      const stopped = 'the run was stopped in it';
+      return { id, level, title, status: 'not-run', reason: stopped, milliseconds: elapsed() };
+    }
+    if (error instanceof CutShort) options.onHang();
     const replay = replayArguments(id, options.seed, error);
-    return { id, level, title, status: 'failed', reason: reasonOf(error), replay, milliseconds: elapsed() };
-  }
-}
-
-/** A store that never answers must not stop the run; what it still does then is on its own. */
-async function withinTime(running: Promise<CaseOutcome>, options: ConformanceOptions): Promise<CaseOutcome> {
-  const limit = options.caseTimeoutMs ?? defaultCaseTimeoutMs;
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = options.env.setTimer(limit, () => {
-      reject(new Error(`it did not end within ${String(limit)} ms: some call of the store never settles`));
-    });
-  });
-  try {
-    return await Promise.race([running, late]);
-  } finally {
-    timer?.cancel();
+    return { id, level, title, status: 'failed', reason, replay, milliseconds: elapsed() };
   }
 }
 
@@ -133,18 +159,24 @@ function reasonOf(error: unknown): string {
 }
 
 /** What a fresh store says of itself; undefined when it does not open: the cases then say why. */
-async function capabilitiesOf(target: Target): Promise<ConformanceReport['capabilities']> {
+async function capabilitiesOf(
+  target: Target,
+  options: ConformanceOptions & { readonly onHang: () => void },
+): Promise<ConformanceReport['capabilities']> {
   try {
-    const harness = await target.create();
-    try {
-      const engine = await harness.open();
-      const { capabilities } = engine;
-      await engine.close();
-      return plainCapabilities(capabilities);
-    } finally {
-      await harness.destroy();
-    }
-  } catch {
+    return await withinBounds(target, boundsOf(options, 'core'), async (watched) => {
+      const harness = await watched.create();
+      try {
+        const engine = await harness.open();
+        const { capabilities } = engine;
+        await engine.close();
+        return plainCapabilities(capabilities);
+      } finally {
+        await harness.destroy();
+      }
+    });
+  } catch (error) {
+    if (error instanceof CutShort) options.onHang();
     return undefined;
   }
 }

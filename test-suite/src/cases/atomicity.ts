@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { isBalsaError, type ErrorCode, type WriteBatch } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
-import { refuses, sameGroup, sameLog } from '../check.ts';
+import { refuses, refusesSecondWrite, sameGroup, sameLog } from '../check.ts';
 import { conf, entry, hard, jointConf, meta, receive, run } from '../make.ts';
 
 const before = {
@@ -99,7 +99,12 @@ export const atomicityCases: readonly ConformanceCase[] = [
       const last = refused ? 2 : 4;
       await sameLog(storage, run(1, last, 1));
       await storage.write({ entries: run(last + 1, last + 1, 1) });
-      await sameGroup(await context.regroup(), { entries: run(1, last + 1, 1) });
+      const next = last + 2;
+      const taken = !(await refusesSecondWrite(
+        () => storage.write({ entries: run(next, next, 1) }),
+        () => storage.write({ entries: run(next + 1, next + 1, 1) }),
+      ));
+      await sameGroup(await context.regroup(), { entries: run(1, taken ? next + 1 : next, 1) });
     },
   },
   {

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { isBalsaError } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { refuses } from '../check.ts';
-import { hard, run } from '../make.ts';
+import { conf, hard, run } from '../make.ts';
 import type { Ability, Harness } from '../target.ts';
 
 const members: Readonly<Record<Ability, (harness: Harness) => boolean>> = {
@@ -155,6 +155,29 @@ export const capabilityCases: readonly ConformanceCase[] = [
         noticed,
         lag !== Infinity,
         `watermarkLag is ${String(lag)}, but noticed: ${String(noticed)}`,
+      );
+    },
+  },
+  {
+    id: 'capabilities/watermark-counts-every-write',
+    title:
+      'writes without entries count, too: the loss of more commits and conf states than watermarkLag is noticed at open',
+    level: 'corruption',
+    needs: ['files'],
+    run: async (context) => {
+      const { watermarkLag: lag } = (await context.engine()).capabilities;
+      if (lag === Infinity)
+        context.notApplicable('the store says that it never notices a loss (watermarkLag: Infinity)');
+      if (lag > 20_000)
+        context.notApplicable(`the stated lag of ${String(lag)} writes takes too many writes to try`);
+      const noticed = await noticesLossOf(context, async (losing) => {
+        const { storage } = await losing.group();
+        for (let i = 0; i <= lag; i++)
+          await storage.write({ confState: { index: 1 + (i % 5), state: conf(1, 2, 4 + (i % 7)) } });
+      });
+      assert.ok(
+        noticed,
+        `${String(lag + 1)} conf states were lost, and the store opened as if nothing had happened`,
       );
     },
   },

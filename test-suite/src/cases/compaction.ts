@@ -1,9 +1,29 @@
 /** Dropping the front of the log. */
 import assert from 'node:assert/strict';
-import { NoLimit, type Storage } from '@balsa/raft-core';
+import { Entry, EntryType, NoLimit, type Storage } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
-import { refuses, sameEntries, sameGroup, sameLog } from '../check.ts';
-import { conf, confEntry, entry, hard, run } from '../make.ts';
+import {
+  readSnapshot,
+  refuses,
+  sameChunks,
+  sameEntries,
+  sameGroup,
+  sameLog,
+  sameSnapshot,
+} from '../check.ts';
+import {
+  bytes,
+  conf,
+  confEntry,
+  create,
+  entry,
+  hard,
+  jointConf,
+  meta,
+  pattern,
+  receive,
+  run,
+} from '../make.ts';
 
 const log = [...run(1, 3, 1), ...run(4, 6, 2), ...run(7, 9, 5)];
 const hardState = hard(5, 7, 1);
@@ -125,6 +145,40 @@ export const compactionCases: readonly ConformanceCase[] = [
         confState,
       });
       await refuses(() => again.storage.compactTo(5), 'STORE_CONF_UNRECORDED');
+    },
+  },
+  {
+    id: 'compaction/housekeeping-changes-nothing-else',
+    title: 'housekeeping leaves entries of every kind, both states and the snapshots as they were',
+    level: 'durable',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const kept = [
+        new Entry(2, 31, EntryType.Normal, bytes('data'), bytes('context')),
+        confEntry(32, 2),
+        new Entry(3, 33, EntryType.Normal),
+        new Entry(3, 34, EntryType.ConfChange, pattern(40_000), bytes('')),
+      ];
+      const confState = { index: 32, state: jointConf };
+      await storage.write({ entries: [...run(1, 30, 1), ...kept], hardState: hard(4, 33, 2), confState });
+      const made = await create(storage, meta(30, 1), [bytes('one'), pattern(9000)]);
+      const taken = await receive(storage, meta(40, 3), [pattern(100)]);
+      await storage.compactTo(30);
+      let slices = 0;
+      while (await storage.maintain()) assert.ok(++slices < 10_000, 'maintain never says that it is done');
+      const expected = {
+        boundary: { index: 30, term: 1 },
+        entries: kept,
+        hardState: hard(4, 33, 2),
+        confState,
+      };
+      await sameLog(storage, kept, 30);
+      const again = await context.reopen();
+      await sameGroup(again, expected);
+      const found = await again.storage.listSnapshots();
+      sameSnapshot(found[0], taken);
+      sameSnapshot(found[1], made);
+      sameChunks(await readSnapshot(again.storage, made.id), [bytes('one'), pattern(9000)]);
     },
   },
   {

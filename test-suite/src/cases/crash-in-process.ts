@@ -1,9 +1,9 @@
 /** Crashes that a harness can make within this process: at every turn of the microtask queue between a call and its answer. */
 import assert from 'node:assert/strict';
-import { NoLimit, type Storage, type StorageState } from '@balsa/raft-core';
+import { NoLimit, type Storage, type StorageState, type StoreIdentity } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase, OpenedGroup } from '../case.ts';
 import { sameGroup, showEntry } from '../check.ts';
-import { bytes, conf, create, hard, meta, receive, run } from '../make.ts';
+import { bytes, conf, confEntry, create, hard, meta, receive, run } from '../make.ts';
 
 /** Turns of the microtask queue after which a crash is tried. Later ones find the call long settled. */
 const turns = 60;
@@ -78,6 +78,13 @@ async function assertWhole(
   assert.equal(found, await picture(await context.regroup(`${id} again`)), 'a part of a change survived');
 }
 
+const identity: StoreIdentity = {
+  clusterId: '0123456789abcdef',
+  nodeId: 2,
+  incarnation: 'fedcba9876543210',
+  maxEntryBytes: 4096,
+};
+
 const founded = async (storage: Storage): Promise<void> => {
   await storage.write({ entries: run(1, 6, 1), hardState: hard(1, 4, 1) });
 };
@@ -110,6 +117,54 @@ export const crashInProcessCases: readonly ConformanceCase[] = [
       await storage.write({ hardState: hard(7, 0, 2) });
       await context.crashEngine();
       await sameGroup(await context.group(), { hardState: hard(7, 0, 2) });
+    },
+  },
+  {
+    id: 'crash-in-process/each-part-alone-survives',
+    title:
+      'a change of one part alone (commit, conf state, boundary, report of a restore) is there after a crash',
+    level: 'crash',
+    needs: ['crash'],
+    run: async (context) => {
+      let { storage } = await context.group();
+      const after = async (change: Promise<unknown>): Promise<StorageState> => {
+        await change;
+        await context.crashEngine();
+        const opened = await context.group();
+        storage = opened.storage;
+        return opened.state;
+      };
+      await storage.write({ entries: [confEntry(1, 1), ...run(2, 6, 1)], hardState: hard(1, 1, 1) });
+      const committed = await after(storage.write({ hardState: hard(1, 5, 1) }));
+      assert.equal(committed.hardState.commit, 5, 'a commit');
+      const confState = { index: 1, state: conf(1, 2, 3) };
+      const members = await after(storage.write({ confState }));
+      assert.deepEqual([members.confState.index, ...members.confState.state.voters], [1, 1, 2, 3]);
+      const compacted = await after(storage.compactTo(4));
+      assert.deepEqual({ ...compacted.outline.boundary }, { index: 4, term: 1 }, 'a boundary');
+      const { id } = await receive(storage, meta(9, 2));
+      const installed = await after(storage.write({ install: id }));
+      assert.equal(installed.pendingRestore?.id, id, 'an installation');
+      const restored = await after(storage.write({ restored: id }));
+      assert.equal(restored.pendingRestore, undefined, 'the report of a restore');
+    },
+  },
+  {
+    id: 'crash-in-process/engine-changes-survive',
+    title: 'an identity that was stamped is there after a crash, and a group that was destroyed is not',
+    level: 'crash',
+    needs: ['crash'],
+    run: async (context) => {
+      const { storage } = await context.group('gone');
+      await storage.write({ entries: run(1, 3, 1), hardState: hard(1, 2, 1) });
+      await storage.close();
+      const engine = await context.engine();
+      await engine.stamp(identity);
+      await engine.destroyGroup('gone');
+      await context.crashEngine();
+      assert.deepEqual({ ...(await (await context.engine()).identity()) }, identity, 'the identity');
+      assert.deepEqual(await (await context.engine()).listGroups(), []);
+      await sameGroup(await context.group('gone'), {});
     },
   },
   {

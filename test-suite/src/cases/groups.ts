@@ -8,7 +8,7 @@ import { conf, create, entry, hard, meta, run } from '../make.ts';
 const names: readonly string[] = [
   '1', '10', '1:0', '1:', ':', '::1', '*', '?', '[a-z]', '{1}', '%', '_', '%25', "'", '"', ';--', '\\', '/', '../up', '.', '..',
   ' ', '  ', '\0', '1\0', '\n', 'a', 'A', 'é', 'e\u0301', 'ß', 'ss', '\u{1f332}', '\ud83c', '\udf32', '\uffff', '__proto__', 'constructor',
-  'x'.repeat(256),
+  ' a', 'a ', 'a\t', 'a/b', 'a.b', '0', '00', '-', '１', 'ﬁ', 'fi', 'x'.repeat(256), `${'x'.repeat(255)}y`,
 ]; // prettier-ignore
 
 async function fill(context: CaseContext, id: string, n: number): Promise<void> {
@@ -50,6 +50,20 @@ export const groupCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'groups/lists-whatever-holds-data',
+    title: 'a group that holds a vote or a snapshot and nothing else is listed',
+    level: 'durable',
+    run: async (context) => {
+      await (await context.group('vote')).storage.write({ hardState: hard(3, 0, 2) });
+      await create((await context.group('snapshot')).storage, meta(2, 1));
+      await context.group('nothing');
+      const holding = ['snapshot', 'vote'];
+      assert.deepEqual(await (await context.engine()).listGroups(), holding);
+      await context.closeEngine();
+      assert.deepEqual(await (await context.engine()).listGroups(), holding);
+    },
+  },
+  {
     id: 'groups/destroy-removes-one',
     title: 'destroying a group removes all of it and nothing of another whose name begins alike',
     level: 'durable',
@@ -88,12 +102,21 @@ export const groupCases: readonly ConformanceCase[] = [
     level: 'durable',
     run: async (context) => {
       const { storage } = await context.group('a');
-      await storage.write({ entries: run(1, 9, 7), hardState: hard(9, 9, 3) });
+      await storage.write({
+        entries: run(1, 9, 7),
+        hardState: hard(9, 9, 3),
+        confState: { index: 4, state: conf(1, 2) },
+      });
+      await storage.compactTo(3);
+      await create(storage, meta(5, 7));
       await storage.close();
       await (await context.engine()).destroyGroup('a');
       const anew = await context.group('a');
+      await sameGroup(anew, {});
       await anew.storage.write({ entries: run(1, 2, 1), hardState: hard(1, 1) });
-      await sameGroup(await context.reopen('a'), { entries: run(1, 2, 1), hardState: hard(1, 1) });
+      const again = await context.reopen('a');
+      await sameGroup(again, { entries: run(1, 2, 1), hardState: hard(1, 1) });
+      assert.deepEqual(await again.storage.listSnapshots(), []);
     },
   },
 ];

@@ -7,7 +7,7 @@ import { entry, hard, run } from '../make.ts';
 
 const identity: StoreIdentity = {
   clusterId: '0123456789abcdef',
-  nodeId: 3,
+  nodeId: 2 ** 40 + 3,
   incarnation: 'fedcba9876543210',
   maxEntryBytes: 1024 * 1024,
 };
@@ -89,6 +89,14 @@ export const openAndIdentityCases: readonly ConformanceCase[] = [
       await sameGroup(
         { storage: group, state: await group.open() },
         { entries: run(1, 2, 1), hardState: hard(1, 0) },
+      );
+      await group.write({ entries: run(3, 4, 2), hardState: hard(2, 2, 1) });
+      await refuses(() => storage.write({ entries: run(3, 3, 1) }), 'STORE_FENCED', 'STORE_POISONED');
+      await group.close();
+      const again = second.group('group');
+      await sameGroup(
+        { storage: again, state: await again.open() },
+        { entries: [...run(1, 2, 1), ...run(3, 4, 2)], hardState: hard(2, 2, 1) },
       );
       await second.close();
     },

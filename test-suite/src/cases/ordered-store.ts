@@ -8,7 +8,7 @@ import {
   type RangeOptions,
 } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
-import { refuses, rejects, showBytes } from '../check.ts';
+import { refuses, refusesSecondWrite, rejects, showBytes } from '../check.ts';
 import { bytes, pattern } from '../make.ts';
 
 type Pairs = readonly (readonly [key: string | Uint8Array, value: string | Uint8Array | undefined])[];
@@ -156,8 +156,20 @@ const basics: readonly ConformanceCase[] = [
       const [pair] = await store.range(all);
       pair?.key.fill(1);
       pair?.value.fill(1);
-      (await store.getMany([bytes('key')]))[0]?.fill(2);
+      for (let i = 0; i < 2; i++) {
+        const [found] = await store.getMany([bytes('key')]);
+        assert.equal(found && showBytes(found), showBytes(bytes('value')), 'read again');
+        found?.fill(2);
+      }
       samePairs(await store.range(all), [['key', 'value']]);
+      const view = await store.view();
+      for (let i = 0; i < 2; i++) {
+        const found = await view.range(all);
+        samePairs(found, [['key', 'value']], 'pairs of a view');
+        found[0]?.key.fill(3);
+        found[0]?.value.fill(3);
+      }
+      await view.release();
     },
   },
   {
@@ -191,7 +203,11 @@ const basics: readonly ConformanceCase[] = [
         assert.ok(isBalsaError(two.reason, 'STORE_WRITE_IN_FLIGHT'), String(two.reason));
       samePairs(await store.range(all), two.status === 'rejected' ? [['a', '1']] : [['a', '1'], ['b', '2']]); // prettier-ignore
       await put(store, 3, [['c', '3']]);
-      assert.equal(await store.sync(), 3);
+      const taken = !(await refusesSecondWrite(
+        () => put(store, 4, [['d', '4']]),
+        () => put(store, 5, [['e', '5']]),
+      ));
+      assert.equal(await store.sync(), taken ? 5 : 4);
     },
   },
 ];
@@ -269,6 +285,7 @@ const views: readonly ConformanceCase[] = [
       assert.equal(between.appliedIndex, 4);
       assert.equal(between.count, 9);
       samePairs(await between.range(all), [['a', 'changed'], ['aa', 'new'], ...letters.slice(2), ['zz', 'new']]); // prettier-ignore
+      assert.deepEqual([view.count, view.appliedIndex, between.count, between.appliedIndex], [8, 3, 9, 4]);
       await view.release();
       await view.release();
       await rejects(() => view.range(all), 'a released view reads no more');
@@ -378,7 +395,22 @@ const lives: readonly ConformanceCase[] = [
     title: 'ordered stores of different names, and groups of the same name, do not see each other',
     level: 'durable',
     run: async (context) => {
-      const names = ['1', '10', '1:', '*', 'é', 'group'];
+      const names = [
+        '1',
+        '10',
+        '1:',
+        '*',
+        'é',
+        'e\u0301',
+        'group',
+        'Group',
+        ' group',
+        'group ',
+        '/',
+        '..',
+        '\0',
+        '__proto__',
+      ];
       for (const [i, name] of names.entries()) {
         const store = await openStore(context, name);
         await put(store, i + 1, [['key', name], [`own ${name}`, '']]); // prettier-ignore

@@ -1,8 +1,8 @@
 /** Hard state and conf state. */
 import type { HardState } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
-import { refuses, sameGroup } from '../check.ts';
-import { conf, hard, jointConf, run } from '../make.ts';
+import { refuses, sameGroup, sameSnapshot } from '../check.ts';
+import { conf, create, hard, jointConf, meta, run } from '../make.ts';
 
 /** Entries 1 to 5 and hard state (term 3, vote 2, commit 3) are stored; `next` has to be refused. */
 function refusedHardState(
@@ -125,6 +125,28 @@ export const confStateCases: readonly ConformanceCase[] = [
       await storage.write({ entries: run(1, 5, 1), confState });
       await sameGroup(await context.regroup(), { entries: run(1, 5, 1), confState });
       await sameGroup(await context.reopen(), { entries: run(1, 5, 1), confState });
+    },
+  },
+  {
+    id: 'conf-state/large-ids',
+    title: 'ids of members keep their value, up to the largest, in a conf state and in that of a snapshot',
+    level: 'durable',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const [one, two, three] = [2 ** 32 + 1, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER];
+      const state = {
+        voters: [1, one],
+        votersOutgoing: [1, two],
+        learners: [2 ** 32 + 7],
+        learnersNext: [three],
+        autoLeave: false,
+      };
+      await storage.write({ entries: run(1, 5, 1), confState: { index: 4, state } });
+      const made = await create(storage, meta(4, 1, state));
+      const again = await context.reopen();
+      await sameGroup(again, { entries: run(1, 5, 1), confState: { index: 4, state } });
+      sameSnapshot(again.state.snapshot, made);
+      sameSnapshot(made, { ...made, metadata: meta(4, 1, state) });
     },
   },
   {

@@ -57,6 +57,10 @@ async function answer(look: () => Promise<unknown>): Promise<void> {
 
 async function main(): Promise<void> {
   const job = JSON.parse(process.env[jobVariable] ?? '{}') as Job;
+  // Nobody is there any more who would kill this process when the store hangs.
+  process.stdin.once('end', () => process.exit(1));
+  // Requests are read by whoever answers them, from the first on.
+  if (job.kind !== 'look' && job.kind !== 'survey') process.stdin.resume();
   const { module, export: name, argument } = job.opener;
   const loaded = (await import(module)) as Record<string, unknown>;
   const opener = loaded[name];

@@ -75,7 +75,7 @@ export interface PlanOptions {
 
 /** Every kind of change comes up in every sixteen rounds; the seed says with what in it. */
 const groupKinds = [
-  ...['append', 'vote', 'append', 'create', 'append', 'compact', 'overwrite', 'append'],
+  ...['append', 'vote', 'append', 'create', 'commit', 'compact', 'overwrite', 'append'],
   ...['install', 'append', 'conf', 'big', 'maintain', 'append', 'create', 'prune'],
 ] as const;
 const storeKinds = ['put', 'put', 'sync', 'put', 'restore', 'put', 'put', 'maintain', 'put', 'sync'] as const;
@@ -143,6 +143,8 @@ class GroupPlanner {
     switch (kind) {
       case 'vote':
         return { kind: 'write', hardState: this.#raiseTerm() };
+      case 'commit':
+        return this.#commitAll();
       case 'create':
         return this.#hard.commit > 0 ? this.#create() : this.#append();
       case 'compact':
@@ -180,6 +182,13 @@ class GroupPlanner {
     if (this.#random.chance(0.3)) return { kind: 'write', entries };
     this.#hard = { ...this.#hard, commit: Math.min(commit, this.#last) };
     return { kind: 'write', entries, hardState: this.#hard };
+  }
+
+  /** The commit index alone: no entry in the batch, and no vote changed. */
+  #commitAll(): Action {
+    if (this.#hard.commit === this.#last) return this.#append();
+    this.#hard = { ...this.#hard, commit: this.#last };
+    return { kind: 'write', hardState: this.#hard };
   }
 
   #raiseTerm(): HardState {

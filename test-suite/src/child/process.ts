@@ -1,5 +1,5 @@
 /** Child processes: started, listened to, killed. */
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -56,15 +56,36 @@ function environment(job: Job, options: ChildOptions): NodeJS.ProcessEnv {
   };
 }
 
+/** Those that have not ended. */
+const living = new Set<ChildProcess>();
+
+/** Kills every child that has not ended: nobody waits for it any more. */
+export function killChildren(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
+function start(job: Job, options: ChildOptions): ChildProcessByStdio<Writable, Readable, Readable> {
+  if (living.size === 0) process.once('exit', killChildren);
+  const child = spawn(process.execPath, [mainModule()], {
+    env: environment(job, options),
+    // A child also ends by itself when its input does: that is how it learns that this process was killed.
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs, killSignal: 'SIGTERM' }),
+  });
+  // What cannot be written any more is told by the exit.
+  child.stdin.on('error', () => undefined);
+  living.add(child);
+  child.on('close', () => {
+    living.delete(child);
+    if (living.size === 0) process.off('exit', killChildren);
+  });
+  return child;
+}
+
 /** Runs a child to its end. Rejects only when it cannot be started or does not end in time. */
 export function runChild(job: Job, options: ChildOptions = {}): Promise<ChildResult> {
   const { killAfter, timeoutMs = 120_000 } = options;
-  const child = spawn(process.execPath, [mainModule()], {
-    env: environment(job, options),
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: timeoutMs,
-    killSignal: 'SIGTERM',
-  });
+  const child = start(job, { ...options, timeoutMs });
   const lines: string[] = [];
   let stderr = '';
   child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
@@ -103,12 +124,7 @@ export class ChildServer {
   #answer: ((line: string) => void) | undefined;
 
   constructor(job: Job, options: Pick<ChildOptions, 'shim'> = {}) {
-    this.#child = spawn(process.execPath, [mainModule()], {
-      env: environment(job, options),
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    // What cannot be written any more is told by the exit.
-    this.#child.stdin.on('error', () => undefined);
+    this.#child = start(job, options);
     this.#child.stderr.on('data', (data: Buffer) => (this.#stderr += data.toString()));
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#answer?.(line));
     this.#exited = new Promise((resolve) => {

@@ -1,4 +1,6 @@
 /** The family of broken stores on the memory engine: the rules of one life, of reopening and of crashes. */
+import { stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import type { Target } from '../target.ts';
 import { durabilityMutants } from './durability-mutants.ts';
@@ -7,6 +9,8 @@ import type { Animal, ZooFamily } from './family.ts';
 import { furtherMutants } from './further-mutants.ts';
 import { logMutants } from './log-mutants.ts';
 import { memoryTarget } from './memory-target.ts';
+import { naiveEngineMutants, slowMutants } from './naive-engine-mutants.ts';
+import { naiveLogMutants } from './naive-log-mutants.ts';
 import { snapshotMutants } from './snapshot-mutants.ts';
 import { stateMutants } from './state-mutants.ts';
 
@@ -32,6 +36,11 @@ const forgetful: Target = {
 
 const forgetfulCite = 'RedisLabs/redisraft#14: all data lost on every failover';
 
+/** Real I/O: no number of microtasks passes it. */
+const macroturn = async (): Promise<void> => {
+  await stat(tmpdir());
+};
+
 const animals: readonly Animal[] = [
   ...[
     ...logMutants,
@@ -40,7 +49,15 @@ const animals: readonly Animal[] = [
     ...durabilityMutants,
     ...engineMutants,
     ...furtherMutants,
+    ...naiveLogMutants,
+    ...naiveEngineMutants,
   ].map(({ bug, cite, killer, change }) => ({ bug, cite, killer, target: memoryTarget(bug, change) })),
+  ...slowMutants.map(({ bug, cite, killer, change }) => ({
+    bug,
+    cite,
+    killer,
+    target: memoryTarget(bug, change, { schedule: macroturn }),
+  })),
   withoutLock,
   ...['reopen/whole-history', 'identity/stamp-survives-reopen', 'ordered/synced-writes-survive'].map(
     (killer) => ({

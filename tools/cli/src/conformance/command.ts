@@ -17,10 +17,17 @@ function addLevel(text: string, known: readonly Level[] = []): readonly Level[] 
   return [...known, level];
 }
 
+function parseSeconds(text: string): number {
+  const seconds = parseCount(text);
+  if (seconds < 1 || seconds > 86_400)
+    throw new InvalidArgumentError(`Expected 1 to 86400 seconds, not ${text}.`);
+  return seconds;
+}
+
 const addText = (text: string, known: readonly string[] = []): readonly string[] => [...known, text];
 
 const help = `
-Exit codes: 0 when no case failed, 1 when one did, 2 when there is no such store or case.
+Exit codes: 0 when no case failed, 1 when one did, 2 when there is no such store or case, or no such choice.
 A module exports target = { name, create() }, the type Target of @balsa/test-suite; docs/tutorial-store.md tells how.`;
 
 interface Given extends ConformanceArguments {
@@ -28,34 +35,43 @@ interface Given extends ConformanceArguments {
 }
 
 export function conformanceCommand(stop: StopRequest): Command {
-  return new Command('conformance')
-    .description('run the conformance suite against a store, and say what the store really promises')
-    .argument('[store]', `${engineNames.join(', ')}, or the path of a module that exports a target`)
-    .addOption(
-      new Option('--level <level>', `of the cases; may be repeated: ${levels.join(', ')}`).argParser(
-        addLevel,
-      ),
-    )
-    .addOption(new Option('--only <id>', 'of one case; may be repeated').argParser(addText))
-    .option('--seed <n>', 'of random histories and faults', parseCount)
-    .option('--path <path>', 'where in the histories of that seed to begin, as a failure printed it')
-    .option('--runs <n>', 'random histories of each case of level model (default 40)', parseCount)
-    .option('--long', 'run the cases that take minutes as well')
-    .option('--json <file>', 'write the report as JSON (test-suite/schema/conformance-report.schema.json)')
-    .addOption(
-      new Option('--option <key=value>', 'for the store; may be repeated').argParser(addEngineOption),
-    )
-    .option('--list', 'list the cases instead of running them')
-    .option('--init <dir>', 'write a starter store with its test into a directory, instead of running')
-    .addHelpText('after', help)
-    .action(async (store: string | undefined, { init, ...given }: Given) => {
-      try {
-        if (init === undefined) process.exitCode = await conformance(store, given, stop.signal);
-        else process.stdout.write(await writeStarter(path.resolve(init)));
-      } catch (error) {
-        if (!(error instanceof WrongChoice)) throw error;
-        process.stderr.write(`balsa: ${explain(error)}\n`);
-        process.exitCode = 2;
-      }
-    });
+  return (
+    new Command('conformance')
+      .description('run the conformance suite against a store, and say what the store really promises')
+      .argument('[store]', `${engineNames.join(', ')}, or the path of a module that exports a target`)
+      .addOption(
+        new Option('--level <level>', `of the cases; may be repeated: ${levels.join(', ')}`).argParser(
+          addLevel,
+        ),
+      )
+      .addOption(new Option('--only <id>', 'of one case; may be repeated').argParser(addText))
+      .option('--seed <n>', 'of random histories and faults', parseCount)
+      .option('--path <path>', 'where in the histories of that seed to begin, as a failure printed it')
+      .option('--runs <n>', 'random histories of each case of level model (default 40)', parseCount)
+      .option(
+        '--timeout <seconds>',
+        'for each case, after which it has failed (default 60 for those that take no second, 300 for the others)',
+        parseSeconds,
+      )
+      .option('--long', 'run the cases that take minutes as well')
+      .option('--json <file>', 'write the report as JSON (test-suite/schema/conformance-report.schema.json)')
+      .addOption(
+        new Option('--option <key=value>', 'for the store; may be repeated').argParser(addEngineOption),
+      )
+      .option('--list', 'list the cases instead of running them')
+      .option('--init <dir>', 'write a starter store with its test into a directory, instead of running')
+      .addHelpText('after', help)
+      // A choice that cannot be is told apart from a store that fails.
+      .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+      .action(async (store: string | undefined, { init, ...given }: Given) => {
+        try {
+          if (init === undefined) process.exitCode = await conformance(store, given, stop.signal);
+          else process.stdout.write(await writeStarter(path.resolve(init)));
+        } catch (error) {
+          if (!(error instanceof WrongChoice)) throw error;
+          process.stderr.write(`balsa: ${explain(error)}\n`);
+          process.exitCode = 2;
+        }
+      })
+  );
 }

@@ -1,5 +1,6 @@
 /** `balsa conformance`: points the suite at a store and says what the store really promises. */
-import { writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { engineNames, type RawOptions } from '@balsa/engines';
 import { createNodeEnv } from '@balsa/raft-node';
 import { chooseCases, levels, runConformance, type ConformanceReport, type Level } from '@balsa/test-suite';
@@ -13,6 +14,8 @@ export interface ConformanceArguments {
   readonly path?: string;
   readonly runs?: number;
   readonly json?: string;
+  /** Seconds for each case. */
+  readonly timeout?: number;
   readonly option?: RawOptions;
   readonly long?: boolean;
   readonly list?: boolean;
@@ -40,6 +43,7 @@ export async function conformance(
     throw new WrongChoice(
       `say which store: ${engineNames.join(', ')}, or the path of a module that exports a target`,
     );
+  if (given.json !== undefined) await checkWritable(given.json);
   const target = await findTarget(store, given.option ?? {});
   const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
   write(`${target.name}: ${String(chosen.length)} cases\n`);
@@ -53,6 +57,7 @@ export async function conformance(
     ...(given.path !== undefined && { path: given.path }),
     ...(given.runs !== undefined && { runs: given.runs }),
     ...(given.long === true && { long: true }),
+    ...(given.timeout !== undefined && { caseTimeoutMs: given.timeout * 1000 }),
     onCase: (one, progress) => {
       if (progress.result === undefined) stray.during = one.id;
       print(one, progress);
@@ -64,6 +69,18 @@ export async function conformance(
     write(`\nFAIL during ${during}: a rejection of the store was handled by nobody: ${text}\n`);
   if (given.json !== undefined) await writeFile(given.json, `${JSON.stringify(report, undefined, 2)}\n`);
   return exitCode(report, stray.found.length);
+}
+
+/** Told before a run of minutes rather than after it. */
+async function checkWritable(file: string): Promise<void> {
+  try {
+    await access(path.dirname(path.resolve(file)), constants.W_OK);
+    if ((await stat(file).catch(() => undefined))?.isDirectory() === true)
+      throw new Error('it is a directory');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new WrongChoice(`the report cannot be written to ${file}: ${reason}`, { cause });
+  }
 }
 
 function choice({ level, only }: ConformanceArguments): {

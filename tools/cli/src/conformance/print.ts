@@ -83,11 +83,32 @@ function heading(status: 'not-applicable' | 'not-run'): string {
   return status === 'not-run' ? 'not run' : 'not applicable';
 }
 
+/** So many failures for one reason have one cause, such as a store that does not open, and are told once. */
+const toldOnce = 4;
+
 function printFailures(cases: readonly CaseResult[], command: string, write: Write): void {
-  for (const { id, title, status, reason = '', replay = [] } of cases) {
-    if (status !== 'failed') continue;
-    const indented = reason.trim().split('\n').join('\n    ');
-    write(`\nFAIL ${id}\n  the rule: ${title}\n  found:\n    ${indented}\n`);
-    write(`  run it again with:\n    ${command} ${replay.join(' ')}\n`);
+  const byReason = new Map<string, CaseResult[]>();
+  for (const one of cases) {
+    if (one.status !== 'failed') continue;
+    const { reason = '' } = one;
+    byReason.set(reason, [...(byReason.get(reason) ?? []), one]);
   }
+  for (const [reason, failed] of byReason) {
+    const shared = failed.length >= toldOnce;
+    for (const one of shared ? failed.slice(0, 1) : failed) printFailure(one, reason, command, write);
+    if (!shared) continue;
+    const others = failed.slice(1).map(({ id }) => id);
+    write(`\nFAIL for the same reason, ${String(others.length)} more:\n  ${others.join(', ')}\n`);
+  }
+}
+
+function printFailure(
+  { id, title, replay = [] }: CaseResult,
+  reason: string,
+  command: string,
+  write: Write,
+): void {
+  const indented = reason.trim().split('\n').join('\n    ');
+  write(`\nFAIL ${id}\n  the rule: ${title}\n  found:\n    ${indented}\n`);
+  write(`  run it again with:\n    ${command} ${replay.join(' ')}\n`);
 }

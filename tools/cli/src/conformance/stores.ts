@@ -6,9 +6,13 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { engineNames, findEngine, type EngineSource, type RawOptions } from '@balsa/engines';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
+import type { Timer } from '@balsa/raft-core';
 import { createNodeEnv } from '@balsa/raft-node';
 import type { ChildOpener, Harness, Target } from '@balsa/test-suite';
 import { CommandFailure } from '../messages.ts';
+
+/** Bound on the import of a store's module, in milliseconds. */
+const importLimitMs = 60_000;
 
 /** A store that is not there, or a wrong choice: exit code 2, as opposed to a store that fails. */
 export class WrongChoice extends CommandFailure {}
@@ -85,8 +89,9 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
   }
   let loaded: Record<string, unknown>;
   try {
-    loaded = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+    loaded = await importInTime(file);
   } catch (cause) {
+    if (cause instanceof WrongChoice) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     const lacks = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
     const advice = lacks ? `; run npm install in ${path.dirname(file)} first` : '';
@@ -103,6 +108,27 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
     `${file} does not export a target: it needs export const target = { name, create } ` +
       `(the type Target of @balsa/test-suite)`,
   );
+}
+
+/** A module that waits for something at its top level may wait for ever. */
+async function importInTime(file: string): Promise<Record<string, unknown>> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = createNodeEnv().setTimer(importLimitMs, () => {
+      const seconds = String(importLimitMs / 1000);
+      reject(
+        new WrongChoice(
+          `${file} cannot be imported: what it awaits at its top level did not come in ${seconds} s`,
+        ),
+      );
+    });
+  });
+  try {
+    const loading = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
+    return await Promise.race([loading, late]);
+  } finally {
+    timer?.cancel();
+  }
 }
 
 function isTarget(value: unknown): value is Target {
