@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 // Tests run against the sources of every package: no build stands between a change and its test.
 const conditions = ['@balsa/source', 'node', 'import', 'module', 'default'];
 
-const project = (name: string, root: string) => ({
+const project = (name: string, root: string, env: Readonly<Record<string, string>> = {}) => ({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
-  test: { name, root, include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
+  test: { name, root, env, include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
 });
 
 export default defineConfig({
@@ -16,6 +16,8 @@ export default defineConfig({
       project('storage-kit', 'packages/storage-kit'),
       project('raft-node', 'packages/raft-node'),
       project('storage-sqlite', 'packages/storage-sqlite'),
+      // The same tests, with SQLite in a worker thread.
+      project('storage-sqlite-worker', 'packages/storage-sqlite', { BALSA_SQLITE_WORKER: 'true' }),
       project('storage-file', 'packages/storage-file'),
       project('transport-memory', 'packages/transport-memory'),
       project('transport-tcp', 'packages/transport-tcp'),

@@ -1,8 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { describe, expect, test } from 'vitest';
-import { entries, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
+import {
+  entries,
+  env,
+  key,
+  openEngine,
+  openGroup,
+  openInMode,
+  rounds,
+  temporaryDirectory,
+} from './support/index.ts';
 import { seededRandom } from './support/random.ts';
 
 const seed = Number(process.env['BALSA_SEED'] ?? 20261123);
@@ -10,7 +18,7 @@ const seed = Number(process.env['BALSA_SEED'] ?? 20261123);
 /** Everything that a reader can see, as text, or the code that it is refused with. */
 async function look(directory: string): Promise<string> {
   try {
-    const engine = await openSqliteEngine({ directory, env });
+    const engine = await openInMode({ directory, env });
     try {
       const storage = engine.group('g');
       const { hardState, confState, outline, firstIndex, lastIndex } = await storage.open();
@@ -88,7 +96,7 @@ describe('a flipped bit', () => {
       const saved = names.map(
         (file) => [join(directory, file), readFileSync(join(directory, file))] as const,
       );
-      for (let i = 0; i < 60; i++) {
+      for (let i = 0; i < rounds(60); i++) {
         for (const [file, bytes] of saved) writeFileSync(file, bytes);
         const bytes = readFileSync(path);
         const offset = Math.floor(random() * bytes.length);
@@ -100,7 +108,7 @@ describe('a flipped bit', () => {
         refused++;
       }
       // The watermark is two small slots in an almost empty file; everywhere else most bits matter.
-      if (name !== 'watermark') expect(refused).toBeGreaterThan(20);
+      if (name !== 'watermark') expect(refused).toBeGreaterThan(rounds(20));
     },
   );
 
@@ -150,7 +158,7 @@ describe('a flipped bit', () => {
   test('in the value of a pair is STORE_CORRUPT at the opening', async () => {
     const directory = await pairs();
     harm(directory);
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({
       code: 'STORE_CORRUPT',
       details: { key: Buffer.from('b').toString('hex') },
     });
@@ -180,7 +188,7 @@ describe('an older log.db put back', () => {
     await (await openGroup(second)).write({ entries: entries(6, 5) });
     await second.close();
     writeFileSync(join(directory, 'log.db'), old);
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({
       code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
     });
   });

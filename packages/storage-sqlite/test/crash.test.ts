@@ -8,13 +8,12 @@ import {
   mkdirSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { openSqliteEngine } from '@balsa/storage-sqlite';
 import { describe, expect, test } from 'vitest';
 import { Child } from './support/child.ts';
-import { env, openEngine, temporaryDirectory } from './support/index.ts';
+import { env, openEngine, openInMode, rounds, temporaryDirectory } from './support/index.ts';
 import { seededRandom } from './support/random.ts';
 
-const rounds = Math.min(200, Number(process.env['BALSA_CRASH_ROUNDS'] ?? 15));
+const kills = Math.min(200, Number(process.env['BALSA_CRASH_ROUNDS'] ?? rounds(15)));
 const seed = Number(process.env['BALSA_SEED'] ?? 20261123);
 
 function lastNumber(lines: readonly string[], word: string): number {
@@ -27,7 +26,7 @@ async function verify(
   directory: string,
   acknowledged: Readonly<Record<'ack' | 'term' | 'synced' | 'compacted', number>>,
 ): Promise<void> {
-  const engine = await openSqliteEngine({ directory, env });
+  const engine = await openInMode({ directory, env });
   try {
     const storage = engine.group('g');
     const state = await storage.open();
@@ -49,11 +48,11 @@ async function verify(
 
 describe('the death of the process', () => {
   test(
-    `${String(rounds)} times at a random moment loses nothing acknowledged and halves no batch (seed ${String(seed)})`,
+    `${String(kills)} times at a random moment loses nothing acknowledged and halves no batch (seed ${String(seed)})`,
     async () => {
       const random = seededRandom(seed);
       const directory = temporaryDirectory();
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < kills; round++) {
         const child = new Child('work', directory);
         const count = 1 + Math.floor(random() * 150);
         await child.until((lines) => lines.length >= count);
@@ -68,7 +67,7 @@ describe('the death of the process', () => {
         });
       }
     },
-    20_000 + rounds * 5000,
+    20_000 + kills * 5000,
   );
 
   test('in the middle of a snapshot and a restore leaves no temporaries after the next opening', async () => {
@@ -123,7 +122,7 @@ describe('a write-ahead log that lost what was acknowledged', () => {
     truncateSync(wal, Math.floor(readFileSync(wal).length / 2));
     const before = readFileSync(wal);
     for (let i = 0; i < 2; i++) {
-      await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+      await expect(openInMode({ directory, env })).rejects.toMatchObject({
         code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
         details: { acknowledged: 100 },
       });
@@ -146,11 +145,11 @@ describe('a write-ahead log that lost what was acknowledged', () => {
   test('gone, with or without log.db: opening is refused', async () => {
     const directory = await filled();
     rmSync(join(directory, 'log.db-wal'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({
       code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
     });
     rmSync(join(directory, 'log.db'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({
       code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
     });
   });
@@ -160,7 +159,7 @@ describe('a write-ahead log that lost what was acknowledged', () => {
     const source = await filled();
     const wal = readFileSync(join(source, 'log.db-wal'));
     const outcomes = new Map<string, number>();
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < rounds(40); i++) {
       const directory = temporaryDirectory();
       mkdirSync(join(directory, 'snapshots'));
       for (const name of ['log.db', 'watermark']) copyFileSync(join(source, name), join(directory, name));
@@ -176,7 +175,7 @@ describe('a write-ahead log that lost what was acknowledged', () => {
         (outcome) => !['whole', 'STORE_ACKNOWLEDGED_WRITE_LOST', 'STORE_CORRUPT'].includes(outcome),
       ),
     ).toEqual([]);
-    expect(outcomes.get('STORE_ACKNOWLEDGED_WRITE_LOST')).toBeGreaterThan(20);
+    expect(outcomes.get('STORE_ACKNOWLEDGED_WRITE_LOST')).toBeGreaterThan(rounds(20));
   });
 
   test('a watermark that is missing or of another store is refused', async () => {
@@ -184,15 +183,15 @@ describe('a write-ahead log that lost what was acknowledged', () => {
     const other = temporaryDirectory();
     await (await openEngine(other)).close();
     copyFileSync(join(other, 'watermark'), join(directory, 'watermark'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
     rmSync(join(directory, 'watermark'));
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
   });
 });
 
 async function readAll(directory: string): Promise<string> {
   try {
-    const engine = await openSqliteEngine({ directory, env });
+    const engine = await openInMode({ directory, env });
     try {
       const storage = engine.group('g');
       const { lastIndex } = await storage.open();

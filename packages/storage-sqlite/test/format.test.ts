@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
-import { openSqliteEngine, verifySqliteStore } from '@balsa/storage-sqlite';
+import { verifySqliteStore } from '@balsa/storage-sqlite';
 import {
   expectedGolden,
   packFixture,
@@ -14,7 +14,7 @@ import {
 } from '@balsa/test-suite/golden';
 import { describe, expect, test } from 'vitest';
 import { Child } from './support/child.ts';
-import { env, openEngine, temporaryDirectory } from './support/index.ts';
+import { env, openEngine, openInMode, temporaryDirectory } from './support/index.ts';
 
 const fixtures = fileURLToPath(new URL('fixtures', import.meta.url));
 
@@ -116,7 +116,7 @@ describe('a later format', () => {
     );
     db.close();
     const before = filesOf(directory);
-    const opening = openSqliteEngine({ directory, env });
+    const opening = openInMode({ directory, env });
     await expect(opening).rejects.toMatchObject({
       code: 'STORE_FORMAT_VERSION',
       details: { version: 3, newest: 2 },

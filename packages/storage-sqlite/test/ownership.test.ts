@@ -1,16 +1,16 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { assertSqliteVersion, openSqliteEngine } from '@balsa/storage-sqlite';
+import { assertSqliteVersion } from '@balsa/storage-sqlite';
 import { describe, expect, test } from 'vitest';
-import { entries, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
+import { entries, env, key, openEngine, openGroup, openInMode, temporaryDirectory } from './support/index.ts';
 import { Child } from './support/child.ts';
 
 describe('one owner', () => {
   test('a second opener in the same process is refused, and let in after the close', async () => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory);
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({ code: 'STORE_LOCKED' });
     await engine.close();
     await openEngine(directory);
   });
@@ -19,7 +19,7 @@ describe('one owner', () => {
     const directory = temporaryDirectory();
     const child = new Child('hold', directory);
     await child.said('held');
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({ code: 'STORE_LOCKED' });
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({ code: 'STORE_LOCKED' });
     await child.kill();
     await openEngine(directory);
   });
@@ -50,7 +50,7 @@ describe('unsafe settings', () => {
     'synchronous %s is refused with the fix in the message',
     async (synchronous) => {
       const directory = temporaryDirectory();
-      const opening = openSqliteEngine({ directory, env, synchronous });
+      const opening = openInMode({ directory, env, synchronous });
       await expect(opening).rejects.toMatchObject({ code: 'STORE_UNSAFE_SETTING' });
       await expect(opening).rejects.toThrow(/set synchronous to FULL.*durability: 'relaxed'/);
       await openEngine(directory);
@@ -83,7 +83,7 @@ describe('unsafe settings', () => {
     const other = new Database(join(directory, 'log.db'));
     other.exec('CREATE TABLE customers (id INTEGER)');
     other.close();
-    await expect(openSqliteEngine({ directory, env })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env })).rejects.toMatchObject({
       code: 'STORE_FORMAT_VERSION',
     });
   });
@@ -102,7 +102,7 @@ describe('unsafe settings', () => {
     const large = await openEngine(directory);
     await large.stamp(identity);
     await large.close();
-    await expect(openSqliteEngine({ directory, env, maxEntryBytes: 1000 })).rejects.toMatchObject({
+    await expect(openInMode({ directory, env, maxEntryBytes: 1000 })).rejects.toMatchObject({
       code: 'STORE_ENTRY_TOO_LARGE',
     });
     expect(await (await openEngine(directory)).identity()).toEqual(identity);

@@ -2,10 +2,10 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openSqliteEngine, type SqliteEngineOptions } from '@balsa/storage-sqlite';
+import { type SqliteEngineOptions } from '@balsa/storage-sqlite';
 import { runCase, storageCases, type Target } from '@balsa/test-suite';
 import { describe, expect, test } from 'vitest';
-import { env } from './support/index.ts';
+import { env, openInMode, rounds, worker } from './support/index.ts';
 
 const module = fileURLToPath(new URL('./support/opener.mjs', import.meta.url));
 
@@ -14,15 +14,15 @@ type Lie = Partial<SqliteEngineOptions> & { readonly pretend?: Readonly<Record<s
 function target(options: Lie = {}): Target {
   const { pretend, ...real } = options;
   return {
-    name: 'sqlite',
+    name: worker ? 'sqlite in a worker' : 'sqlite',
     abilities: ['files', 'child'],
     create: () => {
       const directory = realpathSync(mkdtempSync(join(tmpdir(), 'balsa-sqlite-')));
       return Promise.resolve({
         directory,
-        child: { module, export: 'openStore', argument: { directory, ...options } },
+        child: { module, export: 'openStore', argument: { directory, worker, ...options } },
         open: async () => {
-          const engine = await openSqliteEngine({ directory, env, ...real });
+          const engine = await openInMode({ directory, env, ...real });
           if (pretend !== undefined)
             Object.defineProperty(engine, 'capabilities', { value: { ...engine.capabilities, ...pretend } });
           return engine;
@@ -43,7 +43,7 @@ for (const [name, count] of [
   ['BALSA_DAMAGES', 40],
   ['BALSA_FAULTS', 9],
 ] as const) {
-  process.env[name] ??= String(count);
+  process.env[name] ??= String(rounds(count));
 }
 
 const levels = ['crash', 'power', 'corruption', 'faults'];

@@ -182,7 +182,8 @@ const modes: Readonly<Record<string, (engine: Engine) => Promise<void>>> = {
     return Promise.resolve();
   },
 };
-const engine = await openSqliteEngine({ directory, env });
+const worker = process.env['BALSA_SQLITE_WORKER'] === 'true';
+const engine = await openSqliteEngine({ directory, env, worker });
 await modes[mode]?.(engine);
 // The others stay until they are killed.
 if (mode !== 'trace' && mode !== 'upgrade') setInterval(() => undefined, 1000);

@@ -1,9 +1,11 @@
 /** What the tests share. */
 import type { Engine } from '@balsa/raft-core';
 import { TestHome, env } from '@balsa/storage-kit/testing';
-import { openSqliteEngine, type SqliteEngineOptions } from '@balsa/storage-sqlite';
+import type { SqliteEngineOptions } from '@balsa/storage-sqlite';
 import { afterEach } from 'vitest';
+import { openInMode } from './mode.ts';
 
+export { openInMode, rounds, worker } from './mode.ts';
 export { entries, entry, env, key, openGroup } from '@balsa/storage-kit/testing';
 
 const home = new TestHome(afterEach, 'balsa-sqlite-');
@@ -15,5 +17,5 @@ export async function openEngine(
   directory: string,
   options: Partial<SqliteEngineOptions> = {},
 ): Promise<Engine> {
-  return home.closing(await openSqliteEngine({ directory, env, ...options }));
+  return home.closing(await openInMode({ directory, env, ...options }));
 }
