@@ -19,7 +19,7 @@ import { groupKey, metaKey } from './keys.ts';
 import { LogDatabase } from './log-database.ts';
 import { Maintenance } from './maintenance.ts';
 import { settle, type RocksdbEngineOptions, type Settings } from './options.ts';
-import { RocksdbOrderedStore } from './ordered-store.ts';
+import { RocksdbOrderedStore, heldBy } from './ordered-store.ts';
 import { Views } from './ordered-view.ts';
 import { seal } from './records.ts';
 import { rocksdbStorage } from './storage.ts';
@@ -123,6 +123,7 @@ class RocksdbEngine implements EngineCore<Storage, RocksdbOrderedStore> {
     const [groupRecords, storeRecords] = [[...groups.values()], [...stores.values()]];
     const usedLogs = new Set(groupRecords.map(({ log }) => log));
     const usedGenerations = new Set(storeRecords.map(({ generation }) => generation));
+    for (const { generation } of storeRecords) this.#maintenance.holds(generation, heldBy(rocks, generation));
     // What a crash left: logs that were replaced, restores that never became the present.
     for (const log of opened.logs) if (!usedLogs.has(log)) this.#maintenance.abandon('log', log);
     for (const generation of opened.generations) {

@@ -15,13 +15,13 @@ import type { GroupLog } from './group-log.ts';
 import { logRange, wholeRange, type Space } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
 import { Reclaim } from './reclaim.ts';
-import type { GroupRecord } from './records.ts';
+import type { GroupRecord, Summary } from './records.ts';
 
 /** Compacted entries are deleted when they are so many, or so many bytes. */
 const coarseEntries = 4096;
 const coarseBytes = 512 * 1024;
-/** Keys and records beside an entry's own size, about. */
-const entryExtraBytes = 32;
+/** What a key and its record take beside an entry's or a pair's own size, about. */
+const extraBytes = 32;
 
 /** How long a slice that can only wait for a compaction waits. */
 const waitMs = 2;
@@ -53,8 +53,8 @@ export class Maintenance {
   }
 
   /** Notes how much a generation of an ordered store holds. */
-  holds(generation: number, bytes: number): void {
-    this.#states.set(generation, bytes);
+  holds(generation: number, { count, bytes }: Pick<Summary, 'count' | 'bytes'>): void {
+    this.#states.set(generation, bytes + count * extraBytes);
   }
 
   /** Deletes what is worth a range, or brings deleted ranges on their way. False: nothing is left for now. */
@@ -104,7 +104,7 @@ export class Maintenance {
 
 /** Bytes that a group's entries need, about. */
 export function liveBytesOf({ last, boundary, lastIndex, boundaryIndex }: GroupRecord): number {
-  return last.offset - boundary.offset + (lastIndex - boundaryIndex) * entryExtraBytes;
+  return last.offset - boundary.offset + (lastIndex - boundaryIndex) * extraBytes;
 }
 
 function isCoarse({ boundary, boundaryIndex, clearedIndex, clearedOffset }: GroupRecord): boolean {

@@ -2,6 +2,7 @@
 import {
   BalsaError,
   assertSafeInteger,
+  isBalsaError,
   type Env,
   type KeyValue,
   type LogIndex,
@@ -13,6 +14,7 @@ import {
 } from '@balsa/raft-core';
 import { Lifecycle, yieldTo, type PreparedJob } from '@balsa/storage-kit';
 import type { RocksBatch } from './binding.ts';
+import type { Rocks } from './binding.ts';
 import { corrupt, refused } from './errors.ts';
 import { pairKey, storeKey, summaryKey } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
@@ -259,7 +261,7 @@ export class RocksdbOrderedStore implements OrderedStore {
   #setPresent(generation: number, summary: Summary): void {
     this.#present = { generation, summary };
     this.#written++;
-    this.#options.maintenance.holds(generation, summary.bytes);
+    this.#options.maintenance.holds(generation, summary);
   }
 
   #summary(generation: number): Summary {
@@ -297,6 +299,18 @@ export class RocksdbOrderedStore implements OrderedStore {
       throw refused(error, `read ${this.#life.what}`);
     }
   }
+}
+
+/** How much a generation holds, for who does not open its store. What is damaged holds nothing: opening tells. */
+export function heldBy(rocks: Rocks, generation: number): Summary {
+  const key = summaryKey(generation);
+  try {
+    const [value] = rocks.get([key]);
+    if (value !== undefined) return unseal(key, value, 'a summary') as Summary;
+  } catch (error) {
+    if (!isBalsaError(error, 'STORE_CORRUPT')) throw error;
+  }
+  return { appliedIndex: 0, count: 0, bytes: 0 };
 }
 
 function putSummary(

@@ -102,17 +102,17 @@ describe('space', () => {
     await eventually(() => bytesOf(directory, '.sst') < 2.5 * walLimitBytes, 'the files shrink');
   }, 60_000);
 
-  /** An engine that says of itself what `property` says, and how much filler it wrote. */
-  async function pretending(
+  /** An engine that counts the filler it writes; `property` is what the database says of itself. */
+  async function counted(
     directory: string,
     walLimitBytes: number,
-    property: (name: string) => number,
+    property?: (name: string) => number,
   ): Promise<{ readonly engine: Engine; readonly storage: Storage; readonly filled: () => number }> {
     let filled = 0;
     const hasty: Env = { ...env, setTimer: (_ms, callback) => env.setTimer(0, callback) };
     const engine = await openChangedEngine({ directory, env: hasty, walLimitBytes }, (rocks) =>
       override(rocks, {
-        property,
+        property: property ?? ((name) => rocks.property(name)),
         batch: () => {
           const batch = rocks.batch();
           return override(batch, {
@@ -136,7 +136,7 @@ describe('space', () => {
   test('that cannot be had back makes housekeeping write no more than twice the limit, and than was deleted', async () => {
     const walLimitBytes = 2 * megabyte;
     const held = (name: string): number => (name === 'live-sst-files-size' ? 1e9 : 0);
-    const { engine, storage, filled } = await pretending(temporaryDirectory(), walLimitBytes, held);
+    const { engine, storage, filled } = await counted(temporaryDirectory(), walLimitBytes, held);
     expect(await slicesOf(storage)).toBeLessThanOrEqual(50);
     expect(filled()).toBeGreaterThan(walLimitBytes);
     expect(filled()).toBeLessThanOrEqual(2.5 * walLimitBytes);
@@ -150,10 +150,31 @@ describe('space', () => {
     await engine.close();
   });
 
+  test('is not looked for among the pairs of a store that nobody opened', async () => {
+    const directory = temporaryDirectory();
+    const walLimitBytes = megabyte;
+    const first = await openEngine(directory, { walLimitBytes });
+    const store = first.orderedStore('kv');
+    await store.open();
+    for (let batch = 1; batch <= 40; batch++) {
+      const changes = Array.from(
+        { length: 100 },
+        (_, i) => [key(String(batch * 100 + i)), randomFillSync(new Uint8Array(1000))] as const,
+      );
+      await store.write({ changes, appliedIndex: batch });
+    }
+    expect(bytesOf(directory, '.sst'), 'enough to be looked at').toBeGreaterThan(3 * walLimitBytes);
+    await first.close();
+    const { engine, storage, filled } = await counted(directory, walLimitBytes);
+    await slicesOf(storage);
+    expect(filled()).toBe(0);
+    await engine.close();
+  });
+
   test('that compactions never end with makes housekeeping wait, and not for ever', async () => {
     const names = ['live-sst-files-size', 'num-running-compactions'];
     const held = (name: string): number => (names.includes(name) ? 1e9 : 0);
-    const { engine, storage, filled } = await pretending(temporaryDirectory(), 2 * megabyte, held);
+    const { engine, storage, filled } = await counted(temporaryDirectory(), 2 * megabyte, held);
     expect(await slicesOf(storage)).toBe(4000);
     expect(filled()).toBe(0);
     await engine.close();
