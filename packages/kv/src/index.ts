@@ -3,7 +3,7 @@
  * @packageDocumentation
  */
 export { startKvServer, type KvServer, type KvServerOptions } from './serve.ts';
-export { createKvStateMachine, KvStateMachine } from './machine/state-machine.ts';
+export { createKvStateMachine, KvStateMachine, type KvStateMachineOptions } from './machine/state-machine.ts';
 export {
   decodeCommand,
   encodeCommand,

@@ -139,6 +139,12 @@ export interface Status extends BasicStatus {
 export interface RaftCore {
   /** One unit of logical time: timeouts are counted in these. How long one lasts is the driver's to say, and alike on all members. */
   tick(): void;
+
+  /**
+   * Ticks whose time has passed, but that did not come because the process stood still or was late. They count for the
+   * lease of reads and for nothing else. Where `ReadOnlyOption.LeaseBased` is used they are told before any other input.
+   */
+  missedTicks(count: number): void;
   /** Starts an election now (pre-vote first, where that is on). */
   campaign(): void;
   /**

@@ -13,7 +13,7 @@ interface Round {
 }
 
 export class Lease {
-  /** In ticks; shorter than `electionTick` by one, since a follower's first tick may come at once, and by a tenth for drift. */
+  /** In ticks; shorter than `electionTick` by one, since a follower's first tick may come at once, and by a tenth of the rest for drift. */
   readonly #length: number;
   #now = 0;
   #rounds: Round[] = [];
@@ -21,7 +21,7 @@ export class Lease {
   #broken = false;
 
   constructor(electionTick: number) {
-    this.#length = Math.max(1, electionTick - 1 - Math.floor(electionTick / 10));
+    this.#length = Math.floor(((electionTick - 1) * 9) / 10);
   }
 
   /** Heartbeats with this number leave now. */
@@ -30,8 +30,9 @@ export class Lease {
     if (this.#rounds.at(-1)?.tick !== this.#now) this.#rounds.push({ number, tick: this.#now });
   }
 
-  tick(): void {
-    this.#now++;
+  /** So many ticks have passed, whether the core was told of them one by one or not. */
+  pass(ticks: number): void {
+    this.#now += ticks;
     // Rounds as old as the lease is long prove nothing any more.
     while ((this.#rounds[0]?.tick ?? Infinity) <= this.#now - this.#length) this.#rounds.shift();
   }

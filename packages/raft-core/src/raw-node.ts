@@ -58,6 +58,10 @@ export class RawNode extends RaftControls implements RaftCore {
     tick(this.#raft);
   }
 
+  missedTicks(count: number): void {
+    this.#raft.lease.pass(count);
+  }
+
   /** A tick that never starts an election nor sends anything; for members whose leader is known to be idle. */
   tickQuiesced(): void {
     this.#raft.electionElapsed++;

@@ -21,7 +21,7 @@ function tickElection(raft: Raft): void {
 }
 
 function tickLeader(raft: Raft): void {
-  raft.lease.tick();
+  raft.lease.pass(1);
   tickSnapshots(raft);
   raft.heartbeatElapsed++;
   raft.electionElapsed++;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MessageType, ReadOnlyOption, StateType } from '../src/index.ts';
+import { Lease } from '../src/lease.ts';
 import { bytes, Network } from './network/network.ts';
 
 const contexts = (network: Network, id: number): string[] => network.member(id).reads.map((r) => r.context);
@@ -136,6 +137,32 @@ describe('lease reads', () => {
     network.isolate();
     network.heartbeat(1);
     expect(contexts(network, 1)).toEqual(['r']);
+  });
+
+  test('ticks that were missed count for the lease, and for no election', () => {
+    const network = leased();
+    network.node(1).missedTicks(7);
+    expect(answersAlone(network)).toBe(true);
+    const later = leased();
+    later.node(1).missedTicks(8);
+    expect(answersAlone(later)).toBe(false);
+    later.node(1).missedTicks(1000);
+    expect(later.node(1).state).toBe(StateType.Leader);
+  });
+
+  test.each([
+    [3, 1],
+    [5, 3],
+    [10, 8],
+    [20, 17],
+  ])('with an election timeout of %i ticks the lease is %i ticks long', (electionTick, length) => {
+    const lease = new Lease(electionTick);
+    lease.note(1);
+    lease.confirm(1);
+    lease.pass(length - 1);
+    expect(lease.holds).toBe(true);
+    lease.pass(1);
+    expect(lease.holds).toBe(false);
   });
 
   test('telling a member to campaign ends the lease for the term', () => {

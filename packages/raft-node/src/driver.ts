@@ -14,6 +14,8 @@ export interface DriverOptions {
   readonly env: Env;
   readonly metrics: MetricsRecorder;
   readonly running: () => boolean;
+  /** Called before the core is given anything. */
+  readonly beforeInput: () => void;
   /** Gives the core what has gathered since the last turn. */
   readonly flush: () => void;
   readonly onReady: (ready: Ready) => void;
@@ -35,6 +37,7 @@ export class Driver {
   input(give: () => void): void {
     if (!this.#options.running()) return;
     try {
+      this.#options.beforeInput();
       give();
     } catch (error) {
       this.#options.onError(error);
@@ -66,7 +69,7 @@ export class Driver {
 
   /** Safe to call from within itself: then the outer call goes on once more. */
   pump(): void {
-    const { core, running, flush, onReady, onError } = this.#options;
+    const { core, running, beforeInput, flush, onReady, onError } = this.#options;
     if (!running()) return;
     if (this.#pumping) {
       this.#again = true;
@@ -74,6 +77,7 @@ export class Driver {
     }
     this.#pumping = true;
     try {
+      beforeInput();
       do {
         this.#again = false;
         flush();

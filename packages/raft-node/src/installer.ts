@@ -38,6 +38,12 @@ export class Installer {
     return this.#restoring;
   }
 
+  /** Whether this node has all that an offered snapshot covers. */
+  holds(message: Message): boolean {
+    const { core } = this.#options;
+    return message.term >= core.term && (message.snapshot?.metadata.index ?? Infinity) <= core.committed;
+  }
+
   /** Why an offered snapshot is not wanted; undefined when it is. */
   refusal(message: Message): string | undefined {
     const { core } = this.#options;

@@ -14,6 +14,7 @@ import {
   MessageType,
   randomHex64,
   RawNode,
+  ReadOnlyOption,
   toBalsaError,
   type ConfChange,
   type Env,
@@ -251,14 +252,11 @@ export class Runtime<R> {
     this.#membershipChanged({ index: metadata.index, state: metadata.confState });
   }
 
+  /** In this turn: the transport has gathered what came together, and waiting another one only costs latency. */
   #onMessages(messages: readonly Message[]): void {
-    try {
+    this.input(() => {
       for (const message of messages) this.#driver.step(message);
-    } catch (error) {
-      this.fail(error);
-    }
-    // The transport has gathered what came together: waiting another turn only costs latency.
-    this.#driver.pump();
+    });
   }
 
   #onFrame(from: NodeId, frame: ControlFrame): void {
@@ -350,12 +348,20 @@ export class Runtime<R> {
   }
 
   #makeDriver(): Driver {
-    const { core, env, metrics } = this;
+    const { core, env, metrics, settings } = this;
+    const leases = settings.readOnlyOption === ReadOnlyOption.LeaseBased;
     return new Driver({
       core,
       env,
       metrics,
       running: () => this.running,
+      // A lease is a matter of time, not of ticks that came: a process that stood still must not trust it.
+      beforeInput: leases
+        ? () => {
+            const missed = this.#ticker.missed();
+            if (missed > 0) core.missedTicks(missed);
+          }
+        : () => undefined,
       flush: () => {
         this.proposals.flush();
         this.reads.flush();

@@ -19,6 +19,10 @@ export interface SnapshotsInOptions {
   readonly metrics: MetricsRecorder;
   /** Why a snapshot is not wanted; undefined when it is. */
   readonly refusal: (message: Message) => string | undefined;
+  /** Whether this node has all that it covers. */
+  readonly holds: (message: Message) => boolean;
+  /** Then its sender must hear of it, or sends it for ever: the answer to an earlier one may have been lost. */
+  readonly onHeld: (message: Message) => void;
   /** All of it is stored: the core may know. */
   readonly onStored: (message: Message) => void;
   readonly onProgress: (progress: SnapshotProgress) => void;
@@ -80,6 +84,7 @@ export class SnapshotsIn {
       : snapshot === undefined
         ? 'there is no snapshot in the message'
         : this.#options.refusal(message);
+    if (!this.#closed && this.#options.holds(message)) this.#options.onHeld(message);
     if (snapshot === undefined || refusal !== undefined)
       throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', `not wanted: ${String(refusal)}`);
     checkOffer(snapshot, offer);

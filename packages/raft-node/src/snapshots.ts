@@ -60,6 +60,9 @@ export class Snapshots {
       ...options,
       onStored,
       refusal: (message) => this.installer.refusal(message),
+      holds: (message) => this.installer.holds(message),
+      // The core ignores it, and tells the sender what it has.
+      onHeld: onStored,
     });
   }
 

@@ -15,12 +15,29 @@ export class Ticker {
   readonly #options: TickerOptions;
   #timer: Timer | undefined;
   #due = 0;
+  #startedAt = 0;
+  /** Ticks since then that somebody was told of: by `onTick`, or as missed. */
+  #told = 0;
 
   constructor(options: TickerOptions) {
     this.#options = options;
   }
 
   start(): void {
+    this.#startedAt = this.#options.env.now();
+    this.#told = 0;
+    this.#arm();
+  }
+
+  /** Ticks whose time has passed since this was asked last, and that did not come: the process stood still, or was late. */
+  missed(): number {
+    const { env, tickMs } = this.#options;
+    const missed = Math.max(0, Math.floor((env.now() - this.#startedAt) / tickMs) - this.#told);
+    this.#told += missed;
+    return missed;
+  }
+
+  #arm(): void {
     const { env, tickMs } = this.#options;
     this.#due = env.now() + tickMs;
     this.#timer = env.setTimer(tickMs, () => this.#fire());
@@ -44,7 +61,8 @@ export class Ticker {
         { delayMs: delay },
       );
     }
-    this.start();
+    this.#told++;
+    this.#arm();
     onTick();
   }
 }

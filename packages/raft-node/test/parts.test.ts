@@ -197,6 +197,38 @@ describe('a snapshot that is sent', () => {
 });
 
 describe('the clock', () => {
+  test('ticks that did not come are told once, however many were late and by how little', () => {
+    let now = 1000;
+    let fire: () => void = () => undefined;
+    const env: Env = {
+      now: () => now,
+      setTimer: (_, callback) => {
+        fire = callback;
+        return { cancel: () => undefined };
+      },
+      random: () => 0,
+      log: { enabled: () => false, log: () => undefined },
+    };
+    const ticker = new Ticker({
+      env,
+      metrics: new MetricsRecorder(),
+      tickMs: 100,
+      lateMs: 500,
+      onTick: () => undefined,
+    });
+    ticker.start();
+    expect(ticker.missed()).toBe(0);
+    now += 750;
+    expect([ticker.missed(), ticker.missed()]).toEqual([7, 0]);
+    // Three ticks, each 40 ms late: more than one tick of time has passed unseen.
+    ticker.start();
+    for (let i = 0; i < 3; i++) {
+      now += 140;
+      fire();
+    }
+    expect([ticker.missed(), ticker.missed()]).toEqual([1, 0]);
+  });
+
   test('a late tick is counted and logged with its delay, and not made up for', () => {
     let now = 0;
     let fire: () => void = () => undefined;

@@ -33,6 +33,8 @@ function slow(): Slow {
     storage,
     metrics: new MetricsRecorder(),
     refusal: () => undefined,
+    holds: () => false,
+    onHeld: () => undefined,
     onStored: () => undefined,
     onProgress: () => undefined,
   });

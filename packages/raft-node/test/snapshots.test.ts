@@ -1,3 +1,4 @@
+import { MessageType } from '@balsa/raft-core';
 import { describe, expect, test } from 'vitest';
 import { Cluster, codeOf, clusterId, member } from './cluster.ts';
 
@@ -46,6 +47,29 @@ describe.each([true, false])('snapshots, state machine %s', (persistent) => {
     await cluster.converged([victim], [...cluster.site(leader).machine.texts]);
     expect(chunks.filter((n) => n === 3)).toHaveLength(1);
     expect(cluster.node(leader).metrics().counters.snapshotsFailed).toBe(1);
+    await cluster.stop();
+  });
+
+  test('a snapshot that arrived whole, and whose sender was not told, is not sent for ever', async () => {
+    const cluster = await Cluster.start({ persistent, node: shortLog });
+    const leader = await cluster.leader();
+    const [victim = 0] = others(leader);
+    await cluster.crash(victim);
+    await fill(cluster, leader, 60);
+    await cluster.until(() => cluster.status(leader).firstIndex > 20, 'compacted');
+    const site = await cluster.startNode(victim);
+    let cut = false;
+    site.node.on('snapshot', ({ phase, state }) => {
+      if (cut || phase !== 'receiving' || state !== 'done') return;
+      cut = true;
+      cluster.network.disconnect(leader, victim);
+      cluster.network.dropTypes(MessageType.MsgAppResp);
+    });
+    await cluster.until(() => cluster.status(victim).applied > 20, 'the snapshot is restored');
+    await cluster.do(new Promise((resolve) => cluster.env.setTimer(200, resolve)));
+    cluster.network.dropTypes();
+    await fill(cluster, leader, 3);
+    await cluster.converged([1, 2, 3], [...cluster.site(leader).machine.texts]);
     await cluster.stop();
   });
 

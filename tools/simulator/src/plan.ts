@@ -28,6 +28,8 @@ export const faultNames = [
   'membership',
   'delay',
   'strand',
+  'late',
+  'swizzle',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -66,8 +68,16 @@ export interface Plan {
   readonly loss: number;
   readonly duplicate: number;
   readonly reorder: number;
+  /** Chance that a message stays on its way for up to seconds, past others, elections and restarts. */
+  readonly late: number;
+  /** Pre-vote is on here and off there, and changes when a node starts again, as while a setting is rolled out. */
+  readonly mixedPreVote: boolean;
+  /** Only a quorum comes back at first when the faults end, where the faults allow. */
+  readonly coreFirst: boolean;
   readonly checkEveryEntries: number;
   readonly keepEntries: number;
+  /** Of a chunk of a snapshot. */
+  readonly chunkBytes: number;
   readonly segmentBytes: number;
   readonly watermarkLag: number;
   readonly maxMessageBytes: number;
@@ -88,6 +98,8 @@ const network: readonly FaultName[] = [
   'disconnect',
   'delay',
   'strand',
+  'late',
+  'swizzle',
 ];
 const process: readonly FaultName[] = ['kill', 'power', 'blackout', 'pause'];
 const disks: readonly FaultName[] = [
@@ -110,11 +122,35 @@ const profiles: Readonly<
   network: { faults: [...network, 'pause', 'transfer', 'kill'], chance: 0.7 },
   storage: { faults: [...disks, ...process, 'isolate', 'strand', 'membership'], chance: 0.7 },
   membership: {
-    faults: ['membership', 'transfer', 'partition', 'isolate', 'strand', 'loss', 'kill', 'power', 'wipe'],
-    chance: 0.85,
+    faults: [
+      'membership',
+      'transfer',
+      'partition',
+      'isolate',
+      'swizzle',
+      'strand',
+      'loss',
+      'late',
+      'kill',
+      'power',
+      'wipe',
+    ],
+    chance: 0.8,
   },
   snapshot: {
-    faults: ['isolate', 'partition', 'strand', 'clog', 'kill', 'power', 'disconnect', 'membership', 'loss'],
+    faults: [
+      'isolate',
+      'partition',
+      'swizzle',
+      'strand',
+      'clog',
+      'late',
+      'kill',
+      'power',
+      'disconnect',
+      'membership',
+      'loss',
+    ],
     chance: 0.8,
   },
   lease: { faults: [...network, ...clocks, 'transfer', 'kill', 'pause'], chance: 0.6 },
@@ -165,15 +201,20 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     loss: drawn.includes('loss') ? chance.skewed(0.001, 0.2) : 0,
     duplicate: drawn.includes('duplicate') ? chance.skewed(0.01, 0.3) : 0,
     reorder: drawn.includes('reorder') ? chance.skewed(0.01, 0.3) : 0,
+    late: drawn.includes('late') ? chance.skewed(0.002, 0.1) : 0,
+    mixedPreVote: chance.happens(0.25),
+    coreFirst: chance.happens(0.6),
     checkEveryEntries: snapshots ? 1 + chance.below(20) : 1000,
-    keepEntries: snapshots ? chance.below(10) : 100,
+    keepEntries: snapshots ? Math.max(0, chance.below(14) - 4) : 100,
+    chunkBytes: chance.pick([64, 400, 1 << 18]),
     segmentBytes: chance.pick([4096, 16_384, 1 << 20]),
     // With damage to what is stored every acknowledged write is watched over, not one in a thousand.
     watermarkLag: damage ? 1 : chance.pick([1, 16, 1024]),
     maxMessageBytes: chance.pick([200, 1000, 1 << 20]),
     maxInflightMessages: chance.pick([1, 2, 16, 256]),
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
-    thinkMs: chance.skewed(2, 200),
+    // With many operations to an event little time passes, and elections take time.
+    thinkMs: profile === 'swarm' ? chance.skewed(2, 200) : chance.skewed(8, 1500),
     valueBytes: chance.pick([4, 20, 200]),
   };
 }

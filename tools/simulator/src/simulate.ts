@@ -8,7 +8,7 @@ import { Admin } from './work/admin.ts';
 import { Clients } from './work/clients.ts';
 import { Cluster } from './world/cluster.ts';
 import type { CoverageCounts } from './world/coverage.ts';
-import { provesAlive } from './work/liveness.ts';
+import { provesAlive, servesWithoutOthers } from './work/liveness.ts';
 
 export interface SimulateOptions extends PlanOptions {
   /** Is given what every core does: see `TraceEvent`. Slows the run down. */
@@ -73,6 +73,8 @@ async function run(cluster: Cluster): Promise<void> {
   new Admin(cluster).begin();
   await cluster.clock.run(() => false, cluster.plan.events);
   clients.open = false;
+  const core = nemesis.healCore();
+  if (core !== undefined) await servesWithoutOthers(cluster, core);
   nemesis.heal();
   await provesAlive(cluster);
   const { recoveredInFlight, recoveredRestore } = cluster.judge.counts;

@@ -19,8 +19,12 @@ import { digestOf, type StateDigest } from './digest.ts';
 import { Overlay } from './overlay.ts';
 import { WriteBehindStore } from './write-behind.ts';
 
-/** Length of the chunks of a snapshot: the same on every node, so that the same state gives the same bytes. */
-const chunkBytes = 256 * 1024;
+export interface KvStateMachineOptions {
+  /** Whether the store outlives the process. Default true. */
+  readonly persistent?: boolean;
+  /** Length of the chunks of a snapshot, in bytes: the same on every node, so that the same state gives the same bytes. Default 256 KiB. */
+  readonly snapshotChunkBytes?: number;
+}
 
 /**
  * The key-value state on an OrderedStore.
@@ -33,11 +37,13 @@ const chunkBytes = 256 * 1024;
 export class KvStateMachine implements StateMachine<KvResult> {
   readonly persistent: boolean;
   readonly #store: OrderedStore;
+  readonly #chunkBytes: number;
   #appliedIndex: LogIndex = 0;
   #failed: BalsaError | undefined;
 
-  constructor(store: OrderedStore, options: { readonly persistent?: boolean } = {}) {
+  constructor(store: OrderedStore, options: KvStateMachineOptions = {}) {
     this.#store = new WriteBehindStore(store);
+    this.#chunkBytes = options.snapshotChunkBytes ?? 256 * 1024;
     this.persistent = options.persistent ?? true;
   }
 
@@ -107,7 +113,7 @@ export class KvStateMachine implements StateMachine<KvResult> {
     const view = await this.#store.view();
     return {
       appliedIndex: view.appliedIndex,
-      chunks: () => encodeOrderedSnapshot(view, { chunkBytes, crc: crc32 }),
+      chunks: () => encodeOrderedSnapshot(view, { chunkBytes: this.#chunkBytes, crc: crc32 }),
       release: () => view.release(),
     };
   }
@@ -131,7 +137,7 @@ export class KvStateMachine implements StateMachine<KvResult> {
 /** The state machine of the key-value service on `store`, which it opens and closes. */
 export function createKvStateMachine(
   store: OrderedStore,
-  options: { readonly persistent?: boolean } = {},
+  options: KvStateMachineOptions = {},
 ): KvStateMachine {
   return new KvStateMachine(store, options);
 }

@@ -1,8 +1,10 @@
 /** Makes things go wrong, as the plan says, and everything well again in the end. */
+import { majority } from '@balsa/raft-core';
 import { faultNames, type FaultName } from '../plan.ts';
 import { Chance } from '../world/chance.ts';
 import { world } from '../world/clock.ts';
 import type { Cluster } from '../world/cluster.ts';
+import type { Host } from '../world/host.ts';
 import { diskFaults } from './disk.ts';
 import type { FaultEnd, Faults } from './fault.ts';
 import { membershipFaults } from './membership.ts';
@@ -26,6 +28,9 @@ interface Planned {
   readonly at: number;
   readonly begin: () => void;
 }
+
+/** With these, who is a member changes, by themselves or because machines have to be replaced. */
+const replacing: ReadonlySet<FaultName> = new Set(['membership', 'wipe', 'flip', 'misdirect']);
 
 export class Nemesis {
   readonly #cluster: Cluster;
@@ -59,7 +64,9 @@ export class Nemesis {
       active: () => this.#active,
       endLater: (end: FaultEnd) => this.#endLater(end),
     };
-    const at = clock.events + chance.between(0, 2) * plan.faultEveryEvents * kinds * share;
+    // What a profile is named after comes more often.
+    const every = (kinds * plan.faultEveryEvents) / ((name as string) === plan.profile ? 3 : 1);
+    const at = clock.events + chance.between(0, 2) * every * share;
     const begin = (): void => {
       const end = faults[name]?.(stage);
       if (end !== undefined) this.#endLater(end);
@@ -90,6 +97,21 @@ export class Nemesis {
     });
   }
 
+  /**
+   * Ends every fault, but leaves all down that a quorum does not need. Gives that quorum; undefined, with nothing
+   * changed, where the plan does not have it so, or where nobody can say what a quorum is.
+   */
+  healCore(): Host[] | undefined {
+    const { plan, confState, hosts } = this.#cluster;
+    const fixed = !plan.faults.some((name) => replacing.has(name));
+    if (!plan.coreFirst || !fixed || confState.voters.length < 3) return undefined;
+    const chance = Chance.of(plan.seed, 'core');
+    const core = chance.shuffled(confState.voters).slice(0, majority(confState.voters.length));
+    this.heal();
+    for (const host of hosts.values()) if (!core.includes(host.id)) host.kill();
+    return core.map((id) => this.#cluster.host(id));
+  }
+
   /** Ends every fault now and begins no other. */
   heal(): void {
     this.#active = false;
@@ -100,6 +122,7 @@ export class Nemesis {
     network.setLoss(0);
     network.setDuplicate(0);
     network.setReorder(0);
+    this.#cluster.late = 0;
     this.#cluster.unclogAll();
     for (const host of hosts.values()) {
       host.clock.setRate(1);

@@ -91,6 +91,15 @@ export const processFaults: Faults = {
       () => stage.cluster.coverage.count('state', 'leadership transferred'),
       () => undefined,
     );
-    return byItself;
+    if (!stage.chance.happens(0.4)) return byItself;
+    // The old leader does not hear of the new one at first.
+    const others = voters.filter((id) => id !== leader?.id);
+    for (const id of others) stage.cluster.clog(id, leader?.id ?? 0);
+    return {
+      afterMs: stage.chance.skewed(50, 3000),
+      end: () => {
+        for (const id of others) stage.cluster.unclog(id, leader?.id ?? 0);
+      },
+    };
   },
 };

@@ -6,11 +6,16 @@
  * end of the event: to throw into a node would only make the node stop.
  */
 import {
+  EntryType,
   majority,
+  messageTypeName,
+  MessageType,
   StateType,
   type Entry,
   type LogIndex,
+  type Message,
   type NodeId,
+  type PeerProgress,
   type RaftCore,
   type StorageState,
   type Term,
@@ -41,12 +46,14 @@ export class Judge {
   readonly book: EntryBook = new EntryBook();
   readonly #sites = new Map<NodeId, Site>();
   readonly #views: { readonly site: Site; readonly view: CoreView }[] = [];
-  readonly #leaders = new Map<Term, Site['view']>();
+  readonly #leaders = new Map<Term, { readonly id: NodeId; readonly view: CoreView }>();
   /** Terms of what is committed, by index. Index 1 is the bootstrap's. */
   readonly #committed: Term[] = [0, 1];
   /** Terms of the leaders that committed it, by index. */
   readonly #committedIn: Term[] = [0, 1];
   readonly #confs = new Map<LogIndex, string>();
+  /** Terms of the changes of membership that anybody wrote, by index. */
+  readonly #changes = new Map<LogIndex, Set<Term>>();
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
   onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
@@ -87,8 +94,10 @@ export class Judge {
     // Several messages can come in one event, and a leader that commits by one may step down by the next.
     const step = core.step.bind(core);
     core.step = (message) => {
+      const before = refusedProgress(core, message);
       step(message);
       this.#look(site, view);
+      if (before !== undefined) this.#checkProgress(site, core, before);
     };
     this.#views.push({ site, view });
   }
@@ -139,6 +148,8 @@ export class Judge {
         `leader ${site.id} of term ${term} shortened its log from ${view.last} to ${last}`,
       );
     }
+    const campaigns = state === StateType.Candidate || state === StateType.PreCandidate;
+    if (campaigns && state !== view.state) this.#checkCampaign(site, core);
     if (state !== view.state || term !== view.term) this.onRole(site.id, view.state, state, term);
     if (committed > this.committedTop) this.#commits(site, core, ledBefore);
     view.term = term;
@@ -150,15 +161,23 @@ export class Judge {
   #elected(site: Site, view: CoreView, term: Term, last: LogIndex): void {
     this.counts.elections++;
     const other = this.#leaders.get(term);
-    if (other !== undefined && other !== view) {
+    if (other !== undefined && other.view !== view) {
       // Another node, or the same one in another life: its vote of that life is not worth more.
-      const who = [...this.#sites.values()].find((one) => one.view === other)?.id ?? 'an earlier life';
+      const who = other.id === site.id ? 'an earlier life of it' : String(other.id);
       this.complain('I1 ElectionSafety', `node ${site.id} leads term ${term}, which has a leader: ${who}`);
     }
-    this.#leaders.set(term, view);
+    this.#leaders.set(term, { id: site.id, view });
     const { voters, votersOutgoing } = view.core.status().confState;
     if (!voters.includes(site.id) && !votersOutgoing.includes(site.id)) {
       this.complain('I1 ElectionSafety', `node ${site.id} leads term ${term} and is no voter`);
+    }
+    for (const half of [voters, votersOutgoing]) {
+      const kept = half.filter((id) => this.#keepsVote(id, site.id, term));
+      if (half.length === 0 || kept.length >= majority(half.length)) continue;
+      this.complain(
+        'I1 ElectionSafety',
+        `node ${site.id} leads term ${term}, but its votes are durable on [${kept.join(', ')}] of the voters [${half.join(', ')}]`,
+      );
     }
     // Votes that were under way for long can elect a leader of a term that is over: what came after is not its matter.
     let needed = this.committedTop;
@@ -167,6 +186,54 @@ export class Judge {
       this.complain(
         'I4 LeaderCompleteness',
         `the leader of term ${term}, node ${site.id}, has entries up to ${last}, but ${needed} was committed before`,
+      );
+    }
+  }
+
+  /** Who campaigns must know by whom it is elected, and have the log that it boasts of. */
+  #checkCampaign(site: Site, { applied, committed }: RaftCore): void {
+    for (let index = applied + 1; index <= committed; index++) {
+      if (this.#changes.get(index)?.has(this.#committed[index] ?? 0) !== true) continue;
+      this.complain(
+        'I10 ConfigFidelity',
+        `node ${site.id} campaigns and has not applied the change of membership at ${index}, though it is committed`,
+      );
+    }
+    if (site.inFlight?.installed === undefined) return;
+    this.complain('I9 Ordering', `node ${site.id} campaigns while it installs a snapshot`);
+  }
+
+  /** Only the leader of a term speaks as one. */
+  checkSpeaker(site: Site, { type, term }: Message): void {
+    if (this.#leaders.get(term)?.id === site.id) return;
+    this.refresh();
+    if (this.#leaders.get(term)?.id === site.id) return;
+    this.complain(
+      'I1 ElectionSafety',
+      `node ${site.id} sends ${messageTypeName(type)} of term ${term}, which it does not lead`,
+    );
+  }
+
+  /** Whether `voter` will not vote for another in `term`, also after a crash. */
+  #keepsVote(voter: NodeId, candidate: NodeId, term: Term): boolean {
+    const durable = this.site(voter).model.hardState;
+    return durable.term > term || (durable.term === term && durable.vote === candidate);
+  }
+
+  /** A refusal is no reason to think that a peer has less than it acknowledged, or to send it that again. */
+  #checkProgress(site: Site, core: RaftCore, before: PeerProgress): void {
+    const after = progressOf(core, before.id);
+    if (after === undefined) return;
+    if (after.match < before.match) {
+      this.complain(
+        'I8 Monotonic',
+        `leader ${site.id} went back from match ${before.match} of node ${before.id} to ${after.match}`,
+      );
+    }
+    if (after.next <= after.match) {
+      this.complain(
+        'I9 Ordering',
+        `leader ${site.id} would send ${after.next} next to node ${before.id}, which has acknowledged ${after.match}`,
       );
     }
   }
@@ -221,6 +288,16 @@ export class Judge {
     }
   }
 
+  /** A node answers a read that was asked for when everything up to `needed` was committed. */
+  checkRead(id: NodeId, needed: LogIndex): void {
+    const { givenApplied } = this.site(id);
+    if (givenApplied >= needed) return;
+    this.complain(
+      'I13 Linearizability',
+      `node ${id} answers a read with what it has applied up to ${givenApplied}; ${needed} was committed before it was asked`,
+    );
+  }
+
   // --- stores
 
   /** Before a store is given a batch. */
@@ -236,6 +313,8 @@ export class Judge {
       entries,
       installed === undefined ? model.last : Math.max(model.last, installed.index),
     );
+    this.#checkChanges(site, entries);
+    if (installed === undefined) this.#checkCut(site, entries);
     let previous = entries[0] === undefined ? undefined : model.term(entries[0].index - 1);
     for (const entry of entries) {
       const clash = this.book.add(entry, previous);
@@ -261,6 +340,39 @@ export class Judge {
     }
     if (confState !== undefined) this.checkConf(site.id, confState.index, confState.state);
     if (installed !== undefined) this.checkSnapshotPlace(site.id, installed);
+  }
+
+  /** What is committed and was on the disk stays there, also behind the entries that are written. */
+  #checkCut(site: Site, entries: readonly Entry[]): void {
+    const last = entries.at(-1)?.index ?? Infinity;
+    for (let index = last + 1; index <= site.model.last; index++) {
+      const committed = this.#committed[index];
+      if (committed === undefined || committed !== site.model.term(index)) continue;
+      this.complain(
+        'I6 CommittedImmutable',
+        `node ${site.id} writes up to ${last} and cuts off the entry at ${index}, which is committed`,
+      );
+      return;
+    }
+  }
+
+  /** Memberships change one at a time: none is appended behind one that nobody has committed (thesis §4.1). */
+  #checkChanges(site: Site, entries: readonly Entry[]): void {
+    const first = entries[0]?.index ?? 0;
+    for (const { index, term, type } of entries) {
+      if (type === EntryType.Normal) continue;
+      let terms = this.#changes.get(index);
+      if (terms === undefined) this.#changes.set(index, (terms = new Set()));
+      terms.add(term);
+      for (let below = index - 1; below > this.committedTop; below--) {
+        const termBelow = below < first ? site.model.term(below) : entries[below - first]?.term;
+        if (termBelow === undefined || this.#changes.get(below)?.has(termBelow) !== true) continue;
+        this.complain(
+          'I10 ConfigFidelity',
+          `node ${site.id} writes a change of membership at ${index}, behind the one at ${below}, which is not committed`,
+        );
+      }
+    }
   }
 
   #checkEntries(site: Site, entries: readonly Entry[], last: LogIndex): void {
@@ -378,4 +490,14 @@ export class Judge {
       );
     }
   }
+}
+
+function progressOf(core: RaftCore, peer: NodeId): PeerProgress | undefined {
+  return core.status().progress.find(({ id }) => id === peer);
+}
+
+/** What a leader knows of a peer that refuses an append; undefined for any other message. */
+function refusedProgress(core: RaftCore, { type, reject, term, from }: Message): PeerProgress | undefined {
+  const refused = type === MessageType.MsgAppResp && reject && core.state === StateType.Leader;
+  return refused && term === core.term ? progressOf(core, from) : undefined;
 }

@@ -19,11 +19,20 @@ export interface TransportWatch {
   readonly site: Site;
   readonly onSend: (message: Message) => void;
   readonly onReceive: (message: Message) => void;
+  /** Milliseconds for which the next message stays on its way beyond its time, past those that follow; mostly 0. */
+  readonly lateMs: () => number;
+  readonly later: (ms: number, deliver: () => void) => void;
   /** Runs `deliver` when the node is awake and the path from `from` is free; in order. */
   readonly deliver: (from: NodeId, deliver: () => void) => void;
   /** Resolves when the node is awake. */
   readonly awake: () => Promise<void>;
 }
+
+const leadersOnly: ReadonlySet<MessageType> = new Set([
+  MessageType.MsgApp,
+  MessageType.MsgHeartbeat,
+  MessageType.MsgTimeoutNow,
+]);
 
 export class ObservedTransport implements Transport {
   readonly #inner: Transport;
@@ -39,10 +48,12 @@ export class ObservedTransport implements Transport {
     return this.#inner.start(identity, {
       onMessages: (group, messages) => {
         const from = messages[0]?.from ?? 0;
-        deliver(from, () => {
-          for (const message of messages) onReceive(message);
-          handler.onMessages(group, messages);
-        });
+        const give = (some: readonly Message[]): void => {
+          for (const message of some) onReceive(message);
+          handler.onMessages(group, some);
+        };
+        const punctual = this.#holdBack(messages, give);
+        if (punctual.length > 0) deliver(from, () => give(punctual));
       },
       onControl: (group, from, frame) => deliver(from, () => handler.onControl(group, from, frame)),
       onDisconnect: (peer) => deliver(peer, () => handler.onDisconnect(peer)),
@@ -53,6 +64,15 @@ export class ObservedTransport implements Transport {
         const sink = await handler.onSnapshot(group, from, message, source);
         return sleepySink(sink, awake);
       },
+    });
+  }
+
+  #holdBack(messages: readonly Message[], give: (some: readonly Message[]) => void): readonly Message[] {
+    const { lateMs, later } = this.#watch;
+    return messages.filter((message) => {
+      const ms = lateMs();
+      if (ms > 0) later(ms, () => give([message]));
+      return ms === 0;
     });
   }
 
@@ -98,6 +118,7 @@ export class ObservedTransport implements Transport {
     const { judge, site } = this.#watch;
     const { model, id } = site;
     const { type, term, index, reject, to } = message;
+    if (leadersOnly.has(type)) judge.checkSpeaker(site, message);
     if (reject) return;
     if (type === MessageType.MsgAppResp && index > model.last) {
       judge.complain(

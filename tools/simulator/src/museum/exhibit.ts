@@ -3,6 +3,7 @@
  *
  *   # 30 (2.4) logcabin #44: commits an entry of an earlier term by counting
  *   profile: swarm
+ *   events: 5000 (of the faults' phase of each seed; this many unless given)
  *   file: packages/raft-core/src/raft-log.ts
  *   <<<<
  *   what stands there, exactly once
@@ -27,6 +28,8 @@ export interface Exhibit {
   readonly section: string;
   readonly title: string;
   readonly profile: ProfileName;
+  /** Of the phase of faults of each seed. */
+  readonly events: number;
   readonly changes: readonly Change[];
 }
 
@@ -38,6 +41,7 @@ export function parseExhibit(name: string, text: string): Exhibit {
   const profile = profileNames.find((one) => one === /^profile: (\S+)$/m.exec(text)?.[1]);
   if (heading === null) return refuse('it begins with "# row (section) source: what goes wrong"');
   if (profile === undefined) return refuse(`"profile:" must name one of ${profileNames.join(', ')}`);
+  const events = Number(/^events: (\d+)$/m.exec(text)?.[1] ?? 5000);
   const changes: Change[] = [];
   let file: string | undefined;
   const lines = text.split('\n');
@@ -57,7 +61,7 @@ export function parseExhibit(name: string, text: string): Exhibit {
   }
   if (changes.length === 0) return refuse('it changes nothing');
   const [, row = '', section = '', title = ''] = heading;
-  return { name, row, section, title, profile, changes };
+  return { name, row, section, title, profile, events, changes };
 }
 
 /** The text with the change made. Throws when what it looks for is not there exactly once. */

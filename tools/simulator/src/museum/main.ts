@@ -1,16 +1,26 @@
 /** `npm run museum`: every exhibit is built into a copy and must be caught by the simulator. */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { buildCopy } from './copy.ts';
 import { parseExhibit, type Exhibit } from './exhibit.ts';
-import { formatPage, type Catch } from './page.ts';
+import { formatPage } from './page.ts';
+import {
+  mergeResults,
+  patchDigest,
+  readResults,
+  type Caught,
+  type Outcome,
+  type Results,
+} from './results.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const place = path.join(root, 'tools/simulator/museum');
+const resultsFile = path.join(root, 'docs/data/museum.json');
+const pageFile = path.join(root, 'docs/museum.md');
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -18,29 +28,55 @@ function say(text: string): void {
 
 const command = new Command('npm run museum --')
   .description(
-    'Builds each bug of tools/simulator/museum into a copy and runs the simulator on it until it is caught.',
+    'Builds each bug of tools/simulator/museum into a copy and runs the simulator on it until it is caught.\n' +
+      'Ends with 1 unless all of those that were hunted are.',
   )
   .option('--only <names>', 'exhibits whose names begin so, separated by commas')
+  .option('--missing', 'those that are not known to be caught in their present form', false)
   .option('--seconds <count>', 'real time for each', '300')
   .option('--seeds <count>', 'seeds for each', '2000')
   .option('--jobs <count>', 'processes', String(Math.max(1, availableParallelism() - 1)))
-  .option('--write', 'write docs/museum.md', false)
+  .option('--write', 'add what was found to docs/data/museum.json and write docs/museum.md', false)
+  .option('--page', 'hunt nothing, write docs/museum.md from what is known', false)
   .option('--json', 'one object on stdout', false);
 command.parse();
 const options = command.opts<{
   readonly only?: string;
+  readonly missing: boolean;
   readonly seconds: string;
   readonly seeds: string;
   readonly jobs: string;
   readonly write: boolean;
+  readonly page: boolean;
   readonly json: boolean;
 }>();
 
-function exhibits(): Exhibit[] {
-  const only = options.only?.split(',');
+interface Piece {
+  readonly exhibit: Exhibit;
+  readonly patch: string;
+}
+
+/** Throws when a file is not an exhibit. */
+function allPieces(): Piece[] {
   const names = readdirSync(place).filter((name) => name.endsWith('.patch'));
-  const wanted = names.filter((name) => only === undefined || only.some((start) => name.startsWith(start)));
-  return wanted.sort().map((name) => parseExhibit(name, readFileSync(path.join(place, name), 'utf8')));
+  return names.sort().map((file) => {
+    const text = readFileSync(path.join(place, file), 'utf8');
+    return { exhibit: parseExhibit(file.replace(/\.patch$/, ''), text), patch: patchDigest(text) };
+  });
+}
+
+function outcomeOf(results: Results, { exhibit, patch }: Piece): Outcome | undefined {
+  const outcome = results.get(exhibit.name);
+  return outcome?.patch === patch ? outcome : undefined;
+}
+
+function wanted(pieces: readonly Piece[]): Piece[] {
+  const known = readResults(resultsFile);
+  const only = options.only?.split(',');
+  return pieces.filter((piece) => {
+    if (only?.some((start) => piece.exhibit.name.startsWith(start)) === false) return false;
+    return !options.missing || outcomeOf(known, piece)?.caught === undefined;
+  });
 }
 
 const children = new Set<ReturnType<typeof spawn>>();
@@ -52,10 +88,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-/** What the simulator found in the copy, if anything. */
-async function hunt(exhibit: Exhibit): Promise<Catch> {
+/** What the simulator found in the copy, if anything; undefined when it was stopped before it could say. */
+async function hunt({ exhibit, patch }: Piece): Promise<Outcome | undefined> {
   const { directory, program } = buildCopy(root, exhibit);
-  const child = spawn(process.execPath, [program, exhibit.profile, options.seeds], {
+  const { profile, events } = exhibit;
+  const child = spawn(process.execPath, [program, profile, options.seeds, String(events)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);
@@ -68,33 +105,65 @@ async function hunt(exhibit: Exhibit): Promise<Catch> {
   clearTimeout(timer);
   children.delete(child);
   rmSync(directory, { recursive: true, force: true });
-  if (out === '') return { exhibit, caught: undefined, last };
-  return { exhibit, caught: JSON.parse(out) as NonNullable<Catch['caught']>, last };
+  const on = new Date().toISOString().slice(0, 10);
+  if (out !== '') {
+    const caught = JSON.parse(out) as Caught;
+    return { patch, on, seeds: caught.seeds, seconds: caught.seconds, caught };
+  }
+  if (stopped) return undefined;
+  const { seeds, seconds } = readProgress(last);
+  return { patch, on, seeds, seconds, caught: undefined };
 }
 
-async function main(): Promise<number> {
-  const all = exhibits();
-  const queue = [...all];
-  const results: Catch[] = [];
+/** A hunt that dies says nothing of use last; it is told as it is. */
+function readProgress(line: string): { readonly seeds: number; readonly seconds: number } {
+  try {
+    return JSON.parse(line) as { seeds: number; seconds: number };
+  } catch {
+    if (line !== '') say(line);
+    return { seeds: 0, seconds: 0 };
+  }
+}
+
+async function huntAll(pieces: readonly Piece[]): Promise<Results> {
+  const queue = [...pieces];
+  const results: Results = new Map();
   const work = async (): Promise<void> => {
-    for (let exhibit = queue.shift(); exhibit !== undefined && !stopped; exhibit = queue.shift()) {
-      const result = await hunt(exhibit);
-      results.push(result);
-      const { caught } = result;
+    for (let piece = queue.shift(); piece !== undefined && !stopped; piece = queue.shift()) {
+      const outcome = await hunt(piece);
+      if (outcome === undefined) return;
+      results.set(piece.exhibit.name, outcome);
+      if (options.write) mergeResults(resultsFile, new Map([[piece.exhibit.name, outcome]]), () => true);
+      const { caught, seeds, seconds } = outcome;
       const how =
         caught === undefined
-          ? `NOT CAUGHT (${result.last})`
-          : `after ${caught.seeds} seeds, ${caught.seconds.toFixed(1)} s, by ${caught.rule}`;
-      say(`${String(results.length).padStart(3)} of ${all.length}  ${exhibit.name.padEnd(40)} ${how}`);
+          ? `NOT CAUGHT in ${seeds} seeds, ${seconds.toFixed(1)} s`
+          : `after ${seeds} seeds, ${seconds.toFixed(1)} s, by ${caught.rule}`;
+      say(`${String(results.size).padStart(3)} of ${pieces.length}  ${piece.exhibit.name.padEnd(36)} ${how}`);
     }
   };
   await Promise.all(Array.from({ length: Number(options.jobs) }, work));
-  results.sort((a, b) => (a.exhibit.name < b.exhibit.name ? -1 : 1));
-  if (options.write) writeFileSync(path.join(root, 'docs/museum.md'), formatPage(results));
-  if (options.json) process.stdout.write(`${JSON.stringify(results)}\n`);
-  const missed = results.filter(({ caught }) => caught === undefined);
-  say(`${results.length - missed.length} of ${all.length} caught`);
-  return missed.length === 0 && results.length === all.length ? 0 : 1;
+  return results;
+}
+
+function writePage(pieces: readonly Piece[], found: Results): void {
+  const names = new Set(pieces.map(({ exhibit }) => exhibit.name));
+  const known = mergeResults(resultsFile, found, (name) => names.has(name));
+  const droppedFile = path.join(place, 'dropped.md');
+  const dropped = existsSync(droppedFile) ? readFileSync(droppedFile, 'utf8') : '';
+  const shown = pieces.map((piece) => ({ exhibit: piece.exhibit, outcome: outcomeOf(known, piece) }));
+  writeFileSync(pageFile, formatPage(shown, dropped));
+}
+
+async function main(): Promise<number> {
+  const pieces = allPieces();
+  const chosen = options.page ? [] : wanted(pieces);
+  const results = await huntAll(chosen);
+  if (options.write || options.page) writePage(pieces, results);
+  if (options.json) process.stdout.write(`${JSON.stringify(Object.fromEntries(results))}\n`);
+  const caught = [...results.values()].filter((outcome) => outcome.caught !== undefined).length;
+  if (!options.page) say(`${caught} of ${chosen.length} caught`);
+  return caught === chosen.length ? 0 : 1;
 }
 
 process.exitCode = await main();

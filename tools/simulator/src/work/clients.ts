@@ -1,5 +1,5 @@
 /** Clients: each calls one operation at a time, waits, gives up, and tries the next somewhere else. */
-import { isBalsaError, type Timer } from '@balsa/raft-core';
+import { isBalsaError, StateType, type Timer } from '@balsa/raft-core';
 import { storeKey } from '@balsa/kv';
 import type { PendingCall } from '@balsa/checker';
 import { Chance } from '../world/chance.ts';
@@ -42,12 +42,15 @@ export class Clients {
     }
   }
 
-  /** Mostly whoever leads; sometimes anybody, even one who thinks that it leads. */
+  /** Mostly whoever leads; often anybody who thinks that it leads; sometimes just anybody. */
   #choose(chance: Chance): Host | undefined {
     const running = this.#cluster.running();
     if (running.length === 0) return undefined;
     const leader = this.#cluster.leader();
-    return leader !== undefined && chance.happens(0.5) ? leader : chance.pick(running);
+    const roll = chance.next();
+    if (leader === undefined || roll < 0.35) return chance.pick(running);
+    if (roll < 0.75) return leader;
+    return chance.pick(running.filter(({ core }) => core?.state === StateType.Leader));
   }
 
   /** Writes; tries the same again elsewhere where that cannot make two effects of one, and gives up in the end. */
@@ -93,9 +96,14 @@ export class Clients {
     const { node, store } = host;
     if (node === undefined || store === undefined) return 'refused';
     const call = history.invoke({ client, op: 'get', key, input: null });
+    const { judge } = this.#cluster;
+    const needed = judge.committedTop;
     const work = node
       .read({ timeoutMs: Math.ceil(patience) })
-      .then(() => store.getMany([storeKey(bytesOf(key))]))
+      .then(() => {
+        judge.checkRead(host.id, needed);
+        return store.getMany([storeKey(bytesOf(key))]);
+      })
       .then(([value]) => {
         const seen = textOf(value);
         this.#seen.set(key, seen);

@@ -33,6 +33,13 @@ async function until(
   }
 }
 
+/** A quorum is enough to elect and to serve, whoever is missing. */
+export async function servesWithoutOthers(cluster: Cluster, core: readonly Host[]): Promise<void> {
+  cluster.coverage.count('state', 'quorum healed alone');
+  await until(cluster, () => agreement(cluster, core));
+  await serve(cluster, core);
+}
+
 /** Converge, serve, converge again, and come to rest. */
 export async function provesAlive(cluster: Cluster): Promise<void> {
   await until(cluster, () => agreement(cluster));
@@ -48,10 +55,10 @@ function members(cluster: Cluster): Host[] {
 }
 
 /** Why there is no leader that all members follow; undefined when there is. */
-function agreement(cluster: Cluster): string | undefined {
+function agreement(cluster: Cluster, among: readonly Host[] = members(cluster)): string | undefined {
   const leader = cluster.leader();
   if (leader === undefined) return 'there is no leader';
-  for (const host of members(cluster)) {
+  for (const host of among) {
     if (host.state !== 'running') return `node ${host.id} is ${host.state}`;
     if (host.core?.leader !== leader.id) return `node ${host.id} does not follow leader ${leader.id}`;
   }
@@ -73,8 +80,8 @@ function alike(cluster: Cluster): string | undefined {
 }
 
 /** A write through every member must be answered; one may be refused while leadership settles, and is tried again. */
-async function serve(cluster: Cluster): Promise<void> {
-  for (const host of members(cluster)) {
+async function serve(cluster: Cluster, through: readonly Host[] = members(cluster)): Promise<void> {
+  for (const host of through) {
     let state: 'failed' | 'asked' | 'served' = 'failed';
     let reason = '';
     const ask = (): void => {

@@ -46,11 +46,14 @@ export class Cluster {
   confState: ConfState;
   #confIndex: LogIndex = 1;
   readonly #clogged = new Set<string>();
+  /** Chance that a message stays on its way for long. */
+  late: number;
   #nextId: NodeId;
   #tick = 0;
 
   constructor(plan: Plan, tracer?: Tracer) {
     this.plan = plan;
+    this.late = plan.late;
     this.tracer = tracer;
     this.trace = new Trace();
     const ids = Array.from({ length: plan.nodes }, (_, i) => i + 1);

@@ -173,7 +173,10 @@ export class Host {
     });
     const site = judge.site(this.id);
     const store = plan.volatileState ? openMemoryEngine().orderedStore('kv') : engine.orderedStore('kv');
-    const machine = createKvStateMachine(store, { persistent: !plan.volatileState });
+    const machine = createKvStateMachine(store, {
+      persistent: !plan.volatileState,
+      snapshotChunkBytes: plan.chunkBytes,
+    });
     const node = await RaftNode.start<KvResult>({
       id: this.id,
       engine: this.#observed(engine),
@@ -222,7 +225,7 @@ export class Host {
     return {
       electionTick: plan.electionTick,
       heartbeatTick: plan.heartbeatTick,
-      preVote: plan.preVote,
+      preVote: plan.mixedPreVote ? this.#chance.happens(0.5) : plan.preVote,
       checkQuorum: plan.checkQuorum,
       readOnlyOption: plan.leaseReads ? ReadOnlyOption.LeaseBased : ReadOnlyOption.Safe,
       ...(this.#cluster.tracer !== undefined && { tracer: this.#cluster.tracer }),
@@ -259,11 +262,21 @@ export class Host {
       onReceive: (message) => {
         this.#cluster.onReceive(this.id, message);
       },
+      lateMs: () => this.#lateMs(),
+      later: (ms, deliver) => {
+        this.#cluster.coverage.count('state', 'message late');
+        this.#cluster.clock.set(this.#life, ms, deliver);
+      },
       deliver: (from, deliver) => {
         this.#deliver(from, deliver);
       },
       awake: () => (this.paused ? new Promise((resolve) => this.#wakers.push(resolve)) : Promise.resolve()),
     });
+  }
+
+  #lateMs(): number {
+    const { late } = this.#cluster;
+    return late > 0 && this.#chance.happens(late) ? this.#chance.skewed(20, 8000) : 0;
   }
 
   #deliver(from: NodeId, deliver: () => void): void {

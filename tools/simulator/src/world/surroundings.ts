@@ -18,6 +18,8 @@ export interface Surroundings<M> {
   readonly network: MemoryNetwork;
   readonly founders: readonly Member[];
   readonly tracer: Tracer | undefined;
+  /** Chance that a message stays on its way for long. */
+  readonly late: number;
   isClogged(from: NodeId, to: NodeId): boolean;
   onSend(node: NodeId, message: Message): void;
   onReceive(node: NodeId, message: Message): void;
