@@ -128,8 +128,11 @@ export class Cluster {
 
   /** Whether one more voter may lose its data, and a quorum still has everything. */
   mayDamage(): boolean {
-    const { voters } = this.confState;
-    const lost = voters.filter((id) => this.host(id).damaged || this.host(id).state === 'retired');
+    const { voters, learners } = this.confState;
+    // A learner that is damaged may become a voter before anybody notices.
+    const lost = [...voters, ...learners].filter((id) => {
+      return this.host(id).damaged || this.host(id).state === 'retired';
+    });
     if (!this.settled() || lost.length >= Math.floor((voters.length - 1) / 2)) return false;
     // A member that has not heard of the newest membership may still count on another quorum.
     return voters.every((id) => {
