@@ -8,6 +8,7 @@ export * from './errors.ts';
 export * from './invariants.ts';
 export * from './outline.ts';
 export * from './entry-size.ts';
+export { plainEntry, ReceivedEntry } from './received-entry.ts';
 export * from './checksum.ts';
 export * from './bytes.ts';
 export * from './config.ts';

@@ -1,27 +1,54 @@
 /**
- * The acknowledgements that a leader sends to itself. In the synchronous mode they never leave the core, so that
- * one that has been dealt with can be sent again; in the asynchronous mode nobody gives any back.
+ * The acknowledgements that a leader sends to itself, in the synchronous mode. They never leave the core, so that
+ * each is noted as two numbers, and one message does for all when they arrive.
  */
-import { None } from './types.ts';
-import { appendAck, type Message } from './message.ts';
-import type { LogIndex, NodeId } from './types.ts';
+import { Message, MessageType } from './message.ts';
+import type { LogIndex, NodeId, Term } from './types.ts';
 
-/** The most that are kept: as many as are out at once, with any sensible number of proposals for each Ready. */
-const mostSpare = 1024;
-
+/** A queue: those that the Ready at the driver covers, then those that wait for the next one. */
 export class OwnAcks {
-  readonly #spare: Message[] = [];
+  readonly #message: Message = new Message(MessageType.MsgAppResp);
+  readonly #terms: Term[] = [];
+  readonly #indexes: LogIndex[] = [];
+  /** Positions in both lists: the next to arrive, one past the last that is covered, one past the last. */
+  #next = 0;
+  #covered = 0;
+  #end = 0;
 
-  make(id: NodeId, index: LogIndex): Message {
-    const ack = this.#spare.pop();
-    if (ack === undefined) return appendAck(id, index);
-    ack.from = None;
-    ack.index = index;
-    return ack;
+  constructor(id: NodeId) {
+    this.#message.to = id;
+    this.#message.from = id;
   }
 
-  /** Nobody looks at `ack` any more. */
-  giveBack(ack: Message): void {
-    if (this.#spare.length < mostSpare) this.#spare.push(ack);
+  add(term: Term, index: LogIndex): void {
+    this.#terms[this.#end] = term;
+    this.#indexes[this.#end] = index;
+    this.#end++;
+  }
+
+  /** Whether some wait for the next Ready. */
+  get waiting(): boolean {
+    return this.#end > this.#covered;
+  }
+
+  /** A Ready goes to the driver with all entries that were acknowledged. */
+  cover(): void {
+    this.#covered = this.#end;
+  }
+
+  /** The next one that is covered; its fields are those of another at the next call. */
+  arrive(): Message | undefined {
+    if (this.#next === this.#covered) {
+      if (this.#next === this.#end) {
+        this.#next = 0;
+        this.#covered = 0;
+        this.#end = 0;
+      }
+      return undefined;
+    }
+    const at = this.#next++;
+    this.#message.term = this.#terms[at] ?? 0;
+    this.#message.index = this.#indexes[at] ?? 0;
+    return this.#message;
   }
 }

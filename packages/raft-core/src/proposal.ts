@@ -17,7 +17,7 @@ export function proposalDropped(why: string): BalsaError {
 
 /** Appends `proposed` and sends it. Throws `PROPOSAL_DROPPED` or `STEP_INVALID_MESSAGE`, with nothing changed. */
 export function proposeAsLeader(raft: Raft, proposed: readonly Entry[]): void {
-  if (!raft.tracker.progress.has(raft.id)) {
+  if (raft.tracker.of(raft.id) === undefined) {
     // Removed from the cluster while leading: what it would append could not be counted.
     throw proposalDropped(`node ${raft.name} is no longer a member`);
   }

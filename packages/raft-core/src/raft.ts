@@ -11,7 +11,7 @@ import { FetchBook } from './fetch-book.ts';
 import { Lease } from './lease.ts';
 import { entryOverheadBytes } from './entry-size.ts';
 import { invariant, invariantError } from './invariants.ts';
-import { MessageType, type Message } from './message.ts';
+import { appendAck, MessageType, type Message } from './message.ts';
 import { hex, messageTypeName } from './names.ts';
 import { OwnAcks } from './own-acks.ts';
 import { ReadOnly } from './read-only.ts';
@@ -70,7 +70,8 @@ export class Raft {
   messages: Message[] = [];
   /** To send once everything handed out so far is durable: acks and votes promise what is on disk (paper §5.1). */
   messagesAfterAppend: Message[] = [];
-  readonly ownAcks: OwnAcks = new OwnAcks();
+  /** Synchronous mode: to oneself, with and before `messagesAfterAppend`. */
+  readonly ownAcks: OwnAcks;
   /** With `batchAppend`: the last append to each peer that has not left yet. */
   readonly openAppends: Map<NodeId, OpenAppend> = new Map();
   readStates: ReadState[] = [];
@@ -124,6 +125,7 @@ export class Raft {
       maxInflight: config.maxInflightMsgs,
       maxInflightBytes: config.maxInflightBytes,
     });
+    this.ownAcks = new OwnAcks(config.id);
     this.fetches = new FetchBook();
     this.readOnly = new ReadOnly();
     this.lease = new Lease(config.electionTick);
@@ -312,9 +314,17 @@ export class Raft {
     const entries = this.#placed(payloads);
     if (this.config.tracer !== undefined) traceReplicated(this, entries);
     this.log.append(entries, bytes);
-    // The leader counts itself only once the entries are durable here too: it acknowledges to itself by message.
-    this.send(this.ownAcks.make(this.id, this.log.lastIndex));
+    this.#acknowledgeOwn(this.log.lastIndex);
     return true;
+  }
+
+  /** The leader counts itself only once the entries are durable here too: it acknowledges to itself like a follower. */
+  #acknowledgeOwn(index: LogIndex): void {
+    const { asyncStorageWrites, tracer } = this.config;
+    // A message is seen by whoever traces, and keeps its place behind those that were there before.
+    const asMessage = asyncStorageWrites || tracer !== undefined || this.messagesAfterAppend.length > 0;
+    if (asMessage) this.send(appendAck(this.id, index));
+    else this.ownAcks.add(this.term, index);
   }
 
   /** `payloads` with the terms and indexes that they get. Those that have them already are taken as they are. */

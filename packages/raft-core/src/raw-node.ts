@@ -10,7 +10,6 @@ import { BalsaError } from './errors.ts';
 import { Message, MessageType } from './message.ts';
 import { proposeAsLeader } from './proposal.ts';
 import { RaftControls } from './raft-controls.ts';
-import type { TermRun } from './outline.ts';
 import { ReadyAssembler } from './ready.ts';
 import { requestSnapshot } from './request-snapshot.ts';
 import { sendFetched, sendFetchedSnapshot, sendFetchFailed } from './replication.ts';
@@ -77,18 +76,16 @@ export class RawNode extends RaftControls implements RaftCore {
   }
 
   propose(data: Uint8Array, context: Uint8Array = EmptyBytes): void {
-    const leads = this.#raft.state === StateType.Leader;
-    const entry = leads
-      ? new Entry(this.#raft.term, this.#raft.log.lastIndex + 1, EntryType.Normal, data, context)
-      : new Entry(0, 0, EntryType.Normal, data, context);
-    this.#propose([entry]);
+    this.#propose([this.#newEntry(1, data, context)]);
   }
 
   proposeBatch(payloads: readonly Uint8Array[]): void {
-    if (payloads.length === 0) return;
-    const { term, index } = this.#nextPlace();
-    const step = index === 0 ? 0 : 1;
-    this.#propose(payloads.map((data, i) => new Entry(term, index + i * step, EntryType.Normal, data)));
+    const first = payloads[0];
+    if (first === undefined) return;
+    // Not an empty list that grows: `push` would take room for seventeen, even for one.
+    const entries = [this.#newEntry(1, first)];
+    for (let i = 1; i < payloads.length; i++) entries.push(this.#newEntry(1 + i, payloads[i] ?? EmptyBytes));
+    this.#propose(entries);
   }
 
   proposeConfChange(change: ConfChange, context: Uint8Array = EmptyBytes): void {
@@ -281,15 +278,16 @@ export class RawNode extends RaftControls implements RaftCore {
     this.#raft.randomizedElectionTimeout = ticks;
   }
 
+  /** Leader: with its place, `ahead` of the end of the log, so that it need not be made twice. A forwarded one has none yet. */
+  #newEntry(ahead: number, data: Uint8Array, context: Uint8Array = EmptyBytes): Entry {
+    const { state, term, log } = this.#raft;
+    if (state !== StateType.Leader) return new Entry(0, 0, EntryType.Normal, data, context);
+    return new Entry(term, log.lastIndex + ahead, EntryType.Normal, data, context);
+  }
+
   #propose(entries: readonly Entry[]): void {
     if (this.#raft.state === StateType.Leader) proposeAsLeader(this.#raft, entries);
     else this.#local(new Message(MessageType.MsgProp, { from: this.#raft.id, entries }));
-  }
-
-  /** Where the leader's next entry stands, so that it need not be made twice; a forwarded one has no place yet. */
-  #nextPlace(): TermRun {
-    const { state, term, log } = this.#raft;
-    return state === StateType.Leader ? { term, index: log.lastIndex + 1 } : { term: 0, index: 0 };
   }
 
   #local(message: Message): void {

@@ -51,8 +51,8 @@ export class ReadyAssembler {
   readonly #async: boolean;
   readonly #told: Told;
   #number = 0;
-  /** Synchronous mode: what happens once the last Ready is persisted and applied. */
-  #ownAcks: readonly Message[] = noMessages;
+  /** Synchronous mode: to oneself, once the last Ready is persisted; besides the acks in `Raft.ownAcks`. */
+  #toOneself: readonly Message[] = noMessages;
   /** One message of each kind does for all: they never leave, and each is stepped before the next Ready. */
   readonly #appended: Message = new Message(MessageType.MsgStorageAppendResp);
   readonly #applied: Message = new Message(MessageType.MsgStorageApplyResp);
@@ -86,6 +86,7 @@ export class ReadyAssembler {
     return (
       raft.messages.length > 0 ||
       raft.messagesAfterAppend.length > 0 ||
+      raft.ownAcks.waiting ||
       raft.readStates.length > 0 ||
       raft.fetches.pending.length > 0 ||
       raft.log.unstable.hasNextEntries ||
@@ -138,18 +139,18 @@ export class ReadyAssembler {
 
   /** Synchronous mode: the last Ready is persisted and applied. Its own acknowledgements arrive, in the order of the asynchronous mode. */
   advance(): void {
-    const acks = this.#ownAcks;
-    this.#ownAcks = noMessages;
+    const raft = this.#raft;
+    const messages = this.#toOneself;
+    this.#toOneself = noMessages;
     this.#awaitsAdvance = false;
-    const { ownAcks } = this.#raft;
-    for (let i = 0; i < acks.length; i++) {
-      const ack = acks[i];
-      if (ack === undefined) break;
-      stepMessage(this.#raft, ack);
-      if (ack.type === MessageType.MsgAppResp) ownAcks.giveBack(ack);
+    for (let ack = raft.ownAcks.arrive(); ack !== undefined; ack = raft.ownAcks.arrive())
+      stepMessage(raft, ack);
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i];
+      if (message !== undefined) stepMessage(raft, message);
     }
-    if (this.#hasAppended) stepMessage(this.#raft, this.#appended);
-    if (this.#hasApplied) stepMessage(this.#raft, this.#applied);
+    if (this.#hasAppended) stepMessage(raft, this.#appended);
+    if (this.#hasApplied) stepMessage(raft, this.#applied);
   }
 
   #softChanged(): boolean {
@@ -198,6 +199,7 @@ export class ReadyAssembler {
     if (after.length > 0) raft.messagesAfterAppend = [];
     if (raft.openAppends.size > 0) raft.openAppends.clear();
     if (!this.#async) {
+      raft.ownAcks.cover();
       this.#hasAppended = this.#needsAppendResponse(snapshot);
       if (this.#hasAppended) this.#fillAppendResponse(this.#appended, snapshot);
       this.#hasApplied = committedEntries.length > 0;
@@ -215,12 +217,16 @@ export class ReadyAssembler {
   /** `messages` and those of `after` that are for others; acks to oneself wait until the Ready is done. */
   #withoutOwn(messages: readonly Message[], after: readonly Message[]): readonly Message[] {
     const { id } = this.#raft;
-    const own = countTo(after, id);
-    if (own === after.length) {
-      this.#ownAcks = own === 0 ? noMessages : after;
+    if (after.length === 0) {
+      this.#toOneself = noMessages;
       return messages;
     }
-    this.#ownAcks = own === 0 ? noMessages : after.filter(({ to }) => to === id);
+    const own = countTo(after, id);
+    if (own === after.length) {
+      this.#toOneself = own === 0 ? noMessages : after;
+      return messages;
+    }
+    this.#toOneself = own === 0 ? noMessages : after.filter(({ to }) => to === id);
     const others = own === 0 ? after : after.filter(({ to }) => to !== id);
     return messages.length === 0 ? others : messages.concat(others);
   }

@@ -21,7 +21,7 @@ export function sendAppend(raft: Raft, to: NodeId): void {
  * something was sent. With `sendIfEmpty` false nothing goes out without entries: callers that loop stop there.
  */
 export function maybeSendAppend(raft: Raft, to: NodeId, sendIfEmpty: boolean): boolean {
-  const progress = raft.tracker.progress.get(to);
+  const progress = raft.tracker.of(to);
   if (progress === undefined || progress.isPaused()) return false;
   if (progress.requestedSnapshot > 0) return maybeSendRequestedSnapshot(raft, to, progress);
   const prevIndex = progress.next - 1;

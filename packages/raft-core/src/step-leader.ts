@@ -30,7 +30,7 @@ type MemberHandler = (raft: Raft, message: Message, progress: Progress) => void;
 /** News of a node that is no member any more is of no interest. */
 function ofMember(handler: MemberHandler): (raft: Raft, message: Message) => void {
   return (raft, message) => {
-    const progress = raft.tracker.progress.get(message.from);
+    const progress = raft.tracker.of(message.from);
     if (progress !== undefined) handler(raft, message, progress);
     else if (raft.debugOn) raft.debug(`${raft.name} no progress available for ${hex(message.from)}`);
   };

@@ -34,6 +34,9 @@ export const EmptyBytes: Uint8Array = new Uint8Array(0);
  * One log entry. A class, so that every entry has the same hidden shape on the hot path.
  * `data` is empty for the no-op that a new leader appends (paper §8).
  * `context` is raft-rs's per-entry blob; empty unless a caller of `propose` gave one.
+ *
+ * The entries of a decoded message say the same, but not as properties of their own: before one is cloned,
+ * posted to a thread, spread or compared by properties, take `plainEntry` of it.
  */
 export class Entry {
   readonly term: Term;

@@ -32,7 +32,7 @@ export function validateMessage(raft: Raft, message: Message): void {
   if (isLocalMsg(type)) {
     throw new BalsaError('STEP_LOCAL_MSG', `${messageTypeName(type)} from ${hex(from)} is a local message`);
   }
-  if (isMemberResponse(type) && !raft.tracker.progress.has(from)) {
+  if (isMemberResponse(type) && raft.tracker.of(from) === undefined) {
     throw new BalsaError(
       'STEP_PEER_NOT_FOUND',
       `${messageTypeName(type)} from ${hex(from)}, which is not a member`,

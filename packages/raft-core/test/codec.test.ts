@@ -11,6 +11,7 @@ import {
   encodeConfState,
   encodeSnapshotMetadata,
 } from '../src/codec/snapshot.ts';
+import { entrySize } from '../src/entry-size.ts';
 import { isBalsaError, type ErrorCode } from '../src/errors.ts';
 import {
   LocalAppendThread,
@@ -19,6 +20,7 @@ import {
   MessageType,
   type MessageFields,
 } from '../src/message.ts';
+import { plainEntry, ReceivedEntry } from '../src/received-entry.ts';
 import {
   ConfChangeType,
   Entry,
@@ -151,13 +153,19 @@ function fromPlain(object: Record<string, unknown>): Message {
   });
 }
 
+/** Entries of a decoded message keep their payload to themselves until it is read. */
+function withPlainEntries(m: Message): Message {
+  m.entries = m.entries.map(plainEntry);
+  return m;
+}
+
 const toObject = { longs: Number, defaults: true, arrays: true } as const;
 
 describe('messages', () => {
   test('what is written is read back the same', () => {
     fc.assert(
       fc.property(message, (m) => {
-        expect(decodeMessage(encode(m))).toEqual(m);
+        expect(withPlainEntries(decodeMessage(encode(m)))).toEqual(m);
       }),
       options,
     );
@@ -176,7 +184,8 @@ describe('messages', () => {
   test('we read what protobufjs writes', () => {
     fc.assert(
       fc.property(message, (m) => {
-        expect(decodeMessage(Wire.encode(Wire.fromObject(plain(m))).finish())).toEqual(m);
+        const theirs = Wire.encode(Wire.fromObject(plain(m))).finish();
+        expect(withPlainEntries(decodeMessage(theirs))).toEqual(m);
       }),
       options,
     );
@@ -223,6 +232,44 @@ describe('messages', () => {
     expect(data?.buffer).toBe(outer.buffer);
     outer.fill(9);
     expect(data?.every((b) => b === 9)).toBe(true);
+  });
+
+  test('an entry that came off the wire makes its payload once, when it is read, and says its size before', () => {
+    const sent = new Entry(3, 9, EntryType.Normal, new Uint8Array(50).fill(7));
+    const got = decodeMessage(encode(new Message(MessageType.MsgApp, { entries: [sent] }))).entries[0];
+    if (got === undefined) throw new Error('one entry was sent');
+    expect(got).toBeInstanceOf(ReceivedEntry);
+    expect(entrySize(got)).toBe(entrySize(sent));
+    expect(Object.values(got).some((value) => value instanceof Uint8Array && value.length === 50)).toBe(
+      false,
+    );
+    const { data } = got;
+    expect(data).toEqual(sent.data);
+    expect(got.data).toBe(data);
+    expect(entrySize(got)).toBe(entrySize(sent));
+    expect(encode(new Message(MessageType.MsgApp, { entries: [got] }))).toEqual(
+      encode(new Message(MessageType.MsgApp, { entries: [sent] })),
+    );
+  });
+
+  test('an entry that came off the wire is cloned with its payload by way of a plain one', () => {
+    const sent = new Entry(3, 9, EntryType.Normal, new Uint8Array([1, 2, 3]));
+    const got = decodeMessage(encode(new Message(MessageType.MsgApp, { entries: [sent] }))).entries[0];
+    if (got === undefined) throw new Error('one entry was sent');
+    expect(structuredClone(plainEntry(got))).toEqual({
+      term: 3,
+      index: 9,
+      type: EntryType.Normal,
+      data: sent.data,
+      context: sent.context,
+    });
+    expect(plainEntry(sent)).toBe(sent);
+  });
+
+  test('a payload that comes twice in an entry counts as it came last, as protobuf has it', () => {
+    const entry = [0x22, 2, 1, 1, 0x22, 1, 5, 0x10, 3];
+    const m = decodeMessage(new Uint8Array([0x08, 3, 0x3a, entry.length, ...entry]));
+    expect(m.entries.map(plainEntry)).toEqual([new Entry(3, 0, EntryType.Normal, new Uint8Array([5]))]);
   });
 
   test('vote and responses never leave the process', () => {

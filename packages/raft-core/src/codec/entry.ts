@@ -1,4 +1,5 @@
 /** Entries as protobuf. The encoded size is not `entrySize`, which paging counts by. */
+import { plainEntry, receivedEntry } from '../received-entry.ts';
 import { Entry, EmptyBytes, EntryType } from '../types.ts';
 import { Reader } from './reader.ts';
 import {
@@ -43,24 +44,30 @@ export function encodeEntry(entry: Entry, target: Uint8Array, offset: number): n
 
 /** Reads one entry that fills `bytes`; its payloads are views of `bytes`. Throws `WIRE_MALFORMED`. */
 export function decodeEntry(bytes: Uint8Array): Entry {
-  return readEntry(new Reader(bytes));
+  return plainEntry(readEntry(new Reader(bytes)));
 }
 
-/** Reads an entry up to the end of the reader's present message. */
+/** Reads an entry up to the end of the reader's present message. Its payload stays where it is until it is read. */
 export function readEntry(reader: Reader): Entry {
   let type: EntryType = EntryType.Normal;
   let term = Math.max(0, reader.shortField(Tag.term));
   let index = Math.max(0, reader.shortField(Tag.index));
-  let data = EmptyBytes;
+  let dataEnd = 0;
+  let dataLength = 0;
   let context = EmptyBytes;
   while (reader.more) {
     const tag = reader.tag();
-    if (tag === Tag.type) type = reader.enumeration(EntryType.ConfChangeV2, 'entry type') as EntryType;
+    if (tag === Tag.data) {
+      dataLength = reader.passBytes();
+      dataEnd = reader.position;
+    } else if (tag === Tag.type) type = reader.enumeration(EntryType.ConfChangeV2, 'entry type') as EntryType;
     else if (tag === Tag.term) term = reader.uint();
     else if (tag === Tag.index) index = reader.uint();
-    else if (tag === Tag.data) data = reader.bytes();
     else if (tag === Tag.context) context = reader.bytes();
     else reader.skip(tag);
   }
-  return new Entry(term, index, type, data, context);
+  if (dataLength === 0) return new Entry(term, index, type, EmptyBytes, context);
+  const start = dataEnd - dataLength;
+  if (context.length === 0) return receivedEntry(term, index, type, reader.source, start, dataLength);
+  return new Entry(term, index, type, reader.view(start, dataLength), context);
 }

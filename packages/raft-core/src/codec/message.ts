@@ -117,9 +117,10 @@ export function encodeMessage(message: Message, target: Uint8Array, offset: numb
 }
 
 /**
- * Reads the message that fills `bytes`, or `[start, end)` of it, which spares a view. Its payloads (entry data and contexts, message context, snapshot
- * data) are views of `bytes`: they keep its whole buffer alive, and whoever reuses that buffer must copy
- * them first. Unknown fields are skipped. Throws `WIRE_MALFORMED` for anything that is not such a message,
+ * Reads the message that fills `bytes`, or `[start, end)` of it, which spares a view. Its payloads (entry data and
+ * contexts, message context, snapshot data) are views of `bytes`, those of entries from when they are first read on:
+ * they keep its whole buffer alive, and whoever reuses that buffer must copy them first. Such an entry is a
+ * `ReceivedEntry`. Unknown fields are skipped. Throws `WIRE_MALFORMED` for anything that is not such a message,
  * for numbers above the safe integers, for ids of local threads and for more than `maxDecodedEntries`.
  */
 export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.length): Message {

@@ -150,11 +150,30 @@ export class Reader {
 
   /** A payload, as a view of the bytes given: it shares their memory and keeps all of it alive. */
   bytes(): Uint8Array {
+    const length = this.passBytes();
+    return length === 0 ? EmptyBytes : this.view(this.#at - length, length);
+  }
+
+  /** Goes behind a payload; returns its length. */
+  passBytes(): number {
     const length = this.#length();
-    if (length === 0) return EmptyBytes;
-    const start = this.#at;
     this.#at += length;
+    return length;
+  }
+
+  /** A part of the bytes given, sharing their memory. */
+  view(start: number, length: number): Uint8Array {
     return new Uint8Array(this.#buffer ?? this.#findBuffer(), this.#byteOffset + start, length);
+  }
+
+  /** The bytes given. */
+  get source(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where in `source` the next byte to read is. */
+  get position(): number {
+    return this.#at;
   }
 
   #findBuffer(): ArrayBufferLike {

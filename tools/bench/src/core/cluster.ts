@@ -113,9 +113,7 @@ export class Cluster {
   #propose(size: number): void {
     const { core } = this.#leader;
     if (this.#options.multi) {
-      const payloads: Uint8Array[] = [];
-      for (let i = 0; i < size; i++) payloads.push(this.#payload);
-      core.proposeBatch(payloads);
+      core.proposeBatch(new Array<Uint8Array>(size).fill(this.#payload));
     } else {
       for (let i = 0; i < size; i++) core.propose(this.#payload);
     }
