@@ -14,8 +14,11 @@ export interface DriverOptions {
   readonly env: Env;
   readonly metrics: MetricsRecorder;
   readonly running: () => boolean;
-  /** Called before the core is given anything. */
-  readonly beforeInput: () => void;
+  /**
+   * Ticks whose time has passed unseen since this was asked last. It is asked before the core is given anything: a
+   * lease is a matter of time, not of ticks that came, and a process that stood still must not trust it.
+   */
+  readonly missedTicks: () => number;
   /** Gives the core what has gathered since the last turn. */
   readonly flush: () => void;
   readonly onReady: (ready: Ready) => void;
@@ -37,7 +40,7 @@ export class Driver {
   input(give: () => void): void {
     if (!this.#options.running()) return;
     try {
-      this.#options.beforeInput();
+      this.#passTime();
       give();
     } catch (error) {
       this.#options.onError(error);
@@ -69,7 +72,7 @@ export class Driver {
 
   /** Safe to call from within itself: then the outer call goes on once more. */
   pump(): void {
-    const { core, running, beforeInput, flush, onReady, onError } = this.#options;
+    const { core, running, flush, onReady, onError } = this.#options;
     if (!running()) return;
     if (this.#pumping) {
       this.#again = true;
@@ -77,7 +80,7 @@ export class Driver {
     }
     this.#pumping = true;
     try {
-      beforeInput();
+      this.#passTime();
       do {
         this.#again = false;
         flush();
@@ -93,6 +96,11 @@ export class Driver {
   stop(): void {
     this.#turn?.cancel();
     this.#turn = undefined;
+  }
+
+  #passTime(): void {
+    const missed = this.#options.missedTicks();
+    if (missed > 0) this.#options.core.missedTicks(missed);
   }
 
   #wantsMore(): boolean {

@@ -355,13 +355,7 @@ export class Runtime<R> {
       env,
       metrics,
       running: () => this.running,
-      // A lease is a matter of time, not of ticks that came: a process that stood still must not trust it.
-      beforeInput: leases
-        ? () => {
-            const missed = this.#ticker.missed();
-            if (missed > 0) core.missedTicks(missed);
-          }
-        : () => undefined,
+      missedTicks: () => (leases ? this.#ticker.missed() : 0),
       flush: () => {
         this.proposals.flush();
         this.reads.flush();

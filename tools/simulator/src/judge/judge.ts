@@ -6,22 +6,21 @@
  * end of the event: to throw into a node would only make the node stop.
  */
 import {
-  EntryType,
   majority,
   messageTypeName,
-  MessageType,
   StateType,
   type Entry,
   type LogIndex,
   type Message,
   type NodeId,
-  type PeerProgress,
   type RaftCore,
   type StorageState,
   type Term,
 } from '@balsa/raft-core';
+import { ChangeBook } from './change-book.ts';
 import { EntryBook } from './entry-book.ts';
 import { LogModel } from './log-model.ts';
+import { progressFault, refusedProgress } from './peer-progress.ts';
 import { Site, type CoreView, type InFlight } from './site.ts';
 import { Violation, type Rule } from './violation.ts';
 
@@ -52,8 +51,7 @@ export class Judge {
   /** Terms of the leaders that committed it, by index. */
   readonly #committedIn: Term[] = [0, 1];
   readonly #confs = new Map<LogIndex, string>();
-  /** Terms of the changes of membership that anybody wrote, by index. */
-  readonly #changes = new Map<LogIndex, Set<Term>>();
+  readonly #changes = new ChangeBook();
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
   onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
@@ -97,7 +95,8 @@ export class Judge {
       const before = refusedProgress(core, message);
       step(message);
       this.#look(site, view);
-      if (before !== undefined) this.#checkProgress(site, core, before);
+      const wrong = before && progressFault(core, before);
+      if (wrong !== undefined) this.complain(wrong.rule, `leader ${site.id} ${wrong.text}`);
     };
     this.#views.push({ site, view });
   }
@@ -193,7 +192,7 @@ export class Judge {
   /** Who campaigns must know by whom it is elected, and have the log that it boasts of. */
   #checkCampaign(site: Site, { applied, committed }: RaftCore): void {
     for (let index = applied + 1; index <= committed; index++) {
-      if (this.#changes.get(index)?.has(this.#committed[index] ?? 0) !== true) continue;
+      if (!this.#changes.has(index, this.#committed[index])) continue;
       this.complain(
         'I10 ConfigFidelity',
         `node ${site.id} campaigns and has not applied the change of membership at ${index}, though it is committed`,
@@ -218,24 +217,6 @@ export class Judge {
   #keepsVote(voter: NodeId, candidate: NodeId, term: Term): boolean {
     const durable = this.site(voter).model.hardState;
     return durable.term > term || (durable.term === term && durable.vote === candidate);
-  }
-
-  /** A refusal is no reason to think that a peer has less than it acknowledged, or to send it that again. */
-  #checkProgress(site: Site, core: RaftCore, before: PeerProgress): void {
-    const after = progressOf(core, before.id);
-    if (after === undefined) return;
-    if (after.match < before.match) {
-      this.complain(
-        'I8 Monotonic',
-        `leader ${site.id} went back from match ${before.match} of node ${before.id} to ${after.match}`,
-      );
-    }
-    if (after.next <= after.match) {
-      this.complain(
-        'I9 Ordering',
-        `leader ${site.id} would send ${after.next} next to node ${before.id}, which has acknowledged ${after.match}`,
-      );
-    }
   }
 
   // --- committing
@@ -313,7 +294,8 @@ export class Judge {
       entries,
       installed === undefined ? model.last : Math.max(model.last, installed.index),
     );
-    this.#checkChanges(site, entries);
+    const early = this.#changes.add(entries, model, this.committedTop);
+    if (early !== undefined) this.complain('I10 ConfigFidelity', `node ${site.id} ${early}`);
     if (installed === undefined) this.#checkCut(site, entries);
     let previous = entries[0] === undefined ? undefined : model.term(entries[0].index - 1);
     for (const entry of entries) {
@@ -353,25 +335,6 @@ export class Judge {
         `node ${site.id} writes up to ${last} and cuts off the entry at ${index}, which is committed`,
       );
       return;
-    }
-  }
-
-  /** Memberships change one at a time: none is appended behind one that nobody has committed (thesis §4.1). */
-  #checkChanges(site: Site, entries: readonly Entry[]): void {
-    const first = entries[0]?.index ?? 0;
-    for (const { index, term, type } of entries) {
-      if (type === EntryType.Normal) continue;
-      let terms = this.#changes.get(index);
-      if (terms === undefined) this.#changes.set(index, (terms = new Set()));
-      terms.add(term);
-      for (let below = index - 1; below > this.committedTop; below--) {
-        const termBelow = below < first ? site.model.term(below) : entries[below - first]?.term;
-        if (termBelow === undefined || this.#changes.get(below)?.has(termBelow) !== true) continue;
-        this.complain(
-          'I10 ConfigFidelity',
-          `node ${site.id} writes a change of membership at ${index}, behind the one at ${below}, which is not committed`,
-        );
-      }
     }
   }
 
@@ -490,14 +453,4 @@ export class Judge {
       );
     }
   }
-}
-
-function progressOf(core: RaftCore, peer: NodeId): PeerProgress | undefined {
-  return core.status().progress.find(({ id }) => id === peer);
-}
-
-/** What a leader knows of a peer that refuses an append; undefined for any other message. */
-function refusedProgress(core: RaftCore, { type, reject, term, from }: Message): PeerProgress | undefined {
-  const refused = type === MessageType.MsgAppResp && reject && core.state === StateType.Leader;
-  return refused && term === core.term ? progressOf(core, from) : undefined;
 }

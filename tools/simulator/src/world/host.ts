@@ -193,7 +193,7 @@ export class Host {
       },
     });
     this.node = node;
-    this.store = store;
+    this.store = machine.store;
     this.state = 'running';
     this.#listen(node);
     void node.stopped.then((error) => {
