@@ -4,13 +4,14 @@
  * ioredis is used with everything off that repeats or keeps a command: what it cannot send at once it
  * refuses, and what has no reply when the connection ends is an error here, never sent again.
  */
-import { Command, Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import { BalsaError, LogLevel, isBalsaError, type Timer } from '@balsa/raft-core';
 import { closedError, refused } from './errors.ts';
+import { FramedCommand, type Argument } from './framed-command.ts';
 import type { Settings } from './options.ts';
 import type { Script } from './scripts.ts';
 
-export type Argument = string | Buffer;
+export type { Argument } from './framed-command.ts';
 /** Buffers for strings, numbers, null, and arrays of them. */
 export type Reply = Buffer | number | null | readonly Reply[];
 
@@ -82,8 +83,10 @@ export class Connection {
     }
     this.#pending++;
     this.#watch ??= this.#startWatch();
-    const command = new Command(name, [...args], { replyEncoding: null });
-    return (redis.sendCommand(command) as Promise<Reply>).then(this.#answered, this.#failed);
+    return (redis.sendCommand(new FramedCommand(name, args)) as Promise<Reply>).then(
+      this.#answered,
+      this.#failed,
+    );
   }
 
   /** As `call`; the script is loaded again where the server has lost it. */

@@ -13,7 +13,7 @@ import { Connection, type Reply } from './connection.ts';
 import { checkServer, type ServerFacts } from './durability.ts';
 import { closedError, corrupt, refused } from './errors.ts';
 import { GroupLog, freshContents, type GroupContents, type GroupPlace } from './group-log.ts';
-import { encodeGroupHead, parseGroupHead, type GroupHead } from './head.ts';
+import { encodeGroupHead, parseGroupHead, textCrc, type GroupHead } from './head.ts';
 import { GroupKeys, engineKeys, partField, partPrefix } from './keys.ts';
 import { LogWriter } from './log-writer.ts';
 import { RedisOrderedStore } from './ordered-store.ts';
@@ -314,7 +314,7 @@ class RedisEngine implements Engine {
       what: `leaving out the torn end of ${what}`,
       script: cutScript,
       keys: [keys.head, keys.segment(found.lastSegment)],
-      args: [epoch + encodeGroupHead(field, found), epoch + encodeGroupHead(field, next), String(kept)],
+      args: [...[found, next].map((head) => epoch + encodeGroupHead(textCrc(field), head)), String(kept)],
       sequence: this.#writer.nextSequence(),
       syncWatermark: false,
     });

@@ -104,8 +104,17 @@ export function sizeOfEncoded(length: number): number {
 
 // --- writing
 
-function newRecord(kind: number, sequence: number, bytes: number): { record: Buffer; view: DataView } {
-  const record = Buffer.allocUnsafe(recordHeadBytes + bodyHeadBytes + bytes);
+/** Where a record is to lie. */
+export type Allocate = (bytes: number) => Buffer;
+const anywhere: Allocate = (bytes) => Buffer.allocUnsafe(bytes);
+
+function newRecord(
+  kind: number,
+  sequence: number,
+  bytes: number,
+  allocate = anywhere,
+): { record: Buffer; view: DataView } {
+  const record = allocate(recordHeadBytes + bodyHeadBytes + bytes);
   const view = new DataView(record.buffer, record.byteOffset, record.length);
   view.setUint32(0, record.length - recordHeadBytes);
   view.setUint8(recordHeadBytes, kind);
@@ -161,12 +170,13 @@ export function encodeWrite(
   plan: WritePlan,
   confChanged: boolean,
   checksum: (entry: Entry) => number,
+  allocate: Allocate,
 ): EncodedWrite {
   const conf = confChanged ? Buffer.from(JSON.stringify(plan.confState)) : Buffer.alloc(0);
   const pending = Buffer.from(plan.pendingRestore ?? '');
   let bytes = writeFixedBytes + conf.length + pending.length;
   for (const entry of plan.entries) bytes += encodedEntryBytes(entry);
-  const { record, view } = newRecord(Kind.Write, sequence, bytes);
+  const { record, view } = newRecord(Kind.Write, sequence, bytes, allocate);
   let at = bodyAt;
   const { hardState, boundary, install } = plan;
   for (const number of [hardState.term, hardState.vote, hardState.commit, boundary.index, boundary.term]) {

@@ -11,15 +11,17 @@ import {
   encodeState,
   encodedEntryBytes,
   sealRecord,
+  type Allocate,
   type GroupState,
   type KnownSnapshot,
   type SnapshotChange,
 } from './format.ts';
-import { emptyGroupHead, encodeGroupHead, type GroupHead } from './head.ts';
+import { emptyGroupHead, encodeGroupHead, textCrc, type GroupHead } from './head.ts';
 import type { GroupKeys } from './keys.ts';
 import { Locations } from './locations.ts';
 import type { LogWriter } from './log-writer.ts';
 import { writeScript } from './scripts.ts';
+import { SendBuffer, type Payload } from './send-buffer.ts';
 
 export interface GroupPlace {
   readonly id: string;
@@ -52,7 +54,8 @@ export function freshContents(): GroupContents {
 
 /** One record to be written. */
 export interface PreparedRecord {
-  readonly encode: (sequence: number) => Buffer;
+  /** Its bytes lie where `allocate` says, or anywhere. */
+  readonly encode: (sequence: number, allocate: Allocate) => Buffer;
   /** Called when it is durable, with the place where it lies. */
   readonly done: (segment: number, offset: number) => void;
   readonly syncWatermark: boolean;
@@ -80,6 +83,10 @@ export class GroupLog {
   /** Reads under way, by the lowest segment that each needs: none from there on is removed. */
   readonly #readers = new Map<symbol, number>();
   readonly #options: GroupLogOptions;
+  readonly #what: string;
+  readonly #fieldCrc: number;
+  readonly #sendBuffer = new SendBuffer();
+  #isRegistered = false;
   #head: GroupHead;
   #headText: string;
   /** Changes take effect one at a time, in the order asked for. */
@@ -88,6 +95,8 @@ export class GroupLog {
   constructor(options: GroupLogOptions, contents: GroupContents) {
     this.id = options.id;
     this.#options = options;
+    this.#what = `group ${JSON.stringify(options.id)}`;
+    this.#fieldCrc = textCrc(options.field);
     this.state = new LogState(contents.data);
     this.locations = contents.locations;
     this.snapshots = contents.snapshots;
@@ -127,8 +136,9 @@ export class GroupLog {
       writer.check();
       const prepared = prepare();
       if (prepared === undefined) return;
-      await ensureRegistered();
-      await writer.ready();
+      if (!this.#isRegistered) await ensureRegistered();
+      this.#isRegistered = true;
+      if (!writer.connection.usable) await writer.ready();
       await this.#append(prepared);
     });
   }
@@ -154,7 +164,7 @@ export class GroupLog {
         what: `removing segments of ${this.#what}`,
         script: writeScript,
         keys: [keys.head, keys.segment(next.lastSegment), ...dead.map((number) => keys.segment(number))],
-        args: [this.#headText, nextText, '', '0'],
+        args: [this.#headText, nextText, '0', ''],
         sequence: next.sequence,
         syncWatermark: false,
       });
@@ -220,10 +230,6 @@ export class GroupLog {
     else this.snapshots.set(change.id, change);
   }
 
-  get #what(): string {
-    return `group ${JSON.stringify(this.id)}`;
-  }
-
   async #append(prepared: PreparedRecord): Promise<void> {
     const { writer, keys, segmentBytes } = this.#options;
     const { lastSegment, bytes, chain } = this.#head;
@@ -232,7 +238,11 @@ export class GroupLog {
     const segment = begins ? lastSegment + 1 : lastSegment;
     const state = begins ? encodeState(sequence, this.#snapshotOfState()) : undefined;
     const chainBefore = state === undefined ? chain : sealRecord(state, segmentSeed(this.#options, segment));
-    const record = prepared.encode(sequence);
+    let payload: Payload | undefined;
+    const record = prepared.encode(sequence, (length) => {
+      payload = this.#sendBuffer.take(length);
+      return payload.bytes;
+    });
     const nextChain = sealRecord(record, chainBefore);
     const offset = state === undefined ? bytes : state.length;
     const next: GroupHead = {
@@ -251,8 +261,8 @@ export class GroupLog {
       args: [
         this.#headText,
         nextText,
-        state === undefined ? record : Buffer.concat([state, record]),
         String(next.bytes),
+        state === undefined ? (payload ?? record) : Buffer.concat([state, record]),
       ],
       sequence,
       syncWatermark: prepared.syncWatermark,
@@ -278,7 +288,7 @@ export class GroupLog {
   }
 
   #textOf(head: GroupHead): string {
-    return this.#options.writer.epoch + encodeGroupHead(this.#options.field, head);
+    return this.#options.writer.epoch + encodeGroupHead(this.#fieldCrc, head);
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {

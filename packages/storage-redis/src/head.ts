@@ -35,19 +35,27 @@ export function hex(value: number): string {
   return value.toString(16).padStart(8, '0');
 }
 
-/** CRC-32 of a text, as eight hexadecimal digits. */
-export function textChecksum(...parts: readonly string[]): string {
-  let value = 0;
-  for (const part of parts) value = crc32(Buffer.from(`${String(part.length)}:${part}`, 'utf16le'), value);
-  return hex(value);
+/** Most texts fit in. */
+const scratch = Buffer.allocUnsafeSlow(1024);
+
+/** CRC-32 of a text and its length, going on from that of the text before it. */
+export function textCrc(text: string, before = 0): number {
+  const whole = `${String(text.length)}:${text}`;
+  if (whole.length * 2 > scratch.length) return crc32(Buffer.from(whole, 'utf16le'), before);
+  return crc32(scratch.subarray(0, scratch.write(whole, 'utf16le')), before);
 }
 
-/** All of a head but the epoch. */
-export function encodeGroupHead(field: string, head: GroupHead): string {
+/** CRC-32 of texts, as eight hexadecimal digits. */
+export function textChecksum(...parts: readonly string[]): string {
+  return hex(parts.reduce((value, part) => textCrc(part, value), 0));
+}
+
+/** All of a head but the epoch. `fieldCrc` is `textCrc` of the group's field. */
+export function encodeGroupHead(fieldCrc: number, head: GroupHead): string {
   const { firstSegment, lastSegment, bytes, lastOffset, chain } = head;
-  const place = [firstSegment, lastSegment, bytes, lastOffset].map(String).join(' ');
+  const place = `${String(firstSegment)} ${String(lastSegment)} ${String(bytes)} ${String(lastOffset)}`;
   const text = `${digits(head.sequence)} ${place} ${hex(chain)}`;
-  return `${text} ${textChecksum(field, text)}`;
+  return `${text} ${hex(textCrc(text, fieldCrc))}`;
 }
 
 const headPattern = /^([0-9]{16} ([0-9]+) ([0-9]+) ([0-9]+) ([0-9]+) ([0-9a-f]{8})) ([0-9a-f]{8})$/;

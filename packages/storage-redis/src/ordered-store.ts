@@ -370,7 +370,7 @@ export class RedisOrderedStore implements OrderedStore {
       what: `changing the head of ${this.#life.what}`,
       script: writeScript,
       keys: [this.#headKey, this.#headKey],
-      args: [this.#headText, text, '', '0'],
+      args: [this.#headText, text, '0', ''],
       sequence: next.sequence,
       syncWatermark,
     });

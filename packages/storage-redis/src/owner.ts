@@ -6,7 +6,7 @@ import type { Connection, Reply } from './connection.ts';
 import { ServerError } from './connection.ts';
 import type { ServerFacts } from './durability.ts';
 import { corrupt, fenced, refused } from './errors.ts';
-import { digits, emptyGroupHead, encodeGroupHead, parseGroupHead } from './head.ts';
+import { digits, emptyGroupHead, encodeGroupHead, parseGroupHead, textCrc } from './head.ts';
 import { engineKeys, headKey } from './keys.ts';
 import type { Settings } from './options.ts';
 import {
@@ -93,7 +93,7 @@ async function takeHead(
       next = { epoch: present.epoch + 1, sequence: present.sequence, record };
     }
     const text = encodeEngineHead(next);
-    const reply = await connection.run(writeScript, [keys.head, keys.head], [found, text, '', '0']);
+    const reply = await connection.run(writeScript, [keys.head, keys.head], [found, text, '0', '']);
     if (textOf(reply) === 'OK') return next;
   }
   throw new BalsaError('STORE_LOCKED', `other engines keep taking over the prefix ${settings.prefix}`);
@@ -169,7 +169,7 @@ export async function claim(
   field: string,
   part: RegisteredPart['part'],
 ): Promise<string> {
-  const rest = part === 'group' ? encodeGroupHead(field, emptyGroupHead) : emptyStoreRest(field);
+  const rest = part === 'group' ? encodeGroupHead(textCrc(field), emptyGroupHead) : emptyStoreRest(field);
   try {
     const reply = await connection.run(claimScript, [headKey(prefix, field)], [digits(epoch), rest]);
     return textOf(reply).slice(digits(epoch).length);

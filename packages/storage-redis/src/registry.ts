@@ -156,7 +156,7 @@ export class Registry {
         what: 'stamping the identity',
         script: writeScript,
         keys: [keys.head, keys.head],
-        args: [this.#headText, text, '', '0'],
+        args: [this.#headText, text, '0', ''],
         sequence: next.sequence,
         syncWatermark: true,
       });

@@ -28,8 +28,8 @@ export const headDigits = 16;
  * The one that writes: appends a record (entries, truncation, hard state, conf state, compaction) to a
  * segment, sets the head, and removes whole segments that hold nothing any more.
  *
- * KEYS head, segment, segments to remove. ARGV head expected ('' for none), next head, record, bytes of the
- * segment afterwards. Gives OK when it is done or was done before, else the head that is there.
+ * KEYS head, segment, segments to remove. ARGV head expected ('' for none), next head, bytes of the segment
+ * afterwards, record (last, for it is large). Gives OK when it is done or was done before, else the head that is there.
  */
 export const writeScript: Script = script(
   'write',
@@ -38,7 +38,7 @@ if head ~= ARGV[1] then
   if head == ARGV[2] then return 'OK' end
   return head
 end
-if ARGV[3] ~= '' and redis.call('APPEND', KEYS[2], ARGV[3]) ~= tonumber(ARGV[4]) then
+if ARGV[4] ~= '' and redis.call('APPEND', KEYS[2], ARGV[4]) ~= tonumber(ARGV[3]) then
   return redis.error_reply('DAMAGED the segment had another length than was written')
 end
 redis.call('SET', KEYS[1], ARGV[2])

@@ -210,8 +210,8 @@ export class RedisStorage implements Storage {
     const confChanged = plan.confState !== group.state.confState;
     let firstEntry = 0;
     return {
-      encode: (sequence) => {
-        const encoded = encodeWrite(sequence, plan, confChanged, group.checksum);
+      encode: (sequence, allocate) => {
+        const encoded = encodeWrite(sequence, plan, confChanged, group.checksum, allocate);
         firstEntry = encoded.firstEntry;
         return encoded.record;
       },
