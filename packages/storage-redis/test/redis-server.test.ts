@@ -1,7 +1,15 @@
-import { appendFileSync, existsSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { RedisServer } from '@balsa/storage-redis/testing';
-import { entries, openEngine, openGroup, startServer, temporaryDirectory } from './support/index.ts';
+import { codeOf, entries, openEngine, openGroup, startServer, temporaryDirectory } from './support/index.ts';
 
 function isAlive(pid: number): boolean {
   try {
@@ -36,17 +44,70 @@ describe('the server for tests', () => {
   });
 });
 
-test('a file that a power cut left with zeros at its end is mended; other damage is not', async () => {
-  const place = await startServer();
-  const engine = await openEngine(place);
-  await (await openGroup(engine)).write({ entries: entries(1, 3) });
-  await engine.close();
-  await place.server.kill();
-  const file = place.server.dataFiles().find((name) => name.endsWith('.incr.aof')) ?? '';
-  appendFileSync(file, Buffer.alloc(700));
-  await place.server.start();
-  expect((await (await openEngine(place)).group('g').open()).lastIndex).toBe(3);
-  await place.server.kill();
-  appendFileSync(file, 'x'.repeat(700));
-  await expect(place.server.start()).rejects.toThrow(/Bad file format/);
+describe('a file that a power cut has torn', () => {
+  async function written() {
+    const place = await startServer();
+    const engine = await openEngine(place);
+    const storage = await openGroup(engine);
+    await storage.write({ entries: entries(1, 3) });
+    const file = place.server.dataFiles().find((name) => name.endsWith('.incr.aof')) ?? '';
+    const before = statSync(file).size;
+    await storage.write({ entries: entries(4, 3, 1, 'x'.repeat(2000)) });
+    await place.server.kill();
+    return { place, file, before, bytes: readFileSync(file) };
+  }
+
+  /** As if the sectors from `from` to `to` had not reached the disk. */
+  function withHole(bytes: Buffer, from: number): Buffer {
+    const sector = Math.floor(from / 512) * 512;
+    return Buffer.from(bytes).fill(0, sector, Math.min(sector + 512, bytes.length));
+  }
+
+  test('with zeros at its end is mended', async () => {
+    const { place, file } = await written();
+    appendFileSync(file, Buffer.alloc(700));
+    await place.server.start();
+    expect((await (await openEngine(place)).group('g').open()).lastIndex).toBe(6);
+  });
+
+  test('with a sector missing in its last write is cut before that write', async () => {
+    const { place, file, before, bytes } = await written();
+    // The length of the argument, or the end of the record and what comes behind it.
+    for (const torn of [
+      Buffer.from(bytes).fill(0, before, Math.ceil(before / 512) * 512),
+      withHole(bytes, bytes.length - 30),
+    ]) {
+      writeFileSync(file, torn);
+      await place.server.start();
+      await place.server.kill();
+      expect(statSync(file).size).toBe(before);
+    }
+    await place.server.start();
+    expect((await (await openEngine(place)).group('g').open()).lastIndex).toBe(3);
+  });
+
+  test.each([
+    ['zeros that are not a sector', (bytes: Buffer) => Buffer.from(bytes).fill(0, bytes.length - 20)],
+    [
+      'a changed byte',
+      (bytes: Buffer) => Buffer.from(bytes).fill('x', bytes.lastIndexOf('*'), bytes.lastIndexOf('*') + 1),
+    ],
+    ['other bytes behind', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(700, 'x')])],
+  ])('and has %s is refused as it is, and the user told what to do', async (_what, damage) => {
+    const { place, file, bytes } = await written();
+    const damaged = damage(bytes);
+    writeFileSync(file, damaged);
+    await expect(place.server.start()).rejects.toThrow(/Bad file format[^]*redis-check-aof --fix/);
+    expect(readFileSync(file).equals(damaged)).toBe(true);
+  });
+
+  test('in the making of its first files begins anew; with data in one of them it is refused', async () => {
+    const { place, file } = await written();
+    const base = file.replace('.incr.aof', '.base.rdb');
+    rmSync(base);
+    await expect(place.server.start()).rejects.toThrow(/Unable to obtain the AOF file/);
+    truncateSync(file);
+    await place.server.start();
+    expect(await codeOf(openEngine(place))).toBe('STORE_ACKNOWLEDGED_WRITE_LOST');
+  });
 });

@@ -4,9 +4,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { BalsaError } from '@balsa/raft-core';
+import { adviceAfter, mendAfterPowerCut } from './after-power-cut.ts';
 import { ensureRedisServer } from './find-server.ts';
 import { delay, realEnv } from './real-env.ts';
-import { mendTornTail } from './torn-tail.ts';
 import { ServerProcess } from './server-process.ts';
 
 export interface RedisServerTls {
@@ -107,9 +107,12 @@ export class RedisServer {
       const complaint = await this.#untilReady(life);
       if (complaint === undefined) return;
       await life.end('SIGKILL');
-      if (mendTornTail(this.directory, life.output)) continue;
+      if (mendAfterPowerCut(this.directory, life.output)) continue;
       if (choose && attempt < portAttempts && /address already in use/i.test(life.output)) continue;
-      throw new BalsaError('STORE_IO', `${this.#program} ${complaint}. It said:\n${life.output}`);
+      throw new BalsaError(
+        'STORE_IO',
+        `${this.#program} ${complaint}. It said:\n${life.output}${adviceAfter(life.output)}`,
+      );
     }
   }
 
