@@ -9,16 +9,24 @@ const programs = ['redis-server', 'valkey-server'] as const;
 /** A package manager gets this long, in milliseconds. */
 const installMs = 5 * 60_000;
 
-/** Absolute path of `redis-server` or `valkey-server` on the PATH, undefined when neither is there. */
-export function findRedisServer(searchPath: string = process.env['PATH'] ?? ''): string | undefined {
+/** Absolute paths of the servers that there are: the one that `BALSA_REDIS_SERVER` names, then those on the PATH. */
+export function findRedisServers(searchPath: string = process.env['PATH'] ?? ''): string[] {
   const folders = searchPath.split(path.delimiter).filter((folder) => folder !== '');
-  for (const program of programs) {
-    for (const folder of folders) {
-      const candidate = path.join(folder, program);
-      if (isProgram(candidate)) return candidate;
-    }
-  }
-  return undefined;
+  const candidates = programs.flatMap((program) => folders.map((folder) => path.join(folder, program)));
+  const wanted = process.env['BALSA_REDIS_SERVER'];
+  return [...(wanted === undefined ? [] : [path.resolve(wanted)]), ...candidates].filter(isProgram);
+}
+
+/** The first of `findRedisServers`, undefined when there is none. */
+export function findRedisServer(searchPath?: string): string | undefined {
+  return findRedisServers(searchPath)[0];
+}
+
+/** What `--version` says, as `[major, minor]`; undefined when it says nothing of the kind. */
+export function versionOf(program: string): readonly [number, number] | undefined {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  const [, major, minor] = /\bv=(\d+)\.(\d+)/.exec(stdout) ?? [];
+  return major === undefined ? undefined : [Number(major), Number(minor)];
 }
 
 function isProgram(file: string): boolean {
