@@ -6,11 +6,11 @@ import type { ReadRange } from './recovery.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /** Segments removed at once: the server frees each while everybody waits. */
-const segmentsAtOnce = 2;
+const segmentsAtOnce = 1;
 /** Bytes that hold nothing live and are not worth moving what lies among them. */
 const toleratedBytes = 4 * 1024 * 1024;
 /** Bytes of entries moved at once. */
-const movedBytes = 256 * 1024;
+const movedBytes = 64 * 1024;
 
 /** Does one slice for one group. True when more is left. */
 export async function maintainGroup(

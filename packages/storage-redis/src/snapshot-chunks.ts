@@ -9,7 +9,7 @@ import { dropScript, pieceScript } from './scripts.ts';
 const pieceBytes = 64 * 1024;
 const checksumBytes = 4;
 /** Chunks removed at once. */
-const removedAtOnce = 4;
+const removedAtOnce = 1;
 
 export class SnapshotChunks {
   readonly #place: GroupPlace;

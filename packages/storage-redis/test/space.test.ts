@@ -58,8 +58,8 @@ function pretend() {
   let answer: () => void = () => {
     state.rewriting = true;
   };
-  const info = (section: string): string =>
-    section === 'memory'
+  const info = (isMemory: boolean): string =>
+    isMemory
       ? `# Memory\r\nused_memory_dataset:${String(state.dataset)}\r\n`
       : [
           'aof_enabled:1',
@@ -90,7 +90,7 @@ function pretend() {
       usable: true,
       call: async (name, args): Promise<Reply> => {
         calls.push(name);
-        if (name === 'info') return Buffer.from(info(String(args[0])));
+        if (name === 'info') return Buffer.from(info(args[0] === 'memory'));
         answer();
         return Buffer.from('Background append only file rewriting started');
       },

@@ -94,7 +94,7 @@ export const redisFamily: ZooFamily = {
   name: 'redis',
   missing: async () =>
     findRedisServer() === undefined ? 'neither redis-server nor valkey-server is on the PATH' : undefined,
-  // storage-redis is judged by `balsa conformance redis`: some cuts of power leave a file that Redis itself refuses.
+  // storage-redis is judged by `balsa conformance redis`, with the same cases.
   correct: [],
   animals: [
     naive(
