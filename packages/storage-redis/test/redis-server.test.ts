@@ -86,6 +86,18 @@ describe('a file that a power cut has torn', () => {
     expect((await (await openEngine(place)).group('g').open()).lastIndex).toBe(3);
   });
 
+  test('with a sector missing before writes that followed one another is refused: that one was synced', async () => {
+    const { place, file, before } = await written();
+    await place.server.start();
+    const storage = await openGroup(await openEngine(place));
+    for (let i = 7; i < 10; i++) await storage.write({ entries: entries(i, 1) });
+    await place.server.kill();
+    const bytes = readFileSync(file);
+    writeFileSync(file, Buffer.from(bytes).fill(0, before, Math.ceil(before / 512) * 512));
+    await expect(place.server.start()).rejects.toThrow(/Bad file format/);
+    expect(readFileSync(file).length).toBe(bytes.length);
+  });
+
   test.each([
     ['zeros that are not a sector', (bytes: Buffer) => Buffer.from(bytes).fill(0, bytes.length - 20)],
     [

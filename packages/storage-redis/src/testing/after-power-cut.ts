@@ -47,7 +47,7 @@ function numberOf(name: string): number {
 
 /**
  * Cuts the last file where the first command begins that a missing sector has spoilt. Damage of any other kind, and a
- * sector that is missing anywhere else, is left for the server to refuse.
+ * sector that is missing in what was synced, is left for the server to refuse.
  */
 function cutTornWrite(directory: string, name: string): boolean {
   const file = find(directory, name);
@@ -57,6 +57,7 @@ function cutTornWrite(directory: string, name: string): boolean {
   const bytes = readFileSync(file);
   const fault = firstFault(bytes);
   if (fault === undefined || !isMissingSector(bytes, fault.at, fault.wholeUntil)) return false;
+  if (wasSyncedSince(bytes.subarray(fault.wholeUntil))) return false;
   truncateSync(file, fault.wholeUntil);
   return true;
 }
@@ -66,6 +67,15 @@ function isMissingSector(bytes: Uint8Array, at: number, written: number): boolea
   const sector = Math.floor(at / sectorBytes) * sectorBytes;
   const rest = bytes.subarray(Math.max(sector, written), sector + sectorBytes);
   return rest.length > 0 && rest.every((byte) => byte === 0);
+}
+
+/** The command that ends every write of a store. */
+const headSet = /\$3\r\nSET\r\n\$\d+\r\n([\w.:{}-]+:head)\r\n/g;
+
+/** Nobody writes a second time before the first is synced: with two writes of one part, the fault is an older one. */
+function wasSyncedSince(bytes: Buffer): boolean {
+  const heads = [...bytes.toString('latin1').matchAll(headSet)].map((match) => match[1]);
+  return new Set(heads).size < heads.length;
 }
 
 /** A manifest that came to be before the files that it names, which are its very first: no command is in any. */
