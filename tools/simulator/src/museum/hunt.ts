@@ -2,17 +2,17 @@
 import type { ProfileName } from '../plan.ts';
 import { simulate } from '../simulate.ts';
 
-const [profile = 'swarm', maxSeeds = '2000', events = '5000'] = process.argv.slice(2);
+const [profile = 'swarm', events = '5000', from = '1', to = '2000'] = process.argv.slice(2);
 
 const started = performance.now();
 let total = 0;
-for (let seed = 1; seed <= Number(maxSeeds); seed++) {
+for (let seed = Number(from); seed <= Number(to); seed++) {
   const { violation, events: ran } = await simulate(seed, {
     profile: profile as ProfileName,
     events: Number(events),
   });
   total += ran;
-  const found = { seeds: seed, seconds: (performance.now() - started) / 1000, events: total };
+  const found = { seed, seconds: (performance.now() - started) / 1000, events: total };
   if (violation !== undefined) {
     process.stdout.write(
       `${JSON.stringify({ ...found, rule: violation.rule, message: violation.message })}\n`,

@@ -1,21 +1,14 @@
 /** `npm run museum`: every exhibit is built into a copy and must be caught by the simulator. */
-import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { buildCopy } from './copy.ts';
+import { changedSources } from './copy.ts';
 import { parseExhibit, type Exhibit } from './exhibit.ts';
+import { Hunter } from './hunting.ts';
 import { formatPage } from './page.ts';
-import {
-  mergeResults,
-  patchDigest,
-  readResults,
-  type Caught,
-  type Outcome,
-  type Results,
-} from './results.ts';
+import { mergeResults, patchDigest, readResults, type Outcome, type Results } from './results.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const place = path.join(root, 'tools/simulator/museum');
@@ -73,64 +66,30 @@ function outcomeOf(results: Results, { exhibit, patch }: Piece): Outcome | undef
 function wanted(pieces: readonly Piece[]): Piece[] {
   const known = readResults(resultsFile);
   const only = options.only?.split(',');
-  return pieces.filter((piece) => {
+  const chosen = pieces.filter((piece) => {
     if (only?.some((start) => piece.exhibit.name.startsWith(start)) === false) return false;
     return !options.missing || outcomeOf(known, piece)?.caught === undefined;
   });
+  // Those never hunted first: a run that is cut short has then done the most.
+  const hunted = (piece: Piece): boolean => outcomeOf(known, piece) !== undefined;
+  return [...chosen.filter((piece) => !hunted(piece)), ...chosen.filter(hunted)];
 }
 
-const children = new Set<ReturnType<typeof spawn>>();
-let stopped = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    stopped = true;
-    for (const child of children) child.kill('SIGKILL');
-  });
-}
-
-/** What the simulator found in the copy, if anything; undefined when it was stopped before it could say. */
-async function hunt({ exhibit, patch }: Piece): Promise<Outcome | undefined> {
-  const { directory, program } = buildCopy(root, exhibit);
-  const { profile, events } = exhibit;
-  const child = spawn(process.execPath, [program, profile, options.seeds, String(events)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.add(child);
-  let out = '';
-  let last = '';
-  child.stdout.on('data', (data: Buffer) => (out += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (last = data.toString().trimEnd().split('\n').at(-1) ?? last));
-  const timer = setTimeout(() => child.kill('SIGKILL'), Number(options.seconds) * 1000);
-  await new Promise((resolve) => child.once('close', resolve));
-  clearTimeout(timer);
-  children.delete(child);
-  rmSync(directory, { recursive: true, force: true });
-  const on = new Date().toISOString().slice(0, 10);
-  if (out !== '') {
-    const caught = JSON.parse(out) as Caught;
-    return { patch, on, seeds: caught.seeds, seconds: caught.seconds, caught };
-  }
-  if (stopped) return undefined;
-  const { seeds, seconds } = readProgress(last);
-  return { patch, on, seeds, seconds, caught: undefined };
-}
-
-/** A hunt that dies says nothing of use last; it is told as it is. */
-function readProgress(line: string): { readonly seeds: number; readonly seconds: number } {
-  try {
-    return JSON.parse(line) as { seeds: number; seconds: number };
-  } catch {
-    if (line !== '') say(line);
-    return { seeds: 0, seconds: 0 };
-  }
-}
+const hunter = new Hunter();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => hunter.stop());
 
 async function huntAll(pieces: readonly Piece[]): Promise<Results> {
   const queue = [...pieces];
   const results: Results = new Map();
   const work = async (): Promise<void> => {
-    for (let piece = queue.shift(); piece !== undefined && !stopped; piece = queue.shift()) {
-      const outcome = await hunt(piece);
+    for (let piece = queue.shift(); piece !== undefined && !hunter.stopped; piece = queue.shift()) {
+      const outcome = await hunter.hunt(piece.exhibit, {
+        root,
+        patch: piece.patch,
+        seconds: Number(options.seconds),
+        seeds: Number(options.seeds),
+        say,
+      });
       if (outcome === undefined) return;
       results.set(piece.exhibit.name, outcome);
       if (options.write) mergeResults(resultsFile, new Map([[piece.exhibit.name, outcome]]), () => true);
@@ -157,6 +116,7 @@ function writePage(pieces: readonly Piece[], found: Results): void {
 
 async function main(): Promise<number> {
   const pieces = allPieces();
+  for (const { exhibit } of pieces) changedSources(root, exhibit);
   const chosen = options.page ? [] : wanted(pieces);
   const results = await huntAll(chosen);
   if (options.write || options.page) writePage(pieces, results);

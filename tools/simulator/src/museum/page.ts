@@ -45,6 +45,7 @@ repository and hunted by the simulator: ${caught.length} of ${shown.length} are 
 \`tools/simulator/museum\`; the rows are those of the project’s list of such bugs, the sections its chapters (2.1 votes,
 2.2 pre-vote, lease and transfer, 2.3 reads, 2.4 commit, 2.5 append and log, 2.6 snapshots, 2.7 membership, 2.8 Ready
 and flow control). Seeds are counted from 1 within the profile, at most 2000; times are of one process beside other work.
+Each seed that caught a bug was run on the unchanged code as well, where it breaks no rule.
 
 \`npm run museum\` hunts them all and ends with 1 unless all are caught; a patch that no longer applies fails it and the
 tests. \`--write\` puts what was found into \`docs/data/museum.json\` and this page, exhibit by exhibit, so that a long run can be
