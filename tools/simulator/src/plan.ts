@@ -202,7 +202,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     duplicate: drawn.includes('duplicate') ? chance.skewed(0.01, 0.3) : 0,
     reorder: drawn.includes('reorder') ? chance.skewed(0.01, 0.3) : 0,
     late: drawn.includes('late') ? chance.skewed(0.002, 0.1) : 0,
-    mixedPreVote: chance.happens(0.25),
+    mixedPreVote: chance.happens(0.3),
     coreFirst: chance.happens(0.6),
     checkEveryEntries: snapshots ? 1 + chance.below(20) : 1000,
     keepEntries: snapshots ? Math.max(0, chance.below(14) - 4) : 100,

@@ -108,7 +108,12 @@ export class Nemesis {
     const chance = Chance.of(plan.seed, 'core');
     const core = chance.shuffled(confState.voters).slice(0, majority(confState.voters.length));
     this.heal();
-    for (const host of hosts.values()) if (!core.includes(host.id)) host.kill();
+    this.#cluster.rolledOut = true;
+    for (const host of hosts.values()) {
+      const restarts = plan.mixedPreVote && core.includes(host.id);
+      if (restarts || !core.includes(host.id)) host.kill();
+      if (restarts) host.start();
+    }
     return core.map((id) => this.#cluster.host(id));
   }
 

@@ -30,7 +30,8 @@ export class Hunter {
   readonly #children = new Set<ChildProcess>();
   #stopped = false;
 
-  get stopped(): boolean {
+  /** Asked again after an await. */
+  isStopped(): boolean {
     return this.#stopped;
   }
 
@@ -53,7 +54,7 @@ export class Hunter {
     try {
       while (seed < options.seeds && seconds < options.seconds) {
         const last = await this.#run(program, exhibit, seed + 1, options.seeds, options.seconds - seconds);
-        if (this.#stopped) return undefined;
+        if (this.isStopped()) return undefined;
         if (last === undefined) break;
         seconds += last.seconds;
         events += last.events;
@@ -61,7 +62,7 @@ export class Hunter {
         const { rule, message } = last;
         if (rule === undefined || message === undefined) break;
         const control = await this.#run(ownProgram, exhibit, seed, seed, 600);
-        if (this.#stopped) return undefined;
+        if (this.isStopped()) return undefined;
         if (control !== undefined && control.rule === undefined)
           return { patch, on, seeds: seed, seconds, caught: { seeds: seed, seconds, events, rule, message } };
         say(

@@ -82,7 +82,7 @@ async function huntAll(pieces: readonly Piece[]): Promise<Results> {
   const queue = [...pieces];
   const results: Results = new Map();
   const work = async (): Promise<void> => {
-    for (let piece = queue.shift(); piece !== undefined && !hunter.stopped; piece = queue.shift()) {
+    for (let piece = queue.shift(); piece !== undefined && !hunter.isStopped(); piece = queue.shift()) {
       const outcome = await hunter.hunt(piece.exhibit, {
         root,
         patch: piece.patch,

@@ -48,6 +48,8 @@ export class Cluster {
   readonly #clogged = new Set<string>();
   /** Chance that a message stays on its way for long. */
   late: number;
+  /** Whoever starts from now on has pre-vote, where the plan has it here on and there off. */
+  rolledOut = false;
   #nextId: NodeId;
   #tick = 0;
 

@@ -221,11 +221,11 @@ export class Host {
   }
 
   #settings(): object {
-    const { plan } = this.#cluster;
+    const { plan, rolledOut } = this.#cluster;
     return {
       electionTick: plan.electionTick,
       heartbeatTick: plan.heartbeatTick,
-      preVote: plan.mixedPreVote ? this.#chance.happens(0.5) : plan.preVote,
+      preVote: plan.mixedPreVote ? rolledOut || this.#chance.happens(0.5) : plan.preVote,
       checkQuorum: plan.checkQuorum,
       readOnlyOption: plan.leaseReads ? ReadOnlyOption.LeaseBased : ReadOnlyOption.Safe,
       ...(this.#cluster.tracer !== undefined && { tracer: this.#cluster.tracer }),

@@ -20,6 +20,8 @@ export interface Surroundings<M> {
   readonly tracer: Tracer | undefined;
   /** Chance that a message stays on its way for long. */
   readonly late: number;
+  /** Whoever starts from now on has pre-vote, where the plan has it here on and there off. */
+  readonly rolledOut: boolean;
   isClogged(from: NodeId, to: NodeId): boolean;
   onSend(node: NodeId, message: Message): void;
   onReceive(node: NodeId, message: Message): void;
