@@ -63,7 +63,9 @@ async function main(): Promise<void> {
   if (job.kind !== 'look' && job.kind !== 'survey') process.stdin.resume();
   const { module, export: name, argument } = job.opener;
   const loaded = (await import(module)) as Record<string, unknown>;
-  const opener = loaded[name];
+  // What a CommonJS module exports is its default, whether or not its names were found.
+  const { default: whole } = loaded as { readonly default?: Record<string, unknown> };
+  const opener = loaded[name] ?? whole?.[name];
   if (typeof opener !== 'function') throw new Error(`${module} does not export a function ${name}`);
   const open = async (): Promise<Engine> => (opener as (argument: unknown) => Promise<Engine>)(argument);
   const plan = makePlan(job.plan);

@@ -3,6 +3,7 @@
  * of the target's with the child as its client. Cases of crashes, power and damage speak to a holder, and need not know.
  */
 import { mkdirSync, realpathSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import type { CaseContext } from '../case.ts';
 import type { Job } from '../child/job.ts';
 import { lookOnce, type Look } from '../child/look.ts';
@@ -45,6 +46,10 @@ export class Holder {
     if (child === undefined)
       throw new Error(
         'the target says that it gives a child, but its harness does not say how to open there',
+      );
+    if (!isAbsolute(child.module) && !child.module.startsWith('file:'))
+      throw new Error(
+        `child.module of the harness has to be an absolute path or a file: URL, not ${JSON.stringify(child.module)}`,
       );
     return child;
   }

@@ -94,11 +94,16 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
     if (cause instanceof WrongChoice) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     const lacks = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
-    const advice = lacks ? `; run npm install in ${path.dirname(file)} first` : '';
+    const typed = cause instanceof Error && 'code' in cause && cause.code === 'ERR_UNKNOWN_FILE_EXTENSION';
+    const advice = lacks
+      ? `; run npm install in ${path.dirname(file)} first`
+      : typed
+        ? '; it has to be JavaScript that plain Node imports: compile it first'
+        : '';
     throw new WrongChoice(`${file} cannot be imported: ${reason}${advice}`, { cause });
   }
-  const target = loaded['target'] ?? loaded['default'];
-  if (isTarget(target)) {
+  const target = targetIn(loaded);
+  if (target !== undefined) {
     const [first] = Object.keys(options);
     if (first === undefined) return target;
     throw new WrongChoice(`the store ${name} has no option ${first}; leave --option out`);
@@ -108,6 +113,13 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
     `${file} does not export a target: it needs export const target = { name, create } ` +
       `(the type Target of @balsa/test-suite)`,
   );
+}
+
+/** `target`, or the default export; of a CommonJS module, whose names are not always found, a member of that. */
+function targetIn(loaded: Record<string, unknown>): Target | undefined {
+  const whole = loaded['default'];
+  const inner = typeof whole === 'object' && whole !== null && 'target' in whole ? whole.target : undefined;
+  return [loaded['target'], whole, inner].find(isTarget);
 }
 
 /** A module that waits for something at its top level may wait for ever. */
