@@ -12,6 +12,12 @@ export interface FileHandle {
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Writes all the buffers, one after another, or rejects. In the page cache when it resolves. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /**
+   * As `write`, done when it returns: for a few bytes that nobody waits for to be durable, where a trip through
+   * other threads costs ten times the write. It throws what `write` rejects with. A file system that
+   * cannot, or that wants to decide when a write happens, has none.
+   */
+  writeNow?(buffer: Uint8Array, position: number): void;
   truncate(size: number): Promise<void>;
   /** fsync: data and all metadata. */
   sync(): Promise<void>;

@@ -1,4 +1,8 @@
-/** The real file system, on Node's asynchronous calls (libuv's thread pool): nothing here blocks the event loop. */
+/**
+ * The real file system, on Node's asynchronous calls (libuv's thread pool): but for `writeNow`, which is for a few
+ * bytes, nothing here blocks the event loop.
+ */
+import { writeSync } from 'node:fs';
 import { open, mkdir, readdir, rename, rm, stat, type FileHandle as NodeHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileHandle, FileSystem, OpenMode } from './file-system.ts';
@@ -39,6 +43,12 @@ class NodeFile implements FileHandle {
         at += part.bytesWritten;
       }
       start = end;
+    }
+  }
+
+  writeNow(buffer: Uint8Array, position: number): void {
+    for (let at = 0; at < buffer.length;) {
+      at += writeSync(this.#handle.fd, buffer, at, buffer.length - at, position + at);
     }
   }
 

@@ -136,9 +136,10 @@ export class Watermark {
   }
 
   /**
-   * Notes that everything up to `sequence` is durable in the database. Resolves at once for an ordinary
-   * write (the file is written behind, without a sync, and calls that come meanwhile are merged);
-   * after a sync when `mustBeDurable` or when the file would trail by `lag` writes.
+   * Notes that everything up to `sequence` is durable in the database. Returns at once for an ordinary
+   * write: the file is written without a sync, here and now where the file system can, otherwise behind, and
+   * what comes during a sync is written by the next call. Resolves after a sync when `mustBeDurable` or when
+   * the file would trail by `lag` writes.
    * Rejects with `STORE_UNKNOWN_OUTCOME` when the file cannot be written, now or behind an earlier call:
    * the write is in the database, but nobody would notice its loss.
    */
@@ -146,7 +147,9 @@ export class Watermark {
     if (sequence > this.#wanted) this.#wanted = sequence;
     if (this.#failure !== undefined) return this.#drain();
     if (mustBeDurable || this.mustSync(sequence)) return this.sync();
-    this.#writing ??= this.#writeBehind();
+    if (this.#writing !== undefined) return undefined;
+    if (this.#handle.writeNow !== undefined) return this.#writeNow();
+    this.#writing = this.#writeBehind();
     return undefined;
   }
 
@@ -186,6 +189,22 @@ export class Watermark {
     }
   }
 
+  #writeNow(): Promise<void> | undefined {
+    const sequence = this.#wanted;
+    try {
+      this.#handle.writeNow?.(this.#encode(sequence), this.#slot * slotStride);
+    } catch (error) {
+      this.#failure = error;
+      return this.#drain();
+    }
+    this.#sequence = sequence;
+    return undefined;
+  }
+
+  #encode(sequence: number): Uint8Array {
+    return encodeSlot({ identity: this.identity, sequence });
+  }
+
   #writeBehind(): Promise<void> {
     return this.#guard(async () => {
       while (this.#sequence < this.#wanted) await this.#write();
@@ -194,7 +213,7 @@ export class Watermark {
 
   async #write(): Promise<void> {
     const sequence = this.#wanted;
-    await this.#handle.write([encodeSlot({ identity: this.identity, sequence })], this.#slot * slotStride);
+    await this.#handle.write([this.#encode(sequence)], this.#slot * slotStride);
     this.#sequence = sequence;
   }
 

@@ -61,6 +61,39 @@ describe('the watermark', () => {
     await watermark.close();
   });
 
+  test('is written before an ordinary write returns, where the file system can', async () => {
+    const given = options();
+    const watermark = await Watermark.create(given, identity);
+    const copy = temporaryDirectory();
+    for (let sequence = 1; sequence <= 3; sequence++) {
+      expect(watermark.advance(sequence, false)).toBeUndefined();
+      writeFileSync(join(copy, 'watermark'), readFileSync(join(given.directory, 'watermark')));
+      expect(await reopen(options(nodeFileSystem, 10, copy))).toBe(sequence);
+    }
+    await watermark.close();
+  });
+
+  test('that cannot be written at once says so to that call and to every later one', async () => {
+    const fs: FileSystem = {
+      ...nodeFileSystem,
+      open: async (path, mode) => {
+        const handle = await nodeFileSystem.open(path, mode);
+        return Object.assign(handle, {
+          writeNow: () => {
+            throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+          },
+        });
+      },
+    };
+    const watermark = await Watermark.create(options(fs), identity);
+    for (let sequence = 1; sequence <= 2; sequence++) {
+      await expect(watermark.advance(sequence, false)).rejects.toMatchObject({
+        code: 'STORE_UNKNOWN_OUTCOME',
+      });
+    }
+    await expect(watermark.close()).rejects.toMatchObject({ code: 'STORE_UNKNOWN_OUTCOME' });
+  });
+
   test('is durable when it has to be', async () => {
     const watermark = await Watermark.create(options(), identity);
     await watermark.advance(1, true);

@@ -34,6 +34,34 @@ async function watch(what, run) {
   );
 }
 
+/** What a checkpoint adds to a stream of writes, with a bound of `walLimitBytes`, or the default. */
+async function measureWrites(walLimitBytes) {
+  const directory = mkdtempSync(path.join(root, 'balsa-stall-'));
+  const engine = await openSqliteEngine({ directory, env, ...(walLimitBytes && { walLimitBytes }) });
+  const storage = engine.group('g');
+  await storage.open();
+  const latencies = [];
+  let index = 0;
+  const name = walLimitBytes ? `${walLimitBytes / 1024 ** 2} MiB` : 'the default bound';
+  await watch(`${writes} writes, checkpoints at ${name}`, async () => {
+    for (let i = 0; i < writes; i++) {
+      const entries = Array.from(
+        { length: 256 },
+        (_, n) => new Entry(1, index + n + 1, EntryType.Normal, payload),
+      );
+      index += 256;
+      const before = globalThis.performance.now();
+      await storage.write({ entries });
+      latencies.push(globalThis.performance.now() - before);
+    }
+  });
+  latencies.sort((a, b) => a - b);
+  const at = (q) => latencies[Math.floor(q * (latencies.length - 1))].toFixed(1).padStart(8);
+  process.stdout.write(`  ${'a write of them'.padEnd(40)} p50, 99, max ms ${at(0.5)}${at(0.99)}${at(1)}\n`);
+  await engine.close();
+  rmSync(directory, { recursive: true, force: true });
+}
+
 async function measure(worker) {
   const directory = mkdtempSync(path.join(root, 'balsa-stall-'));
   const engine = await openSqliteEngine({
@@ -101,5 +129,7 @@ async function measure(worker) {
   }
 }
 
+process.stdout.write('checkpoints in this thread\n');
+for (const limit of [16 * 1024 ** 2, undefined]) await measureWrites(limit);
 await measure(false);
 await measure(true);

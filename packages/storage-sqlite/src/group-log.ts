@@ -1,7 +1,14 @@
 /** One group's rows: what a plan means in SQL, and the state that is kept between writes. */
-import { entryChecksum, entrySize, type Entry, type LogIndex, type TermRun } from '@balsa/raft-core';
+import {
+  entryChecksum,
+  entrySize,
+  type ConfState,
+  type Entry,
+  type LogIndex,
+  type TermRun,
+} from '@balsa/raft-core';
 import { crc32, type LogState, type PlannedLog, type WritePlan } from '@balsa/storage-kit';
-import { chain, deletesPerSlice } from './log-table.ts';
+import { chain, deletesPerSlice, type SealedEntry } from './log-table.ts';
 import type { LogDatabase } from './log-database.ts';
 import { encodeConf, encodeName, type GroupRow } from './schema.ts';
 
@@ -33,6 +40,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
   row: GroupRow | undefined;
   /** Lowest index that still has a row, at or below the boundary when there is garbage. */
   lowestRow: LogIndex;
+  #conf: { readonly state: ConfState; readonly text: string } | undefined;
   /** Changes whenever stored entries are replaced: a long read that sees it change ends with what it has. */
   rewrites = 0;
 
@@ -71,12 +79,14 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       lastChain = before === plan.boundary.index ? boundaryChain : table.chainAt(before);
     }
     let bytes = 0;
+    const rows: SealedEntry[] = [];
     for (const entry of plan.entries) {
       const crc = this.checksum(entry);
       lastChain = chain(lastChain, crc);
-      table.insert(entry, crc, lastChain);
+      rows.push({ entry, crc, chain: lastChain });
       bytes += entrySize(entry);
     }
+    table.insert(rows);
     const row: GroupRow = {
       id: old?.id ?? numbering.nextGroup(),
       name: old?.name ?? encodeName(this.#options.groupId),
@@ -86,7 +96,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       vote: plan.hardState.vote,
       commit: plan.hardState.commit,
       confIndex: plan.confState.index,
-      conf: encodeConf(plan.confState.state),
+      conf: this.#encodeConf(plan.confState.state),
       boundaryIndex: plan.boundary.index,
       boundaryTerm: plan.boundary.term,
       boundaryChain,
@@ -94,7 +104,8 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       lastChain,
       pending: plan.pendingRestore ?? '',
     };
-    log.groups.put(row);
+    if (old === undefined) log.groups.insert(row);
+    else log.groups.update(row);
     log.wrote(bytes);
     return row;
   }
@@ -121,7 +132,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       boundaryChain: table.chainAt(boundary.index),
     };
     const left = table.deleteSlice(boundary.index, deletesPerSlice.rows, deletesPerSlice.bytes);
-    log.groups.put(row);
+    log.groups.update(row);
     log.wrote(log.pageBytes);
     return { row, lowestRow: left ?? boundary.index + 1 };
   }
@@ -131,6 +142,12 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
     this.state.applyCompaction(boundary);
     this.lowestRow = result.lowestRow;
     this.#store(result.row);
+  }
+
+  /** A conf state is an object that never changes, and is seldom another than the last time. */
+  #encodeConf(state: ConfState): string {
+    if (this.#conf?.state !== state) this.#conf = { state, text: encodeConf(state) };
+    return this.#conf.text;
   }
 
   #store(row: GroupRow): void {

@@ -1,6 +1,6 @@
 /** log.db: the one writing connection, and the queue of what is to be written. */
 import { BalsaError, LogLevel, type Durability, type Env } from '@balsa/raft-core';
-import { CommitQueue, type CommitJob, type PreparedJob, type Watermark } from '@balsa/storage-kit';
+import { CommitQueue, yieldTo, type CommitJob, type PreparedJob, type Watermark } from '@balsa/storage-kit';
 import { refused, sqliteCode, unknownOutcome } from './errors.ts';
 import { LogTable } from './log-table.ts';
 import { Groups, Meta, type Connection, type Statement } from './schema.ts';
@@ -28,11 +28,15 @@ export class LogDatabase {
   readonly #epoch: string;
   readonly #begin: Statement;
   readonly #commit: Statement;
+  readonly #dataVersion: Statement;
+  /** The state of the database, as far as others change it, in which this engine was found to be the owner. */
+  #ownedVersion: unknown;
   readonly #tables = new Map<number, LogTable>();
   readonly pageBytes: number;
   /** Poisoned by every write of unknown outcome. */
   readonly queue: CommitQueue<number>;
   #unchecked = 0;
+  #bounding: Promise<void> | undefined;
   lastSyncMs = 0;
 
   constructor(
@@ -56,12 +60,13 @@ export class LogDatabase {
         this.#write(works, to);
       },
       committed: () => {
-        this.#boundWal();
+        this.#boundWalSoon();
       },
       refused,
     });
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
+    this.#dataVersion = db.prepare('PRAGMA data_version').pluck();
     this.pageBytes = Number(db.pragma('page_size', { simple: true }));
   }
 
@@ -77,6 +82,12 @@ export class LogDatabase {
   /** Resolves when the job is durable. */
   submit(job: CommitJob<number>): Promise<void> {
     return this.queue.submit(job);
+  }
+
+  /** Resolves when nothing is queued, settling or about to be checkpointed. */
+  async drained(): Promise<void> {
+    await this.queue.drained();
+    await this.#bounding;
   }
 
   /** A transaction of housekeeping, which carries no sequence: what it loses may be lost. */
@@ -143,15 +154,24 @@ export class LogDatabase {
     }
   }
 
-  /** `STORE_FENCED` when another engine has taken the directory over. */
+  /**
+   * `STORE_FENCED` when another engine has taken the directory over. Its epoch is read when another connection has
+   * committed since it was read last; nobody takes a directory over without a commit.
+   */
   assertOwner(): void {
     let epoch: string | undefined;
+    let version: unknown;
     try {
+      version = this.#dataVersion.get();
+      if (version === this.#ownedVersion) return;
       epoch = this.meta.get('owner_epoch');
     } catch (error) {
       throw refused(error, 'read the owner of log.db');
     }
-    if (epoch === this.#epoch) return;
+    if (epoch === this.#epoch) {
+      this.#ownedVersion = version;
+      return;
+    }
     throw new BalsaError(
       'STORE_FENCED',
       `another owner (epoch ${String(epoch)}) has taken over this directory from this one (epoch ${this.#epoch})`,
@@ -214,12 +234,20 @@ export class LogDatabase {
     this.#unchecked += bytes + this.pageBytes;
   }
 
-  #boundWal(): void {
+  /** In a turn of its own: who waits for the write hears of it first. */
+  #boundWalSoon(): void {
     if (this.#unchecked < checkWalEveryBytes) return;
     this.#unchecked = 0;
-    if (this.wal().pendingBytes < this.#options.walLimitBytes) return;
+    this.#bounding ??= yieldTo(this.#options.env).then(() => {
+      this.#bounding = undefined;
+      this.#boundWal();
+    });
+  }
+
+  #boundWal(): void {
     try {
-      this.checkpoint();
+      if (this.poison === undefined && this.wal().pendingBytes >= this.#options.walLimitBytes)
+        this.checkpoint();
     } catch (error) {
       // The writes themselves are durable in the write-ahead log; poison, if it is that, shows in the next call.
       this.#options.env.log.log(LogLevel.Error, 'cannot checkpoint log.db', { error });

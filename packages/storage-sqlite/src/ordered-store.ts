@@ -14,7 +14,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle, type FileHandle, type FileSystem, type Watermark } from '@balsa/storage-kit';
+import { Lifecycle, yieldTo, type FileHandle, type FileSystem, type Watermark } from '@balsa/storage-kit';
 import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
 import type { LogDatabase } from './log-database.ts';
 import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
@@ -73,6 +73,7 @@ export class SqliteOrderedStore implements OrderedStore {
   #written = 1;
   #synced = 0;
   #unchecked = 0;
+  #bounding = false;
 
   constructor(options: OrderedStoreOptions) {
     this.#options = options;
@@ -281,7 +282,7 @@ export class SqliteOrderedStore implements OrderedStore {
     });
   }
 
-  #apply(batch: OrderedBatch, { file, views }: Generation): void {
+  #apply(batch: OrderedBatch, { file }: Generation): void {
     this.#options.log.assertOwner();
     try {
       this.#unchecked += file.stage(batch);
@@ -297,10 +298,24 @@ export class SqliteOrderedStore implements OrderedStore {
     this.#written++;
     if (this.#unchecked < checkWalEveryBytes) return;
     this.#unchecked = 0;
-    this.#boundWal(file, views);
+    this.#boundWalSoon();
   }
 
-  #boundWal(file: StateFile, views: Views): void {
+  /** In a turn of its own: who waits for the write hears of it first. */
+  #boundWalSoon(): void {
+    if (this.#bounding) return;
+    this.#bounding = true;
+    const work = this.#life.track(async () => {
+      await yieldTo(this.#options.env);
+      this.#bounding = false;
+      if (this.#current !== undefined && this.#poison === undefined) this.#boundWal(this.#current);
+    });
+    work.catch((error: unknown) => {
+      this.#options.env.log.log(LogLevel.Error, `cannot bound ${this.#life.what}`, { error });
+    });
+  }
+
+  #boundWal({ file, views }: Generation): void {
     const { walLimitBytes, maxPinnedBytes, env } = this.#options;
     const bytes = file.walBytes();
     if (bytes < walLimitBytes) return;

@@ -252,24 +252,34 @@ function values(row: GroupRow): (number | string)[] {
   ];
 }
 
-function rowCrc(row: GroupRow): number {
-  return crc32(JSON.stringify([row.id, ...values(row)]), crc32(row.name));
+/** Of the names that rows carry from one write to the next. */
+const nameCrcs = new WeakMap<Buffer, number>();
+
+function nameCrc(name: Buffer): number {
+  let crc = nameCrcs.get(name);
+  if (crc === undefined) nameCrcs.set(name, (crc = crc32(name)));
+  return crc;
+}
+
+function rowCrc(row: GroupRow, rest = values(row)): number {
+  return crc32(JSON.stringify([row.id, ...rest]), nameCrc(row.name));
 }
 
 /** The table of groups. */
 export class Groups {
-  readonly #put: Statement;
+  readonly #insert: Statement;
+  readonly #update: Statement;
   readonly #delete: Statement;
   readonly #all: Statement;
 
   constructor(db: Connection) {
-    this.#put = db.prepare(
-      `INSERT INTO groups (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET log_id = excluded.log_id, sequence = excluded.sequence, term = excluded.term,
-         vote = excluded.vote, commit_index = excluded.commit_index, conf_index = excluded.conf_index,
-         conf = excluded.conf, boundary_index = excluded.boundary_index, boundary_term = excluded.boundary_term,
-         boundary_chain = excluded.boundary_chain, last_index = excluded.last_index,
-         last_chain = excluded.last_chain, pending = excluded.pending, crc = excluded.crc`,
+    this.#insert = db.prepare(
+      `INSERT INTO groups (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#update = db.prepare(
+      `UPDATE groups SET log_id = ?, sequence = ?, term = ?, vote = ?, commit_index = ?, conf_index = ?, conf = ?,
+         boundary_index = ?, boundary_term = ?, boundary_chain = ?, last_index = ?, last_chain = ?, pending = ?, crc = ?
+       WHERE id = ?`,
     );
     this.#delete = db.prepare('DELETE FROM groups WHERE id = ?');
     this.#all = db.prepare(`SELECT ${columns} FROM groups`).raw();
@@ -304,8 +314,17 @@ export class Groups {
     }
   }
 
-  put(row: GroupRow): void {
-    this.#put.run(row.id, row.name, ...values(row), rowCrc(row));
+  insert(row: GroupRow): void {
+    const rest = values(row);
+    this.#insert.run(row.id, row.name, ...rest, rowCrc(row, rest));
+  }
+
+  /** Of a group that has a row. Its name stays. */
+  update(row: GroupRow): void {
+    const rest = values(row);
+    const { changes } = this.#update.run(...rest, rowCrc(row, rest), row.id);
+    if (changes !== 1)
+      throw corrupt(`log.db: the row of group number ${String(row.id)} is gone`, { id: row.id });
   }
 
   delete(id: number): void {
