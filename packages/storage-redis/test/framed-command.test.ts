@@ -4,8 +4,7 @@ import { expect, test } from 'vitest';
 import { FramedCommand, type Argument } from '../src/framed-command.ts';
 import { Payload, SendBuffer } from '../src/send-buffer.ts';
 
-const bytesOf = (command: Command): Buffer =>
-  Buffer.from(command.toWritable({}) as string);
+const bytesOf = (command: Command): Buffer => Buffer.from(command.toWritable({}) as string);
 
 function expectSame(name: string, args: readonly Argument[]): void {
   const plain = args.map((one) => (one instanceof Payload ? Buffer.from(one.bytes) : one));
