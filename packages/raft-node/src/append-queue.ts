@@ -56,7 +56,7 @@ class Round {
   responses: Message[] = [];
   snapshot: Snapshot | undefined;
 
-  add({ message, requests }: Pushed): void {
+  add({ message, requests }: Pushed, responses: readonly Message[]): void {
     const first = message.entries[0];
     if (first !== undefined) {
       this.#truncateFrom(first.index);
@@ -66,7 +66,7 @@ class Round {
     const hardState = hardStateOf(message);
     if (hardState !== undefined) this.hardState = hardState;
     for (const request of requests) this.responses.push(request);
-    for (const response of message.responses) this.responses.push(response);
+    for (const response of responses) this.responses.push(response);
   }
 
   /** An acknowledgement of an entry that is overwritten before it was ever durable would be a lie: it is dropped. */
@@ -83,6 +83,15 @@ function hardStateOf(message: Message): HardState | undefined {
   return term === 0 && vote === 0 && commit === 0 ? undefined : { term, vote, commit };
 }
 
+function isSameReport(report: Message, before: Message | undefined): boolean {
+  return (
+    before !== undefined &&
+    before.index === report.index &&
+    before.logTerm === report.logTerm &&
+    before.term === report.term
+  );
+}
+
 export class AppendQueue {
   readonly #options: AppendQueueOptions;
   #messages: Pushed[] = [];
@@ -91,6 +100,8 @@ export class AppendQueue {
   #durable: HardState;
   #confState: IndexedConfState | undefined;
   #restored: SnapshotId | undefined;
+  /** The last report on the end of the log that was, or will be, given to the core. */
+  #reported: Message | undefined;
   #waiters: Waiter[] = [];
   #flushWanted = false;
   #running: Promise<void> | undefined;
@@ -187,13 +198,26 @@ export class AppendQueue {
     for (const pushed of this.#messages) {
       const installs = pushed.message.snapshot !== undefined;
       if (installs && taken > 0) break;
-      round.add(pushed);
+      round.add(pushed, this.#news(pushed.message));
       taken++;
       if (installs) break;
     }
     this.#messages.splice(0, taken);
     if (round.hardState !== undefined) this.#hardState = round.hardState;
     return round;
+  }
+
+  /**
+   * The responses of a message without a report that says what the one before it said. While a write is under
+   * way, every move of the commit index brings one; to the core it is old, and worth a line in its log.
+   */
+  #news({ entries, responses }: Message): readonly Message[] {
+    const report = responses.find(({ type }) => type === MessageType.MsgStorageAppendResp);
+    if (report === undefined) return responses;
+    const before = this.#reported;
+    this.#reported = report;
+    const isNews = entries.length > 0 || report.snapshot !== undefined || !isSameReport(report, before);
+    return isNews ? responses : responses.filter((response) => response !== report);
   }
 
   async #write(round: Round): Promise<void> {

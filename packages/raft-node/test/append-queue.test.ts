@@ -81,6 +81,28 @@ describe('group commit', () => {
     expect(writes.map((batch) => batch.entries?.map((entry) => entry.index))).toEqual([[1], [2, 3]]);
   });
 
+  test('the end of the log is reported once, and again when it was written anew', async () => {
+    const { queue, finish, sent } = bench({ term: 1, vote: 1, commit: 0 });
+    const report = (index: number, logTerm: number, term = logTerm): Message[] => [
+      new Message(MessageType.MsgStorageAppendResp, { to: 1, index, logTerm, term }),
+    ];
+    queue.push(append({ entries: entries(1, 1), responses: report(1, 1) }));
+    await Promise.resolve();
+    await Promise.resolve();
+    // The commit index moves while the write is under way, and once more behind it.
+    queue.push(append({ term: 1, vote: 1, commit: 1, responses: [...report(1, 1), ack(2, 1)] }));
+    await finish();
+    queue.push(append({ term: 1, vote: 1, commit: 1, responses: report(1, 1) }));
+    await finish();
+    expect(sent).toEqual(['1:20:1', '2:4:1']);
+    // Overwritten, and overwritten back: each time it is news.
+    queue.push(append({ entries: entries(2, 1), responses: report(1, 2) }));
+    queue.push(append({ entries: entries(1, 1), responses: report(1, 1, 3) }));
+    queue.push(append({ term: 4, vote: 1, responses: report(1, 1, 4) }));
+    await finish();
+    expect(sent.slice(2)).toEqual(['1:20:1', '1:20:1', '1:20:1']);
+  });
+
   test('later entries replace the suffix, and an ack of what they overwrote is never sent', async () => {
     const { queue, writes, finish, sent } = bench();
     queue.push(append({ entries: entries(1, 1, 2, 3), term: 1, vote: 0, responses: [ack(8, 1), ack(8, 3)] }));

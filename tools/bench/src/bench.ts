@@ -1,5 +1,6 @@
 /** What `balsa bench` does with its options. */
-import { writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
 import { EtcdUnusable, etcdVersion } from './cluster/etcd-cluster.ts';
@@ -56,8 +57,7 @@ export async function bench(
   }
   const { say, end } = progressOn(process.stderr);
   try {
-    // Found out before anything is measured.
-    if (flags.etcd !== undefined) etcdVersion(flags.etcd);
+    await check(flags);
     const report = await runBench({
       sources: await findEntrants(stores),
       workloads: chooseWorkloads(flags.workload),
@@ -80,10 +80,29 @@ export async function bench(
   }
 }
 
+class NoPlaceForReport extends Error {}
+
+/** What would be found out only after minutes of measuring. */
+async function check({ etcd, json, html }: BenchFlags): Promise<void> {
+  if (etcd !== undefined) etcdVersion(etcd);
+  for (const [option, file] of Object.entries({ json, html })) {
+    if (file === undefined) continue;
+    const place = path.dirname(path.resolve(file));
+    await access(place, constants.W_OK).catch((cause: unknown) => {
+      throw new NoPlaceForReport(`--${option} ${file}: ${place} is not there or cannot be written to`, {
+        cause,
+      });
+    });
+  }
+}
+
 /** What the user can put right by another choice. */
 function isChoice(error: unknown): error is Error {
   return (
-    error instanceof EngineChoiceError || error instanceof UnknownWorkload || error instanceof EtcdUnusable
+    error instanceof EngineChoiceError ||
+    error instanceof UnknownWorkload ||
+    error instanceof EtcdUnusable ||
+    error instanceof NoPlaceForReport
   );
 }
 

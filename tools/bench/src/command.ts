@@ -1,6 +1,6 @@
 /** `balsa bench`: its options, its help, its exit codes. What it needs to run is loaded when it runs. */
 import { tmpdir } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option, type CommanderError } from 'commander';
 import type { BenchFlags, CompareFlags } from './bench.ts';
 
 const help = `
@@ -17,6 +17,7 @@ Examples:
   balsa bench sqlite:durability=relaxed sqlite     what the syncs cost
   balsa bench ./my-store.js --directory /mnt/ssd   a store of your own, on another disk
   balsa bench --quick --json out.json --html out.html
+  balsa bench --workload cluster --etcd etcd       clusters, and three etcd processes beside them
   balsa bench compare before.json after.json       what changed beyond noise
 
 Exit codes: 0 when all that was asked for was measured, 1 when a store was refused a number, 2 for a wrong
@@ -32,8 +33,14 @@ function positive(text: string): number {
 const list = (text: string): readonly string[] => text.split(',').filter((part) => part !== '');
 const positives = (text: string): readonly number[] => list(text).map(positive);
 
+/** Help ends well; an option that cannot be is a wrong choice, as the help says. */
+function endWith({ exitCode }: CommanderError): never {
+  process.exit(exitCode === 0 ? 0 : 2);
+}
+
 function compareCommand(): Command {
   return new Command('compare')
+    .exitOverride(endWith)
     .description('say what changed beyond noise between two reports')
     .argument('<before>', 'a file that --json wrote')
     .argument('<after>', 'another')
@@ -51,6 +58,7 @@ function compareCommand(): Command {
 
 export function benchCommand(signal: AbortSignal): Command {
   return new Command('bench')
+    .exitOverride(endWith)
     .enablePositionalOptions()
     .description('measure stores against the raw disk of the same minute, and clusters of them')
     .argument('[store...]', 'memory, sqlite, redis, rocksdb, file or a module (default: all but file)')

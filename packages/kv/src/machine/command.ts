@@ -58,15 +58,21 @@ export function encodeCommand(command: KvCommand): Uint8Array {
   }
 }
 
-function encodeSet(command: KvCommand & { readonly op: 'set' }): Uint8Array {
-  const { condition } = command;
-  let flags = command.get ? SetFlag.Get : 0;
+function encodeSet({ key, value, condition, get }: KvCommand & { readonly op: 'set' }): Uint8Array {
+  let flags = get ? SetFlag.Get : 0;
   if (condition === 'nx') flags |= SetFlag.Nx;
   else if (condition === 'xx') flags |= SetFlag.Xx;
   else if (condition !== 'always') flags |= SetFlag.IfEq;
-  const parts = [Uint8Array.of(commandVersion, Op.Set, flags), ...str(command.key), ...str(command.value)];
-  if (typeof condition === 'object') parts.push(...str(condition.ifeq));
-  return join(parts);
+  const ifeq = typeof condition === 'object' ? condition.ifeq : undefined;
+  const length = 3 + stringBytes(key) + stringBytes(value) + (ifeq === undefined ? 0 : stringBytes(ifeq));
+  // Not from the shared pool: entries live long in the log's cache and would pin pages of it.
+  const bytes = new Uint8Array(length);
+  bytes[0] = commandVersion;
+  bytes[1] = Op.Set;
+  bytes[2] = flags;
+  const at = putString(bytes, putString(bytes, 3, key), value);
+  if (ifeq !== undefined) putString(bytes, at, ifeq);
+  return bytes;
 }
 
 /**
@@ -194,6 +200,22 @@ function varint(value: number): Uint8Array {
   }
   bytes.push(rest);
   return Uint8Array.from(bytes);
+}
+
+function stringBytes({ length }: Uint8Array): number {
+  let bytes = 1 + length;
+  for (let rest = length; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** Returns the offset behind it. */
+function putString(target: Uint8Array, offset: number, bytes: Uint8Array): number {
+  let at = offset;
+  let rest = bytes.length;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) target[at++] = (rest % 0x80) | 0x80;
+  target[at++] = rest;
+  target.set(bytes, at);
+  return at + bytes.length;
 }
 
 function str(bytes: Uint8Array): [Uint8Array, Uint8Array] {

@@ -2,6 +2,8 @@ import type { Proto, Reply } from './reply.ts';
 
 const initialBytes = 1024;
 const largestKept = 64 * 1024;
+/** What is handed over in a copy of its own size: most replies are a few bytes. */
+const smallBytes = 256;
 
 /**
  * Writes replies, one after another, into one growing buffer, so that the replies of a pipeline leave
@@ -18,10 +20,14 @@ export class ReplyWriter {
 
   /** Hands over what was written; the writer starts afresh and never touches it again. */
   take(): Buffer {
-    const taken = this.#buffer.subarray(0, this.#length);
+    const written = this.#buffer.subarray(0, this.#length);
+    if (this.#length <= smallBytes) {
+      this.#length = 0;
+      return Buffer.from(written);
+    }
     this.#buffer = Buffer.allocUnsafe(Math.min(Math.max(this.#length, initialBytes), largestKept));
     this.#length = 0;
-    return taken;
+    return written;
   }
 
   write(reply: Reply, proto: Proto): void {

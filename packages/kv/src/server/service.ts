@@ -50,6 +50,7 @@ export class KvService {
   readonly reads: ReadBatcher;
   readonly #machine: KvStateMachine;
   #digest: Promise<StateDigest> | undefined;
+  readonly #writeOptions: { readonly timeoutMs: number };
   #writesInFlight = 0;
   readonly #writersWaiting = new Set<() => void>();
 
@@ -59,6 +60,7 @@ export class KvService {
     this.limits = limits;
     this.startedAt = env.now();
     this.#machine = machine;
+    this.#writeOptions = { timeoutMs: limits.writeTimeoutMs };
     this.reads = new ReadBatcher(log, machine.store, limits.readTimeoutMs);
   }
 
@@ -109,30 +111,29 @@ export class KvService {
   }
 
   /** Puts the command into the log, at once and in the order of calls; resolves with its reply. Never rejects, never repeats. */
-  async write(command: KvCommand): Promise<Reply> {
+  write(command: KvCommand): Promise<Reply> {
     const data = encodeCommand(command);
     if (data.length > maxCommandBytes) {
-      return error(`ERR command exceeds maximum allowed size (${String(maxCommandBytes)} bytes)`);
+      const text = `ERR command exceeds maximum allowed size (${String(maxCommandBytes)} bytes)`;
+      return Promise.resolve(error(text));
     }
     this.counters.writes += 1;
     this.#writesInFlight += 1;
-    try {
-      return await this.#propose(data);
-    } finally {
-      this.#writesInFlight -= 1;
-      this.#wakeWriters();
-    }
+    return this.log.propose(data, this.#writeOptions).then(this.#written, this.#notWritten);
   }
 
-  async #propose(data: Uint8Array): Promise<KvResult> {
-    try {
-      return await this.log.propose(data, { timeoutMs: this.limits.writeTimeoutMs });
-    } catch (problem) {
-      const reply = writeErrorReply(problem, this.env.log);
-      if (reply.text.startsWith('UNKNOWN')) this.counters.unknownOutcomes += 1;
-      return reply;
-    }
-  }
+  /** One write out of the way. Made once, not for every write. */
+  readonly #written = (result: KvResult): Reply => {
+    this.#writesInFlight -= 1;
+    this.#wakeWriters();
+    return result;
+  };
+
+  readonly #notWritten = (problem: unknown): Reply => {
+    const reply = writeErrorReply(problem, this.env.log);
+    if (reply.text.startsWith('UNKNOWN')) this.counters.unknownOutcomes += 1;
+    return this.#written(reply);
+  };
 
   #wakeWriters(): void {
     if (this.#writersWaiting.size === 0) return;
