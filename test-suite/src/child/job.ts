@@ -4,6 +4,9 @@ import type { PlanOptions } from './plan.ts';
 
 export const jobVariable = 'BALSA_CHILD_JOB';
 
+/** What a child of kind `look` is asked for when it is to write something as well. */
+export const goOnRequest = 'look and go on';
+
 /** A fault to inject at one step of a plan. */
 export interface FaultScenario {
   readonly fault: 'no-space' | 'write-error' | 'sync-error' | 'short-write';
@@ -20,7 +23,7 @@ export type Job = {
   | { readonly kind: 'run'; readonly plan: PlanOptions }
   /** Opens everything, says what it saw, and ends without closing. */
   | { readonly kind: 'recover'; readonly plan: PlanOptions }
-  /** Opens, looks, closes and answers, once for each line of its input. */
+  /** Opens, looks, closes and answers, once for each line of its input; on `goOnRequest` it also writes and looks again. */
   | { readonly kind: 'look'; readonly plan: PlanOptions }
   | { readonly kind: 'survey'; readonly plan: PlanOptions }
   | { readonly kind: 'faults'; readonly plan: PlanOptions; readonly scenarios: readonly FaultScenario[] }

@@ -8,8 +8,8 @@ import { runFaults } from '../faults/in-child.ts';
 import { runPermission } from '../faults/permission.ts';
 import { runReads } from '../faults/reads.ts';
 import { Expected } from './expected.ts';
-import { jobVariable, type Job } from './job.ts';
-import { lookOnce } from './look.ts';
+import { goOnRequest, jobVariable, type Job } from './job.ts';
+import { lookAndGoOn, lookOnce } from './look.ts';
 import { codeOf, observe } from './observe.ts';
 import { Actor } from './perform.ts';
 import { makePlan, type Plan, type Step } from './plan.ts';
@@ -51,8 +51,9 @@ async function recover(plan: Plan, open: () => Promise<Engine>): Promise<void> {
   process.exit(0);
 }
 
-async function answer(look: () => Promise<unknown>): Promise<void> {
-  for await (const _request of createInterface({ input: process.stdin })) say(JSON.stringify(await look()));
+async function answer(look: (request: string) => Promise<unknown>): Promise<void> {
+  for await (const request of createInterface({ input: process.stdin }))
+    say(JSON.stringify(await look(request)));
 }
 
 async function main(): Promise<void> {
@@ -70,7 +71,8 @@ async function main(): Promise<void> {
   const open = async (): Promise<Engine> => (opener as (argument: unknown) => Promise<Engine>)(argument);
   const plan = makePlan(job.plan);
   if (job.kind === 'run') return run(plan, open);
-  if (job.kind === 'look') return answer(() => lookOnce(open, plan));
+  if (job.kind === 'look')
+    return answer((request) => (request === goOnRequest ? lookAndGoOn : lookOnce)(open, plan));
   if (job.kind === 'survey') return answer(() => survey(open, plan));
   if (job.kind === 'recover') return recover(plan, open);
   const empty = async (): Promise<void> => emptyDirectory(job.directory);

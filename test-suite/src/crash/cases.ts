@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { Expected } from '../child/expected.ts';
 import type { Job } from '../child/job.ts';
-import { lookOnce, type Look } from '../child/look.ts';
+import { failureText, lookOnce, type Look } from '../child/look.ts';
 import { makePlan, type PlanOptions } from '../child/plan.ts';
 import { endedWell, runChild, type ChildOptions } from '../child/process.ts';
 import { seededRandom } from '../child/random.ts';
@@ -54,9 +54,7 @@ async function killOnce(
 
 function judge(expected: Expected, look: Look, lines: readonly string[], what: string): void {
   if ('failed' in look) {
-    assert.fail(
-      `${what}: ${look.failed === 'open' ? 'it does not open' : 'it cannot be read'}: ${look.code}: ${look.message}`,
-    );
+    assert.fail(`${what}: ${failureText(look)}`);
   }
   const wrong = expected.wrong(look.sight, expected.progress(lines));
   assert.equal(wrong, undefined, `${what}: ${wrong ?? ''}`);

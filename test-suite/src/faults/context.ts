@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Engine } from '@balsa/raft-core';
 import type { Expected } from '../child/expected.ts';
 import type { Job } from '../child/job.ts';
-import { lookOnce } from '../child/look.ts';
+import { failureText, lookOnce } from '../child/look.ts';
 import type { Plan, Step } from '../child/plan.ts';
 import type { Actor } from '../child/perform.ts';
 import type { LaneProgress, Progress } from '../child/expected.ts';
@@ -48,5 +48,5 @@ export async function performAll(actor: Actor, steps: readonly Step[]): Promise<
 export async function wrongNow(context: FaultContext, progress: Progress): Promise<string | undefined> {
   const look = await lookOnce(() => context.open(), context.plan);
   if ('sight' in look) return context.expected.wrong(look.sight, progress);
-  return `${look.failed === 'open' ? 'it does not open' : 'it cannot be read'}: ${look.code}: ${look.message}`;
+  return failureText(look);
 }

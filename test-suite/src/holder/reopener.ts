@@ -13,7 +13,7 @@ export interface ReopenerOptions<T> {
   readonly kind: 'look' | 'survey';
   readonly plan: PlanOptions;
   /** The same in this process, where there is no shim or no child. */
-  readonly here: (open: () => Promise<Engine>, plan: Plan) => Promise<T>;
+  readonly here: (open: () => Promise<Engine>, plan: Plan, request: string) => Promise<T>;
 }
 
 /**
@@ -30,8 +30,8 @@ export class Reopener<T> {
     this.#holder = new Holder(options.context);
   }
 
-  /** What was found there; the error of a server that did not start on it. */
-  async open(tree: Tree): Promise<T | NotServed> {
+  /** What was found there; the error of a server that did not start on it. `request` is what a child of that kind is asked. */
+  async open(tree: Tree, request: string = this.#options.kind): Promise<T | NotServed> {
     const { context, plan, here } = this.#options;
     await this.#holder.fill(tree);
     this.#child ??= this.#start();
@@ -45,8 +45,8 @@ export class Reopener<T> {
       if (error instanceof NotServed) return error;
       throw error;
     }
-    if (child === undefined) return here(() => context.harness.open(), makePlan(plan));
-    return JSON.parse(await child.ask(this.#options.kind)) as T;
+    if (child === undefined) return here(() => context.harness.open(), makePlan(plan), request);
+    return JSON.parse(await child.ask(request)) as T;
   }
 
   async stop(): Promise<void> {
