@@ -1,4 +1,5 @@
 /** What follows from entries or a snapshot being applied. */
+import { entryOverheadBytes } from './entry-size.ts';
 import { proposeAsLeader } from './proposal.ts';
 import { formatTrackerConfig } from './tracker/tracker.ts';
 import { isBalsaError } from './errors.ts';
@@ -31,6 +32,15 @@ function leaveJointConfig(raft: Raft): void {
     return;
   }
   if (raft.infoOn) raft.info(`initiating automatic transition out of joint configuration ${config}`);
+}
+
+/** These entries, handed out to be applied, are. */
+export function appliedEntries(raft: Raft, entries: readonly Entry[]): void {
+  const last = entries[entries.length - 1];
+  if (last === undefined) return;
+  const bytes = raft.log.sizeOf(entries);
+  appliedTo(raft, last.index, bytes);
+  raft.releaseUncommitted(bytes - entries.length * entryOverheadBytes);
 }
 
 /** A received snapshot is installed in the log and restored into the state machine. */

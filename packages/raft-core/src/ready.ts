@@ -3,6 +3,7 @@ import type { Fetch, ReadState, Ready } from './core.ts';
 import { LocalAppendThread, LocalApplyThread, Message, MessageType } from './message.ts';
 import { limitSize } from './entry-size.ts';
 import { noEntries } from './no-entries.ts';
+import { appliedEntries } from './applied.ts';
 import { stepMessage } from './step-common.ts';
 import type { Raft } from './raft.ts';
 import { traceNode } from './trace.ts';
@@ -53,11 +54,11 @@ export class ReadyAssembler {
   #number = 0;
   /** Synchronous mode: to oneself, once the last Ready is persisted; besides the acks in `Raft.ownAcks`. */
   #toOneself: readonly Message[] = noMessages;
-  /** One message of each kind does for all: they never leave, and each is stepped before the next Ready. */
+  /** One message does for all: it never leaves, and is stepped before the next Ready. */
   readonly #appended: Message = new Message(MessageType.MsgStorageAppendResp);
-  readonly #applied: Message = new Message(MessageType.MsgStorageApplyResp);
   #hasAppended = false;
-  #hasApplied = false;
+  /** Synchronous mode: what the last Ready gave to be applied. */
+  #toApply: readonly Entry[] = noEntries;
   #awaitsAdvance = false;
 
   constructor(raft: Raft) {
@@ -142,6 +143,8 @@ export class ReadyAssembler {
     const raft = this.#raft;
     const messages = this.#toOneself;
     this.#toOneself = noMessages;
+    const toApply = this.#toApply;
+    this.#toApply = noEntries;
     this.#awaitsAdvance = false;
     for (let ack = raft.ownAcks.arrive(); ack !== undefined; ack = raft.ownAcks.arrive())
       stepMessage(raft, ack);
@@ -150,7 +153,7 @@ export class ReadyAssembler {
       if (message !== undefined) stepMessage(raft, message);
     }
     if (this.#hasAppended) stepMessage(raft, this.#appended);
-    if (this.#hasApplied) stepMessage(raft, this.#applied);
+    if (toApply.length > 0) appliedEntries(raft, toApply);
   }
 
   #softChanged(): boolean {
@@ -202,8 +205,7 @@ export class ReadyAssembler {
       raft.ownAcks.cover();
       this.#hasAppended = this.#needsAppendResponse(snapshot);
       if (this.#hasAppended) this.#fillAppendResponse(this.#appended, snapshot);
-      this.#hasApplied = committedEntries.length > 0;
-      if (this.#hasApplied) this.#fillApplyResponse(this.#applied, committedEntries);
+      this.#toApply = committedEntries;
       return this.#withoutOwn(messages.length > 0 ? messages : noMessages, after);
     }
     const out = messages.length > 0 ? messages : [];
@@ -280,14 +282,10 @@ export class ReadyAssembler {
     message.from = this.#raft.id;
     message.entries = entries;
     const response = new Message(MessageType.MsgStorageApplyResp);
-    this.#fillApplyResponse(response, entries);
+    response.to = this.#raft.id;
+    response.from = LocalApplyThread;
+    response.entries = entries;
     message.responses = [response];
     return message;
-  }
-
-  #fillApplyResponse(message: Message, entries: readonly Entry[]): void {
-    message.to = this.#raft.id;
-    message.from = LocalApplyThread;
-    message.entries = entries;
   }
 }

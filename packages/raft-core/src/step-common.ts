@@ -1,9 +1,8 @@
 /** What every role does with a message: terms, votes, leases, storage (paper §5.1, §5.2; thesis §4.2.3, §9.6). */
-import { appliedSnapshot, appliedTo } from './applied.ts';
+import { appliedEntries, appliedSnapshot } from './applied.ts';
 import { CampaignType, hup, isTransferContext } from './campaign.ts';
 import { commitByVote, sayCommit } from './commit-by-vote.ts';
 import { Message, MessageType } from './message.ts';
-import { entryOverheadBytes } from './entry-size.ts';
 import { hex, messageTypeName } from './names.ts';
 import type { Raft } from './raft.ts';
 import { candidateHandlers } from './step-candidate.ts';
@@ -42,7 +41,7 @@ export function stepMessage(raft: Raft, message: Message): void {
       if (message.snapshot !== undefined) appliedSnapshot(raft, message.snapshot);
       return;
     case MessageType.MsgStorageApplyResp:
-      handleApplied(raft, message);
+      appliedEntries(raft, message.entries);
       return;
     default:
       handlersOf[raft.state][message.type]?.(raft, message);
@@ -138,14 +137,6 @@ function handleVoteRequest(raft: Raft, message: Message): void {
 /** raft-rs's priorities: a lower one still wins by a longer log, so that they never cost progress. */
 function yieldsPriority(raft: Raft, message: Message): boolean {
   return raft.priority <= message.priority || message.index > raft.log.lastIndex;
-}
-
-function handleApplied(raft: Raft, message: Message): void {
-  const last = message.entries[message.entries.length - 1];
-  if (last === undefined) return;
-  const bytes = raft.log.sizeOf(message.entries);
-  appliedTo(raft, last.index, bytes);
-  raft.releaseUncommitted(bytes - message.entries.length * entryOverheadBytes);
 }
 
 function describeVote(raft: Raft, message: Message, verb: string, preposition: string): string {

@@ -126,6 +126,7 @@ export function encodeMessage(message: Message, target: Uint8Array, offset: numb
 export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.length): Message {
   reader.reset(bytes, start, end);
   const message = new Message(MessageType.MsgHup);
+  readHead(reader, message);
   let entries: Entry[] | undefined;
   while (reader.more) {
     const tag = reader.tag();
@@ -147,6 +148,19 @@ export function decodeMessage(bytes: Uint8Array, start = 0, end: number = bytes.
 
 /** One for all messages: reading one never leads to reading another. Between messages it holds no bytes. */
 const reader = new Reader(EmptyBytes);
+
+/** The numbers that messages begin with, where they are short and come in order. `readField` reads whatever remains. */
+function readHead(reader: Reader, message: Message): void {
+  const start = reader.position;
+  const type = reader.shortField(Tag.type);
+  if (type > MessageType.MsgForgetLeader) malformed(`unknown message type ${String(type)}`, start + 1);
+  message.type = Math.max(0, type) as MessageType;
+  message.to = Math.max(0, reader.shortField(Tag.to));
+  message.from = Math.max(0, reader.shortField(Tag.from));
+  message.term = Math.max(0, reader.shortField(Tag.term));
+  message.logTerm = Math.max(0, reader.shortField(Tag.logTerm));
+  message.index = Math.max(0, reader.shortField(Tag.index));
+}
 
 function readField(reader: Reader, tag: number, message: Message): void {
   switch (tag) {

@@ -70,6 +70,8 @@ function createMember(id: number, options: ClusterOptions): Member {
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #payload: Uint8Array;
+  /** One batch of it. */
+  readonly #payloads: readonly Uint8Array[];
   readonly #members: readonly Member[];
   readonly #leader: Member;
   readonly #wire: Wire | undefined;
@@ -77,6 +79,7 @@ export class Cluster {
   constructor(options: ClusterOptions, payload: Uint8Array) {
     this.#options = options;
     this.#payload = payload;
+    this.#payloads = Array.from({ length: options.batch }, () => payload);
     this.#wire = options.codec ? new Wire() : undefined;
     this.#members = Array.from({ length: options.nodes }, (_, i) => createMember(i + 1, options));
     const leader = this.#members[0];
@@ -113,7 +116,7 @@ export class Cluster {
   #propose(size: number): void {
     const { core } = this.#leader;
     if (this.#options.multi) {
-      core.proposeBatch(new Array<Uint8Array>(size).fill(this.#payload));
+      core.proposeBatch(size === this.#payloads.length ? this.#payloads : this.#payloads.slice(0, size));
     } else {
       for (let i = 0; i < size; i++) core.propose(this.#payload);
     }
