@@ -14,7 +14,7 @@ export const sqlite: EngineDefinition = {
       choices: ['OFF', 'NORMAL', 'FULL', 'EXTRA'],
       meaning: 'how often the log syncs (default FULL; less needs durability=relaxed)',
     },
-    walLimitBytes: { type: 'bytes', meaning: 'write-ahead log above which it is checkpointed at once' },
+    walLimitBytes: { type: 'bytes', meaning: 'write-ahead log above which it is checkpointed' },
     checkpointBytes: { type: 'bytes', meaning: 'write-ahead log above which maintenance checkpoints' },
     maxPinnedBytes: { type: 'bytes', meaning: 'write-ahead log that views may keep from reuse' },
   },
