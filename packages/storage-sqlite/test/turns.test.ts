@@ -1,5 +1,16 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { yieldTo } from '@balsa/storage-kit';
 import { expect, test } from 'vitest';
-import { entries, env, key, openEngine, openGroup, temporaryDirectory } from './support/index.ts';
+import {
+  entries,
+  env,
+  inThreadOnly,
+  key,
+  openEngine,
+  openGroup,
+  temporaryDirectory,
+} from './support/index.ts';
 
 /** The turns of the event loop that passed meanwhile. */
 async function turnsDuring(run: () => Promise<void>): Promise<number> {
@@ -52,4 +63,36 @@ test('a row of applied batches and of pages of a view leaves turns to everybody 
   });
   expect(reading).toBeGreaterThan(2);
   await view.release();
+});
+
+inThreadOnly(
+  'its turns are not those of this thread',
+  'a checkpoint has a turn of its own, after who waits for the write was told',
+  async () => {
+    const directory = temporaryDirectory();
+    const engine = await openEngine(directory, { walLimitBytes: 512 * 1024 });
+    const storage = await openGroup(engine);
+    const size = (): number => statSync(join(directory, 'log.db')).size;
+    await storage.write({ entries: entries(1, 1) });
+    const before = size();
+    await storage.write({ entries: entries(2, 600, 1, new Uint8Array(2000)) });
+    expect(size()).toBe(before);
+    for (let turn = 0; turn < 3; turn++) await yieldTo(env);
+    expect(size()).toBeGreaterThan(before + 1024 * 1024);
+  },
+);
+
+test('an engine that is closed while a checkpoint waits for its turn closes well', async () => {
+  const directory = temporaryDirectory();
+  const engine = await openEngine(directory, { walLimitBytes: 512 * 1024 });
+  const storage = await openGroup(engine);
+  const store = engine.orderedStore('kv');
+  await store.open();
+  const value = new Uint8Array(600_000);
+  await store.write({ changes: [[key('a'), value]], appliedIndex: 1 });
+  await storage.write({ entries: entries(1, 600, 1, new Uint8Array(2000)) });
+  await engine.close();
+  const again = await openEngine(directory);
+  expect((await again.group('g').open()).lastIndex).toBe(600);
+  expect(await again.orderedStore('kv').open()).toEqual({ appliedIndex: 1 });
 });

@@ -5,7 +5,7 @@ import type { SqliteEngineOptions } from '@balsa/storage-sqlite';
 import { afterEach } from 'vitest';
 import { openInMode } from './mode.ts';
 
-export { openInMode, rounds, worker } from './mode.ts';
+export { inThreadOnly, openInMode, rounds, worker } from './mode.ts';
 export { entries, entry, env, key, openGroup } from '@balsa/storage-kit/testing';
 
 const home = new TestHome(afterEach, 'balsa-sqlite-');
