@@ -1,4 +1,5 @@
 /** Who looks after the cluster: replaces machines that are lost, promotes learners, switches off who was removed. */
+import { majority } from '@balsa/raft-core';
 import type { MembershipChange } from '@balsa/raft-node';
 import { Chance } from '../world/chance.ts';
 import type { Cluster } from '../world/cluster.ts';
@@ -31,13 +32,18 @@ export class Admin {
     }
   }
 
-  /** A member that was removed is not needed any more; without pre-vote it would only disturb the others. */
+  /**
+   * A member that was removed is not needed any more, once a quorum of those who stay know of it: before that its
+   * vote may still be. Without pre-vote it would only disturb the others.
+   */
   #switchOffRemoved(): void {
     const { clock, confState, hosts } = this.#cluster;
+    const informed = confState.voters.filter((id) => this.#cluster.isInformed(id));
+    const known = informed.length >= majority(confState.voters.length);
     const members = new Set([...confState.voters, ...confState.votersOutgoing, ...confState.learners]);
     for (const host of hosts.values()) {
       if (members.has(host.id)) host.wasMember = true;
-      if (members.has(host.id) || !host.wasMember || host.state === 'retired') continue;
+      if (!known || members.has(host.id) || !host.wasMember || host.state === 'retired') continue;
       const since = this.#removedSince.get(host.id) ?? clock.now;
       this.#removedSince.set(host.id, since);
       if (clock.now - since > removedForMs) host.retire();

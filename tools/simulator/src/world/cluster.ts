@@ -128,6 +128,12 @@ export class Cluster {
     return sameMembers(core.status().confState, this.confState) && this.confState.votersOutgoing.length === 0;
   }
 
+  /** Whether the node runs and counts by the newest membership. */
+  isInformed(id: NodeId): boolean {
+    const core = this.host(id).core;
+    return core !== undefined && sameMembers(core.status().confState, this.confState);
+  }
+
   /** Whether one more voter may lose its data, and a quorum still has everything. */
   mayDamage(): boolean {
     const { voters, learners } = this.confState;
