@@ -65,13 +65,13 @@ const plans: Readonly<Record<Mode, Plan>> = {
   standard: {
     mode: 'standard',
     rounds: 7,
-    sliceMs: 250,
+    sliceMs: 200,
     append: standardAppend,
     rates: [1000, 10_000],
     loadedEntries: 50_000,
     repeats: 5,
     snapshotBytes: [megabyte, 64 * megabyte],
-    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1500, rounds: 5, kills: 3, everyVariant: true },
+    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1000, rounds: 5, kills: 3, everyVariant: true },
     compaction: { cycles: 12, every: 10_240, keep: 10_240 },
   },
   full: {
