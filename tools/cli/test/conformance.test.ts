@@ -1,12 +1,16 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { ConformanceReport } from '@balsa/test-suite';
-import { balsa, temporaryFolder } from './processes.ts';
+import { balsa, balsaWith, mainFile, temporaryFolder } from './processes.ts';
 
 /** Inside the repository, so that what is written there finds the packages. */
 const folderOfTests = fileURLToPath(new URL('..', import.meta.url));
+
+const hanging = fileURLToPath(new URL('hanging-store.mjs', import.meta.url));
 
 async function run(...args: readonly string[]): Promise<{
   code: number | null;
@@ -61,6 +65,49 @@ describe('balsa conformance', { timeout: 120_000 }, () => {
     const ended = await balsa('conformance', store);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain('the process was ended from within');
+  });
+
+  test('a store that hangs fails twice, leaves nothing behind, and does not keep the run', async () => {
+    await using places = await temporaryFolder();
+    const json = path.join(places.path, 'report.json');
+    const arguments_ = [hanging, '--level', 'core', '--timeout', '1', '--json', json];
+    const ended = await balsaWith({ BALSA_TEST_PLACES: places.path }, 'conformance', ...arguments_);
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain('some call of the store never settles');
+    const { cases } = JSON.parse(await readFile(json, 'utf8')) as ConformanceReport;
+    expect(cases.filter(({ status }) => status === 'failed')).toHaveLength(2);
+    expect(cases.at(-1)?.status).toBe('not-run');
+    expect(await readdir(places.path)).toEqual(['report.json']);
+  });
+
+  test('an interrupt cuts the case under way short, and what it made is removed', async () => {
+    await using places = await temporaryFolder();
+    const child = spawn(process.execPath, [mainFile, 'conformance', hanging, '--level', 'core'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, BALSA_TEST_PLACES: places.path },
+    });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      // The first case writes nothing, the second hangs.
+      if (stdout.includes('open/fresh-store-is-empty (')) child.kill('SIGINT');
+    });
+    expect(await once(child, 'close')).toEqual([130, null]);
+    expect(stdout).toContain('the run was stopped before it');
+    expect(stdout).not.toContain('FAIL');
+    expect(await readdir(places.path)).toEqual([]);
+  });
+
+  test.each([
+    ['--level', 'nope', 'Expected one of core'],
+    ['--seed', 'x', 'Expected a whole number'],
+    ['--timeout', '0', 'Expected 1 to 86400 seconds'],
+    ['--json', '/no/such/directory/report.json', 'the report cannot be written'],
+  ])('ends with 2 before it runs anything for %s %s', async (option, value, words) => {
+    const ended = await balsa('conformance', 'memory', option, value);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain(words);
+    expect(ended.stdout).toBe('');
   });
 
   test.each([
