@@ -8,61 +8,16 @@ import { seededRandom, type Random } from '../child/random.ts';
 import { Holder } from '../holder/holder.ts';
 import { seedOf, triesOf } from '../replay.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
-import { Disk, everything, type Fate, type Tree } from './disk.ts';
+import { Disk, everything, lost } from './disk.ts';
 import { fatesOf, type NamedFate } from './fates.ts';
 import { Judge } from './judge.ts';
-import {
-  Announced,
-  needShim,
-  planOf,
-  recordRun,
-  unexplained,
-  withScratch,
-  type Recording,
-} from './recording.ts';
+import { Announced, begin, needShim, withScratch, withoutMapped, type Recording } from './recording.ts';
+import { watermarkSurvives } from './watermark-case.ts';
 
 /** Directories to open per case; `BALSA_POWER_STATES` says another number. */
 const defaultStates = 100;
-const lost: Fate = { data: () => 'lost', name: () => false };
 
 const statesWanted = (context: CaseContext): number => triesOf('BALSA_POWER_STATES', defaultStates, context);
-
-/** Ends the case for a store that says itself that a power cut loses acknowledged writes. */
-async function needStrict(context: CaseContext): Promise<void> {
-  const { durability, persistent } = (await context.engine()).capabilities;
-  await context.closeEngine();
-  if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
-  if (durability !== 'strict')
-    context.notApplicable(
-      `the store declares durability ${durability}: a power cut may lose what it acknowledged`,
-    );
-}
-
-async function begin(context: CaseContext, salt: number, rounds?: number): Promise<Recording> {
-  await needShim(context);
-  await needStrict(context);
-  await new Holder(context).fill(new Map());
-  const recording = await recordRun(context, planOf(context, salt, rounds));
-  const unseen = unexplained(recording);
-  const data = unseen.filter((path) => !mapped(recording, path));
-  if (data.length > 0) {
-    context.notApplicable(
-      `the shim did not see how ${data.join(', ')} was written (a direct system call, io_uring or a static program): nothing can be said about a power cut`,
-    );
-  }
-  return recording;
-}
-
-function mapped({ operations, directory }: Recording, path: string): boolean {
-  return operations.some((one) => one.op === 'unseen' && one.path === join(directory, path));
-}
-
-/** Files that are written through mappings must be ones that the store can do without, as SQLite its -shm. */
-function withoutMapped(recording: Recording, tree: Tree): Tree {
-  const kept: Tree = new Map(tree);
-  for (const path of tree.keys()) if (mapped(recording, path)) kept.delete(path);
-  return kept;
-}
 
 interface Cut {
   readonly at: number;
@@ -315,4 +270,5 @@ export const powerCases: readonly ConformanceCase[] = [
   anyMoment,
   creation,
   recoveredTail,
+  watermarkSurvives,
 ];

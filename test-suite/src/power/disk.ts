@@ -61,6 +61,9 @@ export interface Fate {
 /** Everything reached the disk: what the death of the process alone leaves. */
 export const everything: Fate = { data: () => 'whole', name: () => true };
 
+/** Nothing that was not synced. */
+export const lost: Fate = { data: () => 'lost', name: () => false };
+
 /** Relative paths; undefined contents are directories. */
 export type Tree = Map<string, Buffer | undefined>;
 

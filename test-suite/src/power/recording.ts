@@ -69,6 +69,44 @@ export function unexplained(recording: Recording): string[] {
   });
 }
 
+/** Ends the case for a store that says itself that a power cut loses acknowledged writes. */
+async function needStrict(context: CaseContext): Promise<void> {
+  const { durability, persistent } = (await context.engine()).capabilities;
+  await context.closeEngine();
+  if (!persistent) context.notApplicable('the store declares that it keeps nothing beyond the process');
+  if (durability !== 'strict')
+    context.notApplicable(
+      `the store declares durability ${durability}: a power cut may lose what it acknowledged`,
+    );
+}
+
+/** A recorded run of a plan by a strict store, all of whose data the shim saw; else the end of the case. */
+export async function begin(context: CaseContext, salt: number, rounds?: number): Promise<Recording> {
+  await needShim(context);
+  await needStrict(context);
+  await new Holder(context).fill(new Map());
+  const recording = await recordRun(context, planOf(context, salt, rounds));
+  const unseen = unexplained(recording);
+  const data = unseen.filter((path) => !mapped(recording, path));
+  if (data.length > 0) {
+    context.notApplicable(
+      `the shim did not see how ${data.join(', ')} was written (a direct system call, io_uring or a static program): nothing can be said about a power cut`,
+    );
+  }
+  return recording;
+}
+
+function mapped({ operations, directory }: Recording, path: string): boolean {
+  return operations.some((one) => one.op === 'unseen' && one.path === join(directory, path));
+}
+
+/** Files that are written through mappings must be ones that the store can do without, as SQLite its -shm. */
+export function withoutMapped(recording: Recording, tree: Tree): Tree {
+  const kept: Tree = new Map(tree);
+  for (const path of tree.keys()) if (mapped(recording, path)) kept.delete(path);
+  return kept;
+}
+
 /** What was announced up to an operation. */
 export class Announced {
   readonly lines: string[] = [];

@@ -69,6 +69,7 @@ export type FaultName =
   | 'no sync of snapshots'
   | 'no sync of what was recovered'
   | 'watermark not written'
+  | 'no sync of the watermark'
   | 'full disks ignored'
   | 'sync errors ignored'
   | 'failed syncs tried again'
@@ -91,6 +92,9 @@ const faults: Readonly<Record<FaultName, Fault>> = {
   'no sync of what was recovered': { inFile: (handle) => unsyncedUntilWritten(handle) },
   'watermark not written': {
     inFile: (_handle, path) => (path.endsWith('watermark') ? { write: done } : {}),
+  },
+  'no sync of the watermark': {
+    inFile: (_handle, path) => (path.endsWith('watermark') ? { sync: done, dataSync: done } : {}),
   },
   'full disks ignored': {
     inFile: (handle) => ({

@@ -85,6 +85,12 @@ export const fileFamily: ZooFamily = {
       'capabilities/watermark-covers-votes',
       'SQLite, RocksDB and Redis reopen without a word after a flipped bit in the middle of their logs',
     ),
+    careless(
+      'writes its watermark and does not sync it',
+      'no sync of the watermark',
+      'power/watermark-survives-with-a-vote',
+      'nats-server#7564: what is written and synced lazily is what a power cut takes',
+    ),
     careless('takes a failed sync for none', 'sync errors ignored', 'faults/sync-error', linuxSyncs),
     careless('tries a failed sync again', 'failed syncs tried again', 'faults/sync-error', linuxSyncs),
     careless(
