@@ -1,7 +1,7 @@
 /**
  * Messages through the codec, as two processes would pass them: encoded one behind another into the block that a
- * receiver reads into, decoded from there. Decoded payloads are views of the block, which lives as long as one of
- * them does. The rival takes new memory for every encoded message, and copies the payloads out of it.
+ * receiver reads into, decoded from there. Decoded payloads are parts of the block, which lives as long as one of
+ * their entries does. The rival takes new memory for every encoded message, and copies the payloads out of it.
  */
 import { decodeMessage, encodeMessage, messageSize, type Message } from '@balsa/raft-core';
 
