@@ -137,7 +137,7 @@ describe('a connection that is lost while nothing is written', () => {
   test('is checked anew: a setting that became unsafe meanwhile is refused', async () => {
     const { place, proxy, storage } = await open();
     const client = await rawClient(place.server);
-    await client.call('config', 'set', 'appendfsync', 'everysec');
+    await client.call('config', 'set', 'appendfsync', 'no');
     proxy.cutAll();
     await expect.poll(() => codeOf(storage.entries(1, 2, 100)), { interval: 5 }).toBe('STORE_UNSAFE_SETTING');
     expect(await codeOf(storage.write({ entries: entries(4, 1) }))).toBe('STORE_UNSAFE_SETTING');

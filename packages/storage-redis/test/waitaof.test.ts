@@ -1,16 +1,23 @@
 /** Servers that do not sync by themselves before they answer, and are asked to: WAITAOF, of which only the reply counts. */
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { findRedisServers, versionOf } from '@balsa/storage-redis/testing';
+import { findRedisServers } from '@balsa/storage-redis/testing';
 import { LogWriter } from '../src/log-writer.ts';
 import { Connection } from '../src/connection.ts';
 import { writeScript } from '../src/scripts.ts';
-import { codeOf, entries, env, key, openEngine, openGroup, rawClient, startServer } from './support/index.ts';
+import {
+  codeOf,
+  entries,
+  env,
+  hasWaitAof,
+  key,
+  openEngine,
+  openGroup,
+  rawClient,
+  startServer,
+} from './support/index.ts';
 
-const program = findRedisServers().find((one) => {
-  const [major = 0, minor = 0] = versionOf(one) ?? [];
-  return major > 7 || (major === 7 && minor >= 2);
-});
+const program = findRedisServers().find(hasWaitAof);
 const why = 'no server of version 7.2 or later is on the PATH or named by BALSA_REDIS_SERVER';
 if (program === undefined) process.stdout.write(`not run: WAITAOF on a real server: ${why}\n`);
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Entry, EntryType, type Engine, type Storage } from '@balsa/raft-core';
 import { openRedisEngine, type RedisEngineOptions } from '@balsa/storage-redis';
-import { FaultProxy, RedisServer, type RedisServerOptions } from '@balsa/storage-redis/testing';
+import { FaultProxy, RedisServer, versionOf, type RedisServerOptions } from '@balsa/storage-redis/testing';
 import { Redis } from 'ioredis';
 import { afterEach } from 'vitest';
 import { realEnv } from '../../src/testing/real-env.ts';
@@ -16,6 +16,12 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
+
+/** Whether that server can be asked to sync: then `appendfsync everysec` is durable too. */
+export function hasWaitAof(program: string | undefined): boolean {
+  const [major, minor] = (program === undefined ? undefined : versionOf(program)) ?? [0, 0];
+  return major > 7 || (major === 7 && minor >= 2);
+}
 
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'balsa-redis-'));
