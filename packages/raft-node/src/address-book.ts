@@ -53,6 +53,7 @@ export class AddressBook {
     return this.#joined;
   }
 
+  /** Of a removed member, too: the membership without it may not be durable yet, and then its vote is still needed. */
   address(id: NodeId): string | undefined {
     return this.#configured.get(id) ?? this.#recorded.get(id);
   }
@@ -65,17 +66,18 @@ export class AddressBook {
     return [...this.#removed].sort((a, b) => a - b);
   }
 
-  /** Everything known, in order of id. */
+  /** Everybody who is known and was not removed, in order of id. */
   get members(): Member[] {
     const all = new Map([...this.#recorded, ...this.#configured]);
-    return [...all].map(([id, address]) => ({ id, address })).sort((a, b) => a.id - b.id);
+    return [...all]
+      .filter(([id]) => !this.#removed.has(id))
+      .map(([id, address]) => ({ id, address }))
+      .sort((a, b) => a.id - b.id);
   }
 
   /** Remembers an address until the next start only. Never replaces a better known one. */
-  hint(member: Member): boolean {
-    if (this.address(member.id) !== undefined) return false;
-    this.#configured.set(member.id, member.address);
-    return true;
+  hint(member: Member): void {
+    if (this.address(member.id) === undefined) this.#configured.set(member.id, member.address);
   }
 
   /** Durable when it resolves. Repeating it is harmless. */
@@ -90,9 +92,9 @@ export class AddressBook {
     for (const id of removed) {
       if (this.#removed.has(id)) continue;
       this.#removed.add(id);
-      this.#recorded.delete(id);
-      this.#configured.delete(id);
-      changes.push([this.#key(id), Uint8Array.of(gone)]);
+      const address = this.address(id);
+      const value = new ByteWriter().u8(gone);
+      changes.push([this.#key(id), (address === undefined ? value : value.text(address)).finish()]);
     }
     await this.#write(changes);
   }
@@ -141,9 +143,12 @@ export class AddressBook {
       return;
     }
     const state = reader.u8();
-    if (id === 0) this.#joined = true;
-    else if (state === gone) this.#removed.add(id);
-    else this.#recorded.set(id, reader.text());
+    if (id === 0) {
+      this.#joined = true;
+      return;
+    }
+    if (state === gone) this.#removed.add(id);
+    if (reader.more) this.#recorded.set(id, reader.text());
   }
 
   /** Id 0 is no member: its key holds the mark of a joined group. */

@@ -45,8 +45,10 @@ export class Peers {
    */
   learn(members: readonly Member[]): void {
     for (const member of members) {
-      if (this.#hinted.size >= maxHinted || this.#book.wasRemoved(member.id) || !this.#book.hint(member))
-        continue;
+      if (member.id === this.#id || this.#addresses.has(member.id)) continue;
+      if (this.#hinted.size >= maxHinted || this.#book.wasRemoved(member.id)) continue;
+      // An address may be recorded already, and the membership that it came with not.
+      this.#book.hint(member);
       this.#hinted.add(member.id);
       this.#connect(member.id);
     }

@@ -1,5 +1,9 @@
-import { MessageType } from '@balsa/raft-core';
+import { EmptyConfState, MessageType, type Transport } from '@balsa/raft-core';
+import { openMemoryEngine } from '@balsa/raft-core/memory';
 import { expect, test } from 'vitest';
+import { AddressBook } from '../src/address-book.ts';
+import { addressStoreName } from '../src/index.ts';
+import { Peers } from '../src/peers.ts';
 import { Cluster, clusterId, codeOf, member } from './cluster.ts';
 import { bytesOf } from './machine.ts';
 
@@ -113,4 +117,59 @@ test('a leader that made itself a learner and told nobody does not leave the oth
   expect(await cluster.leader()).toBe(heir);
   expect(await cluster.propose(heir, 'served')).toContain('served');
   await cluster.stop();
+});
+
+test('a leader that dies while it records a removal still reaches who it has to ask for the vote', async () => {
+  let armed = false;
+  let hung = false;
+  const cluster = await Cluster.start({
+    size: 1,
+    schedule: ({ name, phase, owner }) => {
+      if (armed && name === 'ordered.write' && phase === 'after' && owner.startsWith(addressStoreName))
+        hung = true;
+      if (!hung || name !== 'write' || phase !== 'before') return undefined;
+      // The removal is in the address book; the membership without the node never becomes durable.
+      armed = false;
+      hung = false;
+      return new Promise(() => undefined);
+    },
+  });
+  await cluster.leader();
+  await cluster.startNode(2, { join: { clusterId } });
+  await cluster.do(
+    cluster.node(1).changeMembership([{ type: 'addVoter', id: 2, address: member(2).address }]),
+  );
+  await cluster.propose(1, 'node 2 votes');
+  await cluster.env.advance(500);
+  armed = true;
+  const removal = codeOf(cluster.node(1).removeMember(2));
+  await cluster.until(() => !armed, 'the removal is being recorded');
+  await cluster.crash(1);
+  await cluster.do(removal);
+  await cluster.startNode(1);
+  expect(cluster.status(1).confState.voters).toEqual([1, 2]);
+  await cluster.until(() => cluster.status(1).confState.voters.join() === '1', 'node 2 is removed');
+  expect(await cluster.leader([1])).toBe(1);
+  await cluster.propose(1, 'alone');
+  expect(cluster.status(1).members.map(({ id }) => id)).toEqual([1]);
+  await cluster.stop();
+});
+
+test('a member connects to who it is told of, also when its address book has them already and its membership has not', async () => {
+  // As a crash leaves it between the two writes that record a change of membership.
+  const store = openMemoryEngine().orderedStore(addressStoreName);
+  const book = new AddressBook(store, 'main', []);
+  await book.open();
+  await book.record([1, 4, 5].map(member), []);
+  const connected: number[] = [];
+  const transport = { setPeer: (id: number) => connected.push(id) } as unknown as Transport;
+  const peers = new Peers({ id: 4, group: 'main' }, transport, book);
+  peers.sync({ ...EmptyConfState, voters: [1], learners: [4] });
+  expect(connected).toEqual([1]);
+  peers.learn([1, 4, 5, 6].map(member));
+  expect(connected).toEqual([1, 5, 6]);
+  peers.learn([5, 6].map(member));
+  expect(connected).toEqual([1, 5, 6]);
+  await book.record([], [6]);
+  await book.close();
 });

@@ -1,0 +1,239 @@
+/** Each rule can be broken: what the judge is shown here is what it must complain of. Other rules are broken by the museum. */
+import {
+  EmptyConfState,
+  Entry,
+  StateType,
+  type RaftCore,
+  type SnapshotMetadata,
+  type StorageState,
+  type WriteBatch,
+} from '@balsa/raft-core';
+import { describe, expect, test } from 'vitest';
+import { AppliedBook } from '../src/judge/history-of-state.ts';
+import { Judge } from '../src/judge/judge.ts';
+import type { Site } from '../src/judge/site.ts';
+
+const confState = { ...EmptyConfState, voters: [1, 2, 3] };
+
+/** As much of a core as the judge looks at. */
+interface Shown {
+  term: number;
+  state: StateType;
+  committed: number;
+  applied: number;
+  lastIndex: number;
+}
+
+class Court {
+  readonly judge = new Judge();
+  readonly #cores = new Map<number, Shown>();
+
+  site(id: number): Site {
+    return this.judge.site(id);
+  }
+
+  core(id: number, shown: Partial<Shown> = {}): Shown {
+    const core = {
+      term: 1,
+      state: StateType.Follower,
+      committed: 1,
+      applied: 1,
+      lastIndex: 1,
+      ...shown,
+      step: () => undefined,
+      status: () => ({ confState }),
+    };
+    this.judge.attach(id, core as unknown as RaftCore);
+    this.#cores.set(id, core);
+    return core;
+  }
+
+  write(id: number, batch: WriteBatch, installed?: SnapshotMetadata): void {
+    const site = this.site(id);
+    const inFlight = { batch, installed };
+    this.judge.beforeWrite(site, inFlight);
+    site.inFlight = inFlight;
+    this.judge.afterWrite(site, inFlight);
+  }
+
+  /** Entries of one term after the bootstrap's, written on each of `ids`. */
+  fill(ids: readonly number[], term: number, from: number, to: number): void {
+    for (const id of ids) {
+      const entries = Array.from({ length: to - from + 1 }, (_, i) => new Entry(term, from + i));
+      this.write(id, { entries });
+    }
+  }
+
+  /** Becomes leader by votes that are durable on 1 and 2, or on nobody. */
+  elect(id: number, term: number, shown: Partial<Shown> = {}, voters: readonly number[] = [1, 2]): Shown {
+    const core = this.core(id, shown);
+    for (const voter of voters) this.write(voter, { hardState: { term, vote: id, commit: 0 } });
+    Object.assign(core, { term, state: StateType.Leader });
+    this.judge.refresh();
+    return core;
+  }
+
+  get verdict(): string {
+    try {
+      this.judge.afterEvent();
+      return 'none';
+    } catch (error) {
+      return String((error as { rule?: string }).rule);
+    }
+  }
+}
+
+function begun(): Court {
+  const court = new Court();
+  for (const id of [1, 2, 3]) court.write(id, { entries: [new Entry(1, 1)] });
+  return court;
+}
+
+function stateOf(lastIndex: number, term: number): StorageState {
+  return {
+    hardState: { term: 0, vote: 0, commit: 0 },
+    confState: { index: 0, state: EmptyConfState },
+    snapshot: undefined,
+    firstIndex: 1,
+    lastIndex,
+    outline: { boundary: { index: 0, term: 0 }, runs: [{ index: 1, term }], confChanges: [] },
+    pendingRestore: undefined,
+  } as unknown as StorageState;
+}
+
+describe('rules', () => {
+  test('what a healthy cluster does breaks none', () => {
+    const court = begun();
+    const leader = court.elect(1, 2);
+    court.fill([1, 2], 2, 2, 3);
+    Object.assign(leader, { lastIndex: 3, committed: 3 });
+    expect(court.verdict).toBe('none');
+  });
+
+  test('I1: two leaders of one term, one that is no voter, and one without durable votes', () => {
+    const two = begun();
+    two.elect(1, 2);
+    expect(two.verdict).toBe('none');
+    two.elect(2, 2, {}, []);
+    expect(two.verdict).toBe('I1 ElectionSafety');
+    const stranger = begun();
+    stranger.elect(9, 2);
+    expect(stranger.verdict).toBe('I1 ElectionSafety');
+    const unvoted = begun();
+    unvoted.elect(1, 2, {}, [1]);
+    expect(unvoted.verdict).toBe('I1 ElectionSafety');
+  });
+
+  test('I2: a leader that shortens its log', () => {
+    const court = begun();
+    const leader = court.elect(1, 2, { lastIndex: 5 });
+    leader.lastIndex = 4;
+    expect(court.verdict).toBe('I2 LeaderAppendOnly');
+  });
+
+  test('I3: two entries of one index and term, and one that follows another than elsewhere', () => {
+    const court = begun();
+    court.write(1, { entries: [new Entry(2, 2, 0, Uint8Array.of(1))] });
+    court.write(2, { entries: [new Entry(2, 2, 0, Uint8Array.of(2))] });
+    expect(court.verdict).toBe('I3 LogMatching');
+    const other = begun();
+    other.fill([1], 2, 2, 2);
+    other.fill([2], 3, 2, 2);
+    other.fill([1, 2], 4, 3, 3);
+    expect(other.verdict).toBe('I3 LogMatching');
+  });
+
+  test('I4: a leader without what was committed before its term', () => {
+    const court = begun();
+    const leader = court.elect(1, 2);
+    court.fill([1, 2], 2, 2, 3);
+    Object.assign(leader, { lastIndex: 3, committed: 3 });
+    court.judge.refresh();
+    court.elect(3, 3, { lastIndex: 2 });
+    expect(court.verdict).toBe('I4 LeaderCompleteness');
+  });
+
+  test('I5: another command at an index, and another state', () => {
+    const book = new AppliedBook();
+    const command = { index: 2, term: 2, data: Uint8Array.of(1) };
+    expect(book.check(1, 2, [command])).toBeUndefined();
+    expect(book.check(1, 2, [command])).toBeUndefined();
+    expect(book.check(1, 2, [{ ...command, data: Uint8Array.of(2) }])).toMatch(/another/);
+    expect(book.check(1, 2, [])).toMatch(/skips/);
+    expect(book.sameSnapshot(2, 'a')).toBe(true);
+    expect(book.sameSnapshot(2, 'b')).toBe(false);
+  });
+
+  test('I6: a follower that takes for committed what no leader committed, and a write over what is committed', () => {
+    const court = begun();
+    court.core(2, { lastIndex: 3 }).committed = 2;
+    expect(court.verdict).toBe('I6 CommittedImmutable');
+    const other = begun();
+    other.write(1, { entries: [new Entry(2, 1)] });
+    expect(other.verdict).toBe('I6 CommittedImmutable');
+  });
+
+  test('I7: a leader that commits what is durable on itself alone', () => {
+    const court = begun();
+    const leader = court.elect(1, 2);
+    court.fill([1], 2, 2, 2);
+    Object.assign(leader, { lastIndex: 2, committed: 2 });
+    expect(court.verdict).toBe('I7 CommittedOnDurableQuorum');
+  });
+
+  test('I8: a term that goes back, in memory and on disk, and a vote that changes', () => {
+    const court = begun();
+    const core = court.core(1, { term: 5 });
+    core.term = 4;
+    expect(court.verdict).toBe('I8 Monotonic');
+    const other = begun();
+    other.write(1, { hardState: { term: 5, vote: 1, commit: 0 } });
+    other.write(1, { hardState: { term: 5, vote: 2, commit: 0 } });
+    expect(other.verdict).toBe('I8 Monotonic');
+  });
+
+  test('I9: more applied than committed', () => {
+    const court = begun();
+    const core = court.core(1, { lastIndex: 3 });
+    Object.assign(core, { applied: 2, term: 2 });
+    expect(court.verdict).toBe('I9 Ordering');
+  });
+
+  test('I10: two memberships of one index', () => {
+    const court = begun();
+    court.judge.checkConf(1, 4, confState);
+    court.judge.checkConf(2, 4, { ...confState, voters: [1, 2] });
+    expect(court.verdict).toBe('I10 ConfigFidelity');
+  });
+
+  test('I11: a store that opens without what it acknowledged', () => {
+    const court = begun();
+    court.judge.opened(court.site(1), stateOf(1, 1));
+    expect(court.verdict).toBe('none');
+    court.judge.opened(court.site(2), stateOf(0, 1));
+    expect(court.verdict).toBe('I11 RestartFidelity');
+  });
+
+  test('I12: a gap, and a write beside another', () => {
+    const court = begun();
+    court.write(1, { entries: [new Entry(2, 3)] });
+    expect(court.verdict).toBe('I12 ReadyContract');
+    const other = begun();
+    const inFlight = { batch: {}, installed: undefined };
+    other.site(1).inFlight = inFlight;
+    other.judge.beforeWrite(other.site(1), inFlight);
+    expect(other.verdict).toBe('I12 ReadyContract');
+  });
+
+  test('I17: what was being written is there in part', () => {
+    const opened = (last: number): string => {
+      const court = begun();
+      const batch = { entries: [new Entry(1, 2), new Entry(1, 3)] };
+      court.judge.beforeWrite(court.site(1), { batch, installed: undefined });
+      court.site(1).inFlight = { batch, installed: undefined };
+      court.judge.opened(court.site(1), stateOf(last, 1));
+      return court.verdict;
+    };
+    expect([1, 2, 3].map(opened)).toEqual(['none', 'I17 CrashStates', 'none']);
+  });
+});
