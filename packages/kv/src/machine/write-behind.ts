@@ -175,7 +175,7 @@ export class WriteBehindStore implements OrderedStore {
     const before = this.#gathered.get(name);
     if (before !== undefined) this.#bytes -= sizeOf(before);
     // A copy: a view would keep the whole message alive that the value came in.
-    const change: Change = [new Uint8Array(key), value === undefined ? undefined : new Uint8Array(value)];
+    const change: Change = [copyOf(key), value === undefined ? undefined : copyOf(value)];
     this.#bytes += sizeOf(change);
     this.#gathered.set(name, change);
   }
@@ -215,6 +215,12 @@ export class WriteBehindStore implements OrderedStore {
     this.#storedIndex = appliedIndex;
     this.#forget();
   }
+}
+
+/** In memory that copies share: they go together, and a piece of its own costs more than the bytes. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset } = Buffer.from(bytes);
+  return new Uint8Array(buffer, byteOffset, bytes.length);
 }
 
 function sizeOf([key, value]: Change): number {
