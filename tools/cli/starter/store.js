@@ -5,10 +5,9 @@
  * the whole file at every change: the TODO marks say what to replace, and in which order.
  */
 import { Buffer } from 'node:buffer';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { BalsaError, Entry, defaultMaxEntryBytes } from '@balsa/raft-core';
+import { BalsaError, Entry, defaultMaxEntryBytes, toBalsaError } from '@balsa/raft-core';
 import { LogState } from '@balsa/storage-kit';
 import { Group } from './group.js';
 
@@ -26,7 +25,7 @@ export async function openMyEngine({ directory }) {
     return new MyEngine(directory, await load(directory));
   } catch (error) {
     owned.delete(directory);
-    throw error;
+    throw toBalsaError(error, 'STORE_IO', `cannot open the store in ${directory}`);
   }
 }
 
@@ -181,10 +180,17 @@ async function save(directory, { identity, groups }) {
 }
 
 async function load(directory) {
-  if (!existsSync(fileOf(directory))) return { identity: undefined, groups: new Map() };
+  let read;
+  try {
+    read = await readFile(fileOf(directory), 'utf8');
+  } catch (error) {
+    // Only what is not there is new; what cannot be read now is neither new nor damaged.
+    if (error.code === 'ENOENT') return { identity: undefined, groups: new Map() };
+    throw error;
+  }
   let file;
   try {
-    file = JSON.parse(await readFile(fileOf(directory), 'utf8'));
+    file = JSON.parse(read);
   } catch (cause) {
     throw new BalsaError('STORE_CORRUPT', `${fileOf(directory)} is not what this store wrote`, { cause });
   }

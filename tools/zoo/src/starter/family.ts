@@ -39,7 +39,7 @@ const rot = 'storage.md: SQLite gave a page with one flipped bit in it as data, 
 
 export const starterFamily: ZooFamily = {
   name: 'the starter',
-  correct: [asItIs],
+  correct: [asItIs, starterTarget('relaxed starter with files')],
   animals: [
     claiming(
       'says that it is durable, writes a temporary and renames it, and syncs neither file nor directory',
