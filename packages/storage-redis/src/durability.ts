@@ -1,6 +1,7 @@
 /** Whether a server keeps what it acknowledges: its settings, read anew with every connection. */
 import { BalsaError } from '@balsa/raft-core';
 import { ServerError, type Connection, type Reply } from './connection.ts';
+import { checkWaitAof } from './wait-aof.ts';
 
 export interface ServerFacts {
   readonly version: string;
@@ -15,6 +16,9 @@ export interface ServerFacts {
 export interface DurabilityOptions {
   readonly strict: boolean;
   readonly allowFailover: boolean;
+  /** Of a key that may be written to and removed, to see whether WAITAOF can be relied on. */
+  readonly probeKey: string;
+  readonly now: () => number;
 }
 
 const oldest = [6, 2] as const;
@@ -80,6 +84,7 @@ export async function checkServer(connection: Connection, options: DurabilityOpt
   if (!options.allowFailover) await checkSentinel(connection);
   await checkMemory(connection);
   const needsWaitAof = await checkAppendOnlyFile(connection, info, version);
+  if (needsWaitAof) await checkWaitAof(connection, options.probeKey, options.now);
   return { ...facts, needsWaitAof, advice: await adviceOn(connection) };
 }
 
@@ -188,9 +193,4 @@ async function checkAppendOnlyFile(
     'set it to always (CONFIG SET appendfsync always, and in redis.conf); with everysec, Redis 7.2 or later is needed, which has WAITAOF',
     { setting: 'appendfsync', value: policy },
   );
-}
-
-/** `WAITAOF` gives up without an error: only its reply says whether the write is on the local disk. */
-export function isOnLocalDisk(reply: Reply): boolean {
-  return Array.isArray(reply) && Number((reply as readonly Reply[])[0]) >= 1;
 }

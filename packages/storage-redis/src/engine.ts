@@ -67,7 +67,12 @@ class Server {
       name: settings.prefix,
       scripts,
       verify: async (connection) => {
-        this.facts = await checkServer(connection, { strict: durability === 'strict', allowFailover });
+        this.facts = await checkServer(connection, {
+          strict: durability === 'strict',
+          allowFailover,
+          probeKey: `${engineKeys(settings.prefix).head}:probe`,
+          now: () => settings.env.now(),
+        });
         for (const text of this.facts.advice) settings.env.log.log(LogLevel.Warn, text);
         await this.checkHeads?.();
       },

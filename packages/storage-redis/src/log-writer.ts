@@ -2,10 +2,10 @@
 import { BalsaError, isBalsaError, type Durability, type Env } from '@balsa/raft-core';
 import type { Watermark } from '@balsa/storage-kit';
 import { ServerError, type Argument, type Connection, type Reply } from './connection.ts';
-import { isOnLocalDisk } from './durability.ts';
 import { closedError, fenced, poisoned, refused, unknownOutcome } from './errors.ts';
 import { digits, splitHead } from './head.ts';
 import type { Script } from './scripts.ts';
+import { isOnLocalDisk } from './wait-aof.ts';
 
 export interface LogWriterOptions {
   readonly env: Env;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openRedisEngine } from '@balsa/storage-redis';
 import { RedisServer, findRedisServer } from '@balsa/storage-redis/testing';
-import { isOnLocalDisk } from '../src/durability.ts';
+import { isOnLocalDisk } from '../src/wait-aof.ts';
 import {
   codeOf,
   entries,
