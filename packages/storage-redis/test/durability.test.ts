@@ -17,13 +17,14 @@ import {
   temporaryDirectory,
 } from './support/index.ts';
 
+/** Where it can be asked to sync it is another matter: see waitaof.test.ts. */
+const everysec: [string, string, RegExp] = ['appendfsync', 'everysec', /appendfsync is everysec.*WAITAOF/];
+
 describe('a server that would lose acknowledged writes', () => {
-  test.each([
+  test.each<[string, string, RegExp]>([
     ['appendonly', 'no', /appendonly is no.*CONFIG SET appendonly yes/],
     ['appendfsync', 'no', /appendfsync is no.*CONFIG SET appendfsync always/],
-    ...(hasWaitAof(findRedisServer())
-      ? []
-      : [['appendfsync', 'everysec', /appendfsync is everysec.*WAITAOF/] as const]),
+    ...(hasWaitAof(findRedisServer()) ? [] : [everysec]),
     ['maxmemory-policy', 'allkeys-lru', /may delete the log.*noeviction/],
     ['no-appendfsync-on-rewrite', 'yes', /nothing is synced.*CONFIG SET no-appendfsync-on-rewrite no/],
   ])('with %s %s is refused, and told how to mend it', async (setting, value, message) => {
