@@ -11,7 +11,7 @@ const losing: ReadonlySet<FaultName> = new Set(['flip', 'misdirect', 'wipe']);
 /** Some voter goes, or stops voting. */
 function parting({ cluster, chance }: Stage): MembershipChange {
   const id = chance.pick(cluster.confState.voters);
-  return chance.happens(0.75) ? { type: 'remove', id } : { type: 'addLearner', id };
+  return chance.happens(0.6) ? { type: 'remove', id } : { type: 'addLearner', id };
 }
 
 export const membershipFaults: Faults = {
@@ -25,14 +25,14 @@ export const membershipFaults: Faults = {
     const hurried = chance.happens(0.4) && !cluster.plan.faults.some((name) => losing.has(name));
     if (weak || !(hurried || cluster.settled())) return undefined;
     const changes: MembershipChange[] = [];
-    const grow = chance.happens(0.5);
+    const grow = chance.happens(0.65);
     const learner = learners.find((id) => cluster.host(id).state === 'running');
     if (learner !== undefined && chance.happens(0.4)) changes.push({ type: 'addVoter', id: learner });
     else if (grow && voters.length + learners.length < mostVoters + 1) {
       const host = cluster.addHost();
       host.start();
       const { id, address } = host.member;
-      changes.push({ type: chance.happens(0.4) ? 'addLearner' : 'addVoter', id, address });
+      changes.push({ type: chance.happens(0.15) ? 'addLearner' : 'addVoter', id, address });
     }
     if ((changes.length === 0 || chance.happens(0.5)) && voters.length > 1) changes.push(parting(stage));
     if (changes.length === 0) return undefined;

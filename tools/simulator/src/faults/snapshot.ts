@@ -50,12 +50,13 @@ function disturb(stage: Stage, host: Host): FaultEnd | undefined {
     return { end: cluster.cuts.add((network) => network.isolate(one.id)), afterMs: chance.skewed(50, 5000) };
   };
   const bystanders = others(cluster, host, leader);
-  if (chance.happens(0.5)) return bystanders.length === 0 ? undefined : cutOff(chance.pick(bystanders));
-  // In the middle of it: while one of the two has its disk at work.
-  const end = leader === undefined || chance.happens(0.7) ? host : leader;
+  if (chance.happens(0.3)) return bystanders.length === 0 ? undefined : cutOff(chance.pick(bystanders));
+  // In the middle of it: while its end has its disk at work.
+  const cuts = chance.happens(0.45);
+  const end = cuts && leader !== undefined && chance.happens(0.3) ? leader : host;
   const { life } = end;
-  const cuts = chance.happens(0.4);
-  end.disk.trap(chance.below(20), () => {
+  // Deaths come later than cuts: also while it installs and restores what has arrived.
+  end.disk.trap(cuts ? chance.below(12) : 4 + chance.below(18), () => {
     if (end.life !== life || !stage.active()) return;
     if (cuts) {
       stage.endLater(cutOff(end));
