@@ -49,6 +49,7 @@ test('results of several runs are kept together, the newest of each exhibit, wit
     );
     mergeResults(file, new Map([['two', missed]]), (name) => name !== 'gone');
     mergeResults(file, new Map([['one', { ...missed, caught: found }]]), () => true);
+    mergeResults(file, new Map([['one', missed]]), () => true);
     const results = readResults(file);
     expect([...results.keys()]).toEqual(['one', 'two']);
     expect(results.get('one')?.caught).toEqual(found);

@@ -32,9 +32,14 @@ export function readResults(file: string): Results {
   return new Map(Object.entries(JSON.parse(readFileSync(file, 'utf8')) as Record<string, Outcome>));
 }
 
-/** Adds to what is there, and leaves out what `keep` refuses. */
+/** Adds to what is there, and leaves out what `keep` refuses. A shorter hunt that caught nothing does not undo a catch. */
 export function mergeResults(file: string, found: Results, keep: (name: string) => boolean): Results {
-  const all = [...readResults(file), ...found].filter(([name]) => keep(name));
+  const known = readResults(file);
+  const news = [...found].filter(([name, { patch, caught }]) => {
+    const before = known.get(name);
+    return caught !== undefined || before?.caught === undefined || before.patch !== patch;
+  });
+  const all = [...known, ...news].filter(([name]) => keep(name));
   const merged = new Map([...new Map(all)].sort(([a], [b]) => (a < b ? -1 : 1)));
   writeFileSync(file, `${JSON.stringify(Object.fromEntries(merged), undefined, 2)}\n`);
   return merged;
