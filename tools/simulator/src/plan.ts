@@ -215,6 +215,6 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
     // With many operations to an event little time passes, and elections take time.
     thinkMs: profile === 'swarm' ? chance.skewed(2, 200) : chance.skewed(8, 1500),
-    valueBytes: chance.pick([4, 20, 200, 1500, 4000]),
+    valueBytes: chance.pick([4, 20, 200, 1500, 4000, 4000]),
   };
 }

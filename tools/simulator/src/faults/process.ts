@@ -3,7 +3,15 @@ import type { Survival } from '../world/inode.ts';
 import { byItself, told, victim, type FaultEnd, type Faults, type Stage } from './fault.ts';
 import type { Host } from '../world/host.ts';
 
-const survivals: readonly Survival[] = ['nothing', 'prefix', 'prefix', 'anything', 'anything', 'everything'];
+const survivals: readonly Survival[] = [
+  'nothing',
+  'prefix',
+  'prefix',
+  'anything',
+  'anything',
+  'anything',
+  'everything',
+];
 
 export function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
   return {

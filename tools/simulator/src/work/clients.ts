@@ -64,7 +64,8 @@ export class Clients {
       const answer: Answer =
         host === undefined ? 'refused' : await this.#write(client, host, key, write, chance.skewed(50, 5000));
       // To set the same again is harmless, and a history of its own for the checker.
-      const again = answer === 'refused' || (answer === 'unknown' && write.op === 'set');
+      const again =
+        answer === 'refused' || (answer === 'unknown' && write.op === 'set' && chance.happens(0.4));
       if (!again || !this.open) return answer;
       if (tries === mostTries || chance.happens(0.4)) {
         coverage.count('client', 'gives up');
