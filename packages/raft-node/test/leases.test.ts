@@ -39,7 +39,7 @@ test('a leader that stood still does not answer by the lease that it had before'
   const leader = await cluster.leader(others);
   await cluster.propose(leader, 'after');
   const read = codeOf(cluster.node(old).read({ timeoutMs: 300 }));
-  await cluster.do(new Promise((resolve) => cluster.env.setTimer(1, resolve)));
+  await cluster.do(new Promise<void>((resolve) => cluster.env.setTimer(1, resolve)));
   processes.get(old)?.resume();
   expect(await cluster.do(read)).not.toBe('resolved');
   await cluster.stop();

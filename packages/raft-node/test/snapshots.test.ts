@@ -66,7 +66,7 @@ describe.each([true, false])('snapshots, state machine %s', (persistent) => {
       cluster.network.dropTypes(MessageType.MsgAppResp);
     });
     await cluster.until(() => cluster.status(victim).applied > 20, 'the snapshot is restored');
-    await cluster.do(new Promise((resolve) => cluster.env.setTimer(200, resolve)));
+    await cluster.do(new Promise<void>((resolve) => cluster.env.setTimer(200, resolve)));
     cluster.network.dropTypes();
     await fill(cluster, leader, 3);
     await cluster.converged([1, 2, 3], [...cluster.site(leader).machine.texts]);
