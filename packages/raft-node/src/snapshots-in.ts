@@ -38,6 +38,8 @@ interface Receiving {
   writer: SnapshotWriter | undefined;
   /** Whether a transfer holds it now; else it waits to be resumed. */
   active: boolean;
+  /** Its writer failed once (a full disk) and takes nothing more: it is of no use for a resumption. */
+  broken: boolean;
 }
 
 /** One whose writer is there. */
@@ -108,12 +110,12 @@ export class SnapshotsIn {
         'OVERLOADED',
         `a snapshot from node ${String(present.from)} is being received already`,
       );
-    if (present?.writer !== undefined && present.key === key) {
+    if (present?.writer !== undefined && present.key === key && !present.broken) {
       present.active = true;
       return { receiving: present, writer: present.writer };
     }
     // The place is taken before anything is awaited: two offers must not both begin.
-    const receiving: Receiving = { key, from, offer, active: true, writer: undefined };
+    const receiving: Receiving = { key, from, offer, active: true, broken: false, writer: undefined };
     this.#receiving = receiving;
     const opening = this.#openWriter(present, offer);
     this.#beginning = opening.catch(() => undefined);
@@ -144,7 +146,12 @@ export class SnapshotsIn {
       write: async (chunk) => {
         if (this.#receiving !== receiving)
           throw new BalsaError('SNAPSHOT_TRANSFER_FAILED', 'this transfer was given up');
-        await writer.write(chunk);
+        try {
+          await writer.write(chunk);
+        } catch (error) {
+          receiving.broken = true;
+          throw error;
+        }
         onProgress(progressOf(receiving, 'running'));
       },
       finish: async () => {

@@ -60,3 +60,33 @@ test('closing while the store has not yet begun waits for it, and leaves nothing
   await closing;
   expect(aborted()).toBe(1);
 });
+
+test('a snapshot whose writer failed is begun anew, not resumed', async () => {
+  let begun = 0;
+  const storage = {
+    receiveSnapshot: () => {
+      begun++;
+      const write = begun === 1 ? () => Promise.reject(new Error('no space')) : () => Promise.resolve();
+      return Promise.resolve({ chunkCount: 0, write, abort: () => Promise.resolve() });
+    },
+  } as unknown as Storage;
+  const incoming = new SnapshotsIn({
+    storage,
+    metrics: new MetricsRecorder(),
+    refusal: () => undefined,
+    holds: () => false,
+    onStored: () => undefined,
+    onHeld: () => undefined,
+    onProgress: () => undefined,
+  });
+  const first = await incoming.onOffer(2, message, offer);
+  await expect(first.write(new Uint8Array(10))).rejects.toThrow('no space');
+  await first.abort(new Error('no space'));
+  const second = await incoming.onOffer(2, message, offer);
+  await second.write(new Uint8Array(10));
+  expect(begun).toBe(2);
+  // One that only lost its connection goes on where it was.
+  await second.abort(new Error('cut'));
+  await incoming.onOffer(2, message, offer);
+  expect(begun).toBe(2);
+});
