@@ -160,7 +160,10 @@ export class Cluster {
       this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'did not %: %', what, reason);
       if (!isBalsaError(error, 'NOT_LEADER') || tries === 1) return;
       this.clock.set(world, 200, () => {
-        if (this.settled()) this.change(changes, tries - 1);
+        // With a member lost meanwhile, the change might take the quorum of the others away.
+        const members = [...this.confState.voters, ...this.confState.learners].map((id) => this.host(id));
+        const isWeak = members.some((host) => host.damaged || host.state === 'retired');
+        if (this.settled() && !isWeak) this.change(changes, tries - 1);
       });
     });
   }
