@@ -1,4 +1,4 @@
-/** One synced batch of puts under big-endian keys, without compression of the log or of tables. */
+/** One synced batch of puts under big-endian keys, with the settings that the store gives its engine by default. */
 import { createRequire } from 'node:module';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -29,6 +29,9 @@ const settings = {
   walCompression: false,
   compression: false,
   compaction: 'level',
+  parallelism: 4,
+  // As large as the store's write-ahead log may grow: two thirds of 12 MiB for memtables.
+  memtableMemoryBudget: 8 * 1024 * 1024,
 };
 
 export async function bareRocksdb({ directory, pool, payloadBytes, entries }: BareOptions): Promise<Lane> {
