@@ -47,7 +47,12 @@ export interface RaftConfig {
   readonly maxInflightMsgs: number;
   /** Bytes in flight to one peer; soft, one message may overshoot; 0 means no limit. Default 16 MiB. */
   readonly maxInflightBytes: number;
-  /** Bytes of recent, already persisted entries that the core keeps for sending and applying. Default 16 MiB. */
+  /**
+   * Bytes of recent, already persisted entries that the core keeps for sending and applying, as `entrySize` counts
+   * them. Default 16 MiB. An entry of a decoded message keeps the whole buffer alive that it was decoded from, so that
+   * what is really held is the buffers of the kept entries: as much again and the rest of their messages where each
+   * message has a buffer of its own; up to a whole buffer for each kept entry where many share one.
+   */
   readonly entryCacheBytes: number;
   /** Leader steps down when it heard from no quorum for an election timeout (thesis §6.2). Default true. */
   readonly checkQuorum: boolean;

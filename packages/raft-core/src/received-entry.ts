@@ -8,9 +8,15 @@ import { EmptyBytes, Entry, type EntryType, type LogIndex, type Term } from './t
 
 /**
  * An entry whose payload is a range of the bytes that it was decoded from, until `data` is first read. It has no
- * context. To whoever reads it it is an `Entry`; to what copies own properties it is not, see `plainEntry`.
+ * context. To whoever reads it, to `instanceof` and to JSON it is an `Entry`; to what copies own properties it is not,
+ * see `plainEntry`. `structuredClone` and `postMessage` would lose its payload: they throw a `DataCloneError`.
  */
 export class ReceivedEntry {
+  static {
+    // Not a subclass: that would have a place for a payload, which is what is to be spared.
+    Object.setPrototypeOf(this.prototype, Entry.prototype);
+  }
+
   readonly term: Term;
   readonly index: LogIndex;
   readonly type: EntryType;
@@ -20,6 +26,8 @@ export class ReceivedEntry {
   private bytes: Uint8Array;
   /** Where in `bytes` the payload begins; `wasRead` once it has been read. */
   private start: number;
+  /** No symbol can be cloned, so that nothing clones the entry without what it says. */
+  readonly guard: symbol = cloneGuard;
 
   constructor(
     term: Term,
@@ -49,9 +57,17 @@ export class ReceivedEntry {
   get context(): Uint8Array {
     return EmptyBytes;
   }
+
+  toJSON(): Entry {
+    return new Entry(this.term, this.index, this.type, this.data);
+  }
 }
 
 const wasRead = -1;
+/** The error of whoever clones says its text. */
+const cloneGuard: unique symbol = Symbol(
+  'an entry of a decoded message, of which plainEntry must be taken first,',
+);
 
 /** An entry whose payload is the `length` bytes at `start` of `bytes`. */
 export function receivedEntry(
@@ -62,7 +78,6 @@ export function receivedEntry(
   start: number,
   length: number,
 ): Entry {
-  // Not a subclass: that would have a place for a payload, which is what is to be spared.
   const entry: object = new ReceivedEntry(term, index, type, bytes, start, length);
   return entry as Entry;
 }

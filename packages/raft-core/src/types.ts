@@ -36,7 +36,8 @@ export const EmptyBytes: Uint8Array = new Uint8Array(0);
  * `context` is raft-rs's per-entry blob; empty unless a caller of `propose` gave one.
  *
  * The entries of a decoded message say the same, but not as properties of their own: before one is cloned,
- * posted to a thread, spread or compared by properties, take `plainEntry` of it.
+ * posted to a thread (both throw otherwise), spread or compared by properties, take `plainEntry` of it. A `RaftNode`
+ * has done so before its store, its transport and its state machine see any.
  */
 export class Entry {
   readonly term: Term;

@@ -266,6 +266,19 @@ describe('messages', () => {
     expect(plainEntry(sent)).toBe(sent);
   });
 
+  test('an entry that came off the wire is never cloned without its payload, and says what to do', () => {
+    const sent = new Entry(3, 9, EntryType.Normal, new Uint8Array([1, 2, 3]));
+    const got = decodeMessage(encode(new Message(MessageType.MsgApp, { entries: [sent] }))).entries[0];
+    if (got === undefined) throw new Error('one entry was sent');
+    for (const _ of ['before its payload is read', 'after']) {
+      expect(() => structuredClone({ entries: [got] })).toThrow(/plainEntry must be taken first/);
+      expect(JSON.stringify(got)).toBe(JSON.stringify(sent));
+      expect(got.data).toEqual(sent.data);
+    }
+    expect(got).toBeInstanceOf(Entry);
+    expect(new Entry(1, 1)).not.toBeInstanceOf(ReceivedEntry);
+  });
+
   test('a payload that comes twice in an entry counts as it came last, as protobuf has it', () => {
     const entry = [0x22, 2, 1, 1, 0x22, 1, 5, 0x10, 3];
     const m = decodeMessage(new Uint8Array([0x08, 3, 0x3a, entry.length, ...entry]));

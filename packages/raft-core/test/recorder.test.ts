@@ -1,7 +1,18 @@
 /** Recorded runs: what was put in and what came out, and the same again. */
 import { describe, expect, test } from 'vitest';
-import { Entry, isBalsaError, Message, MessageType, RawNode, type RawNodeConfig } from '../src/index.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  Entry,
+  isBalsaError,
+  Message,
+  messageSize,
+  MessageType,
+  RawNode,
+  type RawNodeConfig,
+} from '../src/index.ts';
 import { recordCore, replay } from '../src/testing/index.ts';
+import { decodeStep, encodeStep } from '../src/testing/step-codec.ts';
 import { bytes, Network, type MakeNode, type NetworkOptions } from './network/network.ts';
 
 /** Records every life of every member. */
@@ -112,6 +123,15 @@ describe('a replay', () => {
 
   test.each([[[]], [['{"do":"tick"}']], [['not json']]])('refuses %j, which is no recording', (lines) => {
     expect(() => replay(lines)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+
+  test('gives entries back that came off the wire', () => {
+    const entries = [new Entry(1, 2, 0, Uint8Array.of(0, 255, 128)), new Entry(1, 3)];
+    const sent = new Message(MessageType.MsgApp, { from: 2, to: 1, term: 1, index: 1, logTerm: 1, entries });
+    const wire = new Uint8Array(messageSize(sent));
+    encodeMessage(sent, wire, 0);
+    expect(encodeStep(decodeMessage(wire))).toBe(encodeStep(sent));
+    expect(decodeStep(encodeStep(decodeMessage(wire)))).toEqual(sent);
   });
 
   test('gives messages back as what they were, bytes, entries and responses included', () => {

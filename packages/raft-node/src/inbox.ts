@@ -3,6 +3,7 @@ import {
   BalsaError,
   isBalsaError,
   MessageType,
+  plainEntry,
   type Message,
   type NodeId,
   type TransportHandler,
@@ -70,13 +71,12 @@ export class Inbox {
   hear(messages: readonly Message[]): void {
     const { id, metrics, running, onMessages } = this.#options;
     if (!running() || messages.length === 0) return;
-    onMessages(
-      messages.filter((message) => {
-        if (message.to === id && !refusedTypes.has(message.type)) return true;
-        metrics.rejected('STEP_INVALID_MESSAGE');
-        return false;
-      }),
-    );
+    const heard: Message[] = [];
+    for (const message of messages) {
+      if (message.to === id && !refusedTypes.has(message.type)) heard.push(withPlainEntries(message));
+      else metrics.rejected('STEP_INVALID_MESSAGE');
+    }
+    onMessages(heard);
   }
 
   #accepts(group: string): boolean {
@@ -93,4 +93,13 @@ export class Inbox {
       this.#options.metrics.rejected(isBalsaError(error) ? error.code : 'WIRE_MALFORMED');
     }
   }
+}
+
+/**
+ * A store, or a transport that passes them on later, may clone entries or post them to a thread: a decoded entry
+ * would not survive that. Their payloads are read right away in any case, for the write.
+ */
+function withPlainEntries(message: Message): Message {
+  if (message.entries.length > 0) message.entries = message.entries.map(plainEntry);
+  return message;
 }

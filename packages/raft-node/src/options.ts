@@ -59,7 +59,11 @@ export interface NodeLimits {
   readonly maxUncommittedBytes: number;
   /** Bytes of committed entries handed to the state machine and not yet applied. Default 4 MiB. */
   readonly maxApplyBytes: number;
-  /** Bytes of recent entries kept in memory. Default 16 MiB. */
+  /**
+   * Bytes of recent entries kept in memory, as `entrySize` counts them. Default 16 MiB. An entry that a peer sent keeps
+   * alive the buffer that it came in: with `transport-tcp` its message, or, when that has less than 4 KiB, a buffer of
+   * 8 KiB that it shares with others.
+   */
   readonly entryCacheBytes: number;
   /** Snapshots that this node sends at the same time; further ones wait. Default 2. */
   readonly maxSnapshotsSending: number;

@@ -1,5 +1,12 @@
 /** A whole cluster in one process, in virtual time: memory disks, a memory network, one seed. */
-import { LogLevel, type Logger, type NodeId, type Storage, type WriteBatch } from '@balsa/raft-core';
+import {
+  LogLevel,
+  type Logger,
+  type NodeId,
+  type Storage,
+  type Transport,
+  type WriteBatch,
+} from '@balsa/raft-core';
 import {
   createMemoryDisk,
   openMemoryEngine,
@@ -38,6 +45,8 @@ export interface ClusterOptions {
   readonly schedule?: MemorySchedule;
   /** Virtual milliseconds that a write takes before it has effect, at most. Default: one microtask. */
   readonly writeMs?: number;
+  /** Stores and transports are given what a thread would be: structured clones. */
+  readonly postsWrites?: boolean;
 }
 
 export function member(id: NodeId): Member {
@@ -89,7 +98,7 @@ export class Cluster {
     const engine = openMemoryEngine({ disk, ...(schedule !== undefined && { schedule }) });
     const group = engine.group.bind(engine);
     const gate: Gate = { closed: undefined };
-    engine.group = (name) => recording(group(name), writes, gate);
+    engine.group = (name) => recording(this.#posting(group(name)), writes, gate);
     const founding =
       extra.join === undefined && this.initial.includes(id) ? { bootstrap: this.bootstrap } : {};
     const starting = RaftNode.start<string>({
@@ -97,7 +106,7 @@ export class Cluster {
       engine,
       ownEngine: true,
       stateMachine: machine,
-      transport: this.network.transport(id),
+      transport: this.#transport(id),
       env: this.env,
       ...founding,
       ...this.#options.node,
@@ -113,6 +122,23 @@ export class Cluster {
   keepDisk(id: NodeId, disk: MemoryDisk): void {
     this.#disks.set(id, disk);
     this.sites.delete(id);
+  }
+
+  #posting(storage: Storage): Storage {
+    if (this.#options.postsWrites !== true) return storage;
+    const write = storage.write.bind(storage);
+    storage.write = (batch) => write(structuredClone(batch));
+    return storage;
+  }
+
+  #transport(id: NodeId): Transport {
+    const transport = this.network.transport(id);
+    if (this.#options.postsWrites !== true) return transport;
+    const send = transport.send.bind(transport);
+    transport.send = (group, messages) => {
+      send(group, structuredClone(messages));
+    };
+    return transport;
   }
 
   #slowDisk(): MemorySchedule | undefined {

@@ -179,3 +179,32 @@ describe('recovery', () => {
     await cluster.stop();
   });
 });
+
+describe("an outsider's store and transport", () => {
+  test('that post entries to a thread as they are get all of each, also those that came from a peer', async () => {
+    const texts = ['a', 'b', 'c'];
+    const cluster = await Cluster.start({ postsWrites: true });
+    const first = await cluster.leader();
+    for (const text of texts) await cluster.propose(first, text);
+    await cluster.converged([1, 2, 3], texts);
+    // Followers of before now send what they were sent, to one whose log is behind.
+    const behind = first;
+    cluster.network.partition([[behind], [1, 2, 3].filter((id) => id !== behind)]);
+    const others = [1, 2, 3].filter((id) => id !== behind);
+    const second = await cluster.leader(others);
+    await cluster.propose(second, 'd');
+    cluster.network.heal();
+    await cluster.converged([1, 2, 3], [...texts, 'd']);
+    // What the stores hold is what was proposed: a member whose state machine is empty reads it from there.
+    for (const id of [1, 2, 3]) {
+      await cluster.crash(id);
+      const { disk } = cluster.site(id);
+      cluster.sites.delete(id);
+      cluster.keepDisk(id, disk);
+    }
+    for (const id of [1, 2, 3]) await cluster.startNode(id);
+    await cluster.leader();
+    await cluster.converged([1, 2, 3], [...texts, 'd']);
+    await cluster.stop();
+  });
+});

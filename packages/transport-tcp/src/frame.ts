@@ -47,7 +47,7 @@ export const maxGroupUnits = 256;
 export interface Frame {
   readonly kind: FrameKind;
   readonly group: string;
-  /** Lies in a buffer of the frame's own: whoever keeps it keeps that frame alive and nothing else. */
+  /** Whoever keeps it keeps its whole frame alive, or the 8 KiB of Node's pool that a frame below 4 KiB shares with others. */
   readonly body: Buffer;
 }
 

@@ -15,6 +15,8 @@
  * Durable means: survives the death of the process AND a power cut, as far as the operating system
  * and the device keep their word about a sync.
  *
+ * Entries that a `RaftNode` gives to a store are plain: all that they say are properties of their own, so that a store
+ * may clone a batch or post it to a thread. A store that others feed takes `plainEntry` first, or clones nothing.
  * Payloads given to a store are not mutated by the caller until the call settles; payloads that come
  * from a store are the caller's, never views of memory that the store writes to again.
  */
