@@ -6,7 +6,8 @@
  *
  * Every *.txt under each DIR (interaction, quorum and membership transcripts; the commands tell which). Without
  * DIR: packages/raft-core/testdata, and ../shared/etcd-raft-testdata and ../shared/raft-rs-testdata where they are.
- * Exit code 1 when a command's output differs or when there is nothing to run.
+ * Ends with the count of commands that passed and failed. Exit code 1 when a command's output differs, when a file
+ * cannot be read, and when a DIR is not there or holds no transcript.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -40,21 +41,48 @@ function transcripts(path) {
     .map((name) => join(path, name));
 }
 
+/** The transcripts under a directory; undefined, with the reason told, when there is nothing to run. */
+function find(directory) {
+  try {
+    const files = transcripts(directory);
+    if (files.length > 0) return files;
+    throw new Error('there is no transcript (*.txt) in it');
+  } catch (error) {
+    const reason = error.code === 'ENOENT' ? 'it is not there' : error.message;
+    console.error(`${directory} cannot be run: ${reason}`);
+    return undefined;
+  }
+}
+
+/** The text of a file, or why there is none. */
+function read(file) {
+  try {
+    return { text: readFileSync(file, 'utf8') };
+  } catch (error) {
+    return { problem: error.message };
+  }
+}
+
 async function main() {
   const { describeResult, runTranscript } = await import(pathToFileURL(driver).href);
   let passed = 0;
   let failed = 0;
+  let missing = 0;
   for (const directory of directories()) {
-    if (!existsSync(directory)) {
-      console.error(`${directory} is not there`);
-      return 1;
-    }
-    for (const file of transcripts(directory)) {
-      const results = runTranscript(readFileSync(file, 'utf8'));
+    const files = find(directory);
+    if (files === undefined) missing++;
+    for (const file of files ?? []) {
+      const name = relative(directory, file) || file;
+      const { text, problem } = read(file);
+      if (text === undefined) {
+        failed++;
+        console.log(`FAIL ${name}\n\n${file} cannot be read: ${problem}\n`);
+        continue;
+      }
+      const results = runTranscript(text);
       const bad = results.filter((result) => !result.passed);
       passed += results.length - bad.length;
       failed += bad.length;
-      const name = relative(directory, file) || file;
       console.log(
         `${bad.length === 0 ? 'ok  ' : 'FAIL'} ${name} (${results.length - bad.length} of ${results.length})`,
       );
@@ -62,7 +90,7 @@ async function main() {
     }
   }
   console.log(`${passed} passed, ${failed} failed`);
-  return failed === 0 && passed > 0 ? 0 : 1;
+  return failed === 0 && passed > 0 && missing === 0 ? 0 : 1;
 }
 
 process.exitCode = await main();

@@ -8,6 +8,7 @@ import {
   RawNode,
   ReadOnlyOption,
   silentLogger,
+  LogLevel,
   validateConfig,
   type RaftConfig,
 } from '../src/index.ts';
@@ -58,6 +59,23 @@ describe('the configuration', () => {
     expect(() => new RawNode({ ...base, heartbeatTick: 0 }, initial)).toThrow(
       expect.objectContaining({ code: 'INVALID_CONFIG' }),
     );
+  });
+
+  test('a logger that wants nothing is told nothing, and one that wants all hears the words of etcd', () => {
+    const initial = {
+      hardState: { term: 0, vote: 0, commit: 0 },
+      confState: confStateOf([1]),
+      outline: { boundary: { index: 0, term: 0 }, runs: [], confIndexes: [], lastIndex: 0 },
+    };
+    const told = (wants: boolean): string[] => {
+      const texts: string[] = [];
+      const logger = { enabled: () => wants, log: (_: LogLevel, text: string) => texts.push(text) };
+      new RawNode({ ...base, logger }, initial).campaign();
+      return texts;
+    };
+    expect(told(false)).toEqual([]);
+    expect(told(true)).toContain('1 became follower at term 0');
+    expect(Object.values(LogLevel).filter((level) => silentLogger.enabled(level))).toEqual([]);
   });
 
   test('at 0 a limit means none, or the value that its page names', () => {

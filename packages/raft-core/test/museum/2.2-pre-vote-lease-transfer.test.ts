@@ -215,6 +215,22 @@ test('#22 (sofa-jraft #25, #34): partitions at two times cannot give an old lead
   }
 });
 
+test('#23 (tikv #964, etcd #6005): a leader whose process stood still answers no read once it is told of the time that passed', () => {
+  const config = { checkQuorum: true, readOnlyOption: ReadOnlyOption.LeaseBased };
+  const network = new Network({ config });
+  network.elect(1);
+  network.heartbeat(1);
+  // 1 stands still for longer than an election takes: no tick reaches it, and the others elect one of them.
+  network.isolate(1);
+  waitForLeader(network, [2, 3]);
+  // Before any tick comes, and before it hears of the other.
+  network.node(1).missedTicks(20);
+  network.node(1).readIndex(bytes('stale'));
+  network.stabilize();
+  expect(network.node(1).state).toBe(StateType.Leader);
+  expect(network.member(1).reads).toEqual([]);
+});
+
 test('#24 (hashicorp/raft #503, #612, #614, #666): a leader whose disk stalls commits by the disks of others, and counts itself no sooner', () => {
   const network = new Network({ voters: [1, 2, 3, 4] });
   network.elect(1);

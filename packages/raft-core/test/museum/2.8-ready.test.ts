@@ -170,6 +170,47 @@ test('#95 (raft-rs #462, #465): entries read for a peer are not sent after a ste
   expect(answer(removed)).toEqual([]);
 });
 
+test('#96 (raft-rs #543, #561): what is applied before it is durable stays within the limit, and ends with leadership', () => {
+  /** The disk of 1 stands still; what it proposes, the others commit. Gives what 1 may apply so far. */
+  const scene = (): { network: Network; first: number; commit: () => readonly number[] } => {
+    const network = new Network({ config: { maxApplyUnpersistedLogLimit: 2 } });
+    network.elect(1);
+    const takeReady = (): void => network.put(network.member(1).takeReady());
+    const commit = (): readonly number[] => {
+      takeReady();
+      for (const message of network.wire.splice(0)) network.deliver(message);
+      for (const id of [2, 3]) {
+        network.put(network.member(id).takeReady());
+        network.put(network.member(id).doAppend());
+      }
+      for (const message of network.wire.splice(0)) network.deliver(message);
+      takeReady();
+      return network.member(1).applies.flatMap((m) => m.entries.map((entry) => entry.index));
+    };
+    return { network, first: network.node(1).status().applied + 1, commit };
+  };
+
+  const many = scene();
+  for (let i = 0; i < 5; i++) many.network.node(1).propose(bytes('x'));
+  expect(many.commit()).toEqual([many.first, many.first + 1]);
+  expect(many.network.node(1).status().commit).toBe(many.first + 4);
+  expect(many.commit()).toEqual([many.first, many.first + 1]);
+
+  // A follower's tail can be replaced: it applies nothing ahead of its disk, though one more would be within the limit.
+  const { network, first, commit } = scene();
+  const { node } = network.member(1);
+  node.propose(bytes('x'));
+  expect(commit()).toEqual([first]);
+  node.propose(bytes('y'));
+  const term = node.term + 1;
+  node.step(new Message(MessageType.MsgHeartbeat, { from: 2, to: 1, term, commit: first + 1 }));
+  expect(node.state).toBe(StateType.Follower);
+  expect(node.status().commit).toBe(first + 1);
+  network.wire.length = 0;
+  network.put(network.member(1).takeReady());
+  expect(network.member(1).applies.flatMap((m) => m.entries)).toHaveLength(1);
+});
+
 function deepFreeze(value: unknown): void {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value))
     return;

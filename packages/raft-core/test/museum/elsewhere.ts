@@ -1,6 +1,5 @@
 /** The rows of the museum that the core alone cannot break, and who has to keep them. */
 export const elsewhere: Readonly<Record<number, string>> = {
-  23: 'runtime: ticks must be given for time that has passed before a read is asked for (`ReadOnlyOption.LeaseBased` says so)',
   46: 'stores: truncation is all or nothing',
   47: 'stores: truncating exactly the last entry',
   48: 'stores: a truncation that fails is an error',
@@ -21,6 +20,5 @@ export const elsewhere: Readonly<Record<number, string>> = {
   75: 'runtime: snapshot files are removed last',
   79: 'runtime and stores: a corrupt snapshot stops its owner only',
   85: 'runtime: removing a peer waits for nobody',
-  96: 'an option of raft-rs (`maxApplyUnpersistedLogLimit`); where it exists its own tests hold it',
   99: 'stores: sync before an acknowledgement, checksums on read',
 };
