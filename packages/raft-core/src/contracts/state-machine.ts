@@ -5,7 +5,10 @@ import type { LogIndex, SnapshotMetadata, Term } from '../types.ts';
 export interface Command {
   readonly index: LogIndex;
   readonly term: Term;
-  /** What was given to `propose`, without the runtime's envelope. */
+  /**
+   * What was given to `propose`, without the runtime's envelope. Mostly a view of the message that it came in: a state
+   * machine that keeps a part of it copies that part, or keeps the whole message alive.
+   */
   readonly data: Uint8Array;
 }
 

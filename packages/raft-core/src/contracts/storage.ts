@@ -17,6 +17,7 @@
  *
  * Entries that a `RaftNode` gives to a store are plain: all that they say are properties of their own, so that a store
  * may clone a batch or post it to a thread. A store that others feed takes `plainEntry` first, or clones nothing.
+ * Payloads are views of what they came in, up to a whole message: a store that keeps entries in memory copies them.
  * Payloads given to a store are not mutated by the caller until the call settles; payloads that come
  * from a store are the caller's, never views of memory that the store writes to again.
  */
