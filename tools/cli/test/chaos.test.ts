@@ -47,8 +47,7 @@ class Trial {
 
   async start(id: number): Promise<void> {
     const engine = await openSqliteEngine({ directory: join(this.#directory, String(id)), env });
-    const store = engine.orderedStore('kv');
-    const machine = createKvStateMachine(store);
+    const machine = createKvStateMachine(engine.orderedStore('kv'));
     const members = ids.map((n) => ({ id: n, address: `${host}:${String(this.#ports[n - 1])}` }));
     const transport = createTcpTransport({ env, listen: { host, port: this.#ports[id - 1] ?? 0 } });
     const node = await RaftNode.start<KvResult>({
@@ -62,7 +61,7 @@ class Trial {
       bootstrap: { clusterId: '00000000000000c5', members },
       compaction: { checkEveryEntries: 20, keepEntries: 10, snapshotIdleMs: 500 },
     });
-    this.sites.set(id, { node, machine, store, transport });
+    this.sites.set(id, { node, machine, store: machine.store, transport });
   }
 
   async stop(id: number): Promise<void> {
