@@ -20,6 +20,16 @@ function isTermless(type: MessageType): boolean {
   );
 }
 
+/** What goes to oneself is what counts oneself: acknowledgements and votes, never a refusal of either. */
+const neverToOneself: ReadonlySet<MessageType> = new Set([
+  MessageType.MsgApp,
+  MessageType.MsgHeartbeat,
+  MessageType.MsgHeartbeatResp,
+  MessageType.MsgSnap,
+  MessageType.MsgVote,
+  MessageType.MsgPreVote,
+]);
+
 /** Throws `STEP_LOCAL_MSG`, `STEP_PEER_NOT_FOUND` or `STEP_INVALID_MESSAGE`. */
 export function validateMessage(raft: Raft, message: Message): void {
   const { type, from } = message;
@@ -107,15 +117,7 @@ function validateNumbers(raft: Raft, message: Message): void {
     if (term === 0) refuse(message, 'it must have a term');
     if (from === 0) refuse(message, 'it must have a sender');
   }
-  const own = from === raft.id;
-  if (
-    own &&
-    (type === MessageType.MsgApp ||
-      type === MessageType.MsgHeartbeat ||
-      type === MessageType.MsgSnap ||
-      type === MessageType.MsgVote ||
-      type === MessageType.MsgPreVote)
-  ) {
+  if (from === raft.id && (neverToOneself.has(type) || message.reject)) {
     refuse(message, 'a node does not send this to itself');
   }
 }

@@ -97,6 +97,20 @@ describe('messages that no correct member sends', () => {
     ['an append from nobody', 2, MessageType.MsgApp, { from: 0, term: 1 }, 'STEP_INVALID_MESSAGE'],
     ['an append from itself', 2, MessageType.MsgApp, { from: 2, term: 1 }, 'STEP_INVALID_MESSAGE'],
     [
+      'a refusal of its own entries',
+      1,
+      MessageType.MsgAppResp,
+      { from: 1, term: 1, index: huge, reject: true },
+      'STEP_INVALID_MESSAGE',
+    ],
+    [
+      'an answer to its own heartbeat',
+      1,
+      MessageType.MsgHeartbeatResp,
+      { from: 1, term: 1 },
+      'STEP_INVALID_MESSAGE',
+    ],
+    [
       'an append for another',
       2,
       MessageType.MsgHeartbeat,
