@@ -5,7 +5,7 @@
  * it: the watermark, which it knows nothing of, notices. An opening that is refused is rolled back, so
  * that what RocksDB could not read is still there for whoever looks into it.
  */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
 import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
@@ -77,8 +77,10 @@ export async function openDatabase(options: BootstrapOptions): Promise<OpenedDat
   await Rollback.finishUndo(path, kept, async (one) => (await listIfThere(one)).length > 0);
   let watermark = await Watermark.open(watermarkOptions);
   try {
-    if (!(await listIfThere(path)).includes('CURRENT')) {
+    const files = await listIfThere(path);
+    if (!files.includes('CURRENT') || isUnborn(files, watermark)) {
       checkAgainst(path, undefined, watermark, options);
+      await mapIo('remove', path, () => rm(join(path, 'CURRENT'), { force: true }));
       // The watermark comes first: a database without one would look like one whose watermark was lost.
       watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
       await makeDirectoryDurably(nodeFileSystem, path);
@@ -123,6 +125,14 @@ async function openChecked(
     await rocks.close();
     throw error;
   }
+}
+
+/**
+ * Whether a power cut took the manifest of a database that was being created, and left the name that points at it: the
+ * directory is synced behind both. Before that no table and no log is there, and nothing was acknowledged.
+ */
+function isUnborn(files: readonly string[], watermark: Watermark | undefined): boolean {
+  return watermark?.sequence === 0 && !files.some((name) => /^MANIFEST-|\.(?:log|sst)$/.test(name));
 }
 
 /** For an empty database whose creation was cut short. */

@@ -1,4 +1,5 @@
 import {
+  mkdirSync,
   readFileSync,
   readdirSync,
   renameSync,
@@ -9,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Engine } from '@balsa/raft-core';
+import { Watermark, nodeFileSystem } from '@balsa/storage-kit';
 import { describe, expect, test } from 'vitest';
 import { Rocks } from '../src/binding.ts';
 import { logKey, witnessKey } from '../src/keys.ts';
@@ -56,6 +58,31 @@ async function prepare(write?: (engine: Engine) => Promise<void>): Promise<strin
   await engine.close();
   return directory;
 }
+
+describe('the manifest', () => {
+  test('that a power cut took from a database in creation is made anew', async () => {
+    const directory = temporaryDirectory();
+    const watermark = { fs: nodeFileSystem, directory, name: 'watermark', lag: 4 };
+    await (await Watermark.create(watermark, '0123456789abcdef')).close();
+    mkdirSync(database(directory));
+    writeFileSync(join(database(directory), 'CURRENT'), 'MANIFEST-000001\n');
+    writeFileSync(join(database(directory), 'IDENTITY'), 'unborn');
+    const engine = await openEngine(directory);
+    await (await openGroup(engine)).write({ entries: entries(1, 3) });
+    await engine.close();
+    await openGroup(await openEngine(directory));
+  });
+
+  test('that is gone from a database that was born is refused, also where nothing is noted as acknowledged', async () => {
+    const directory = await prepare();
+    const [manifest] = readdirSync(database(directory)).filter((name) => name.startsWith('MANIFEST-'));
+    rmSync(join(database(directory), manifest ?? ''));
+    rmSync(join(directory, 'watermark'));
+    const watermark = { fs: nodeFileSystem, directory, name: 'watermark', lag: 4 };
+    await (await Watermark.create(watermark, '0123456789abcdef')).close();
+    await expect(openEngine(directory)).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+});
 
 describe('an entry', () => {
   test('whose table is damaged while it is open is STORE_CORRUPT naming the index', async () => {
