@@ -5,7 +5,7 @@
  * it: the watermark, which it knows nothing of, notices. An opening that is refused is rolled back, so
  * that what RocksDB could not read is still there for whoever looks into it.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
 import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
@@ -77,10 +77,13 @@ export async function openDatabase(options: BootstrapOptions): Promise<OpenedDat
   await Rollback.finishUndo(path, kept, async (one) => (await listIfThere(one)).length > 0);
   let watermark = await Watermark.open(watermarkOptions);
   try {
-    const files = await listIfThere(path);
-    if (!files.includes('CURRENT') || isUnborn(files, watermark)) {
+    let files = await listIfThere(path);
+    if (files.includes('CURRENT') && (await isUnborn(path, watermark))) {
+      await mapIo('remove', path, () => rm(path, { recursive: true, force: true }));
+      files = [];
+    }
+    if (!files.includes('CURRENT')) {
       checkAgainst(path, undefined, watermark, options);
-      await mapIo('remove', path, () => rm(join(path, 'CURRENT'), { force: true }));
       // The watermark comes first: a database without one would look like one whose watermark was lost.
       watermark ??= await Watermark.create(watermarkOptions, randomHex64(env));
       await makeDirectoryDurably(nodeFileSystem, path);
@@ -128,11 +131,22 @@ async function openChecked(
 }
 
 /**
- * Whether a power cut took the manifest of a database that was being created, and left the name that points at it: the
- * directory is synced behind both. Before that no table and no log is there, and nothing was acknowledged.
+ * Whether a power cut took the manifest of a database that was being created, and left the name that points at it. No
+ * table is there yet and no log has a byte, and nothing was acknowledged: RocksDB syncs the directory before it takes
+ * a first write. Not taken for that is what another process is just creating: there the name changes.
  */
-function isUnborn(files: readonly string[], watermark: Watermark | undefined): boolean {
-  return watermark?.sequence === 0 && !files.some((name) => /^MANIFEST-|\.(?:log|sst)$/.test(name));
+async function isUnborn(path: string, watermark: Watermark | undefined): Promise<boolean> {
+  if (watermark?.sequence !== 0) return false;
+  return mapIo('look at', path, async () => {
+    const named = async (): Promise<string> => (await readFile(join(path, 'CURRENT'), 'utf8')).trim();
+    const manifest = await named();
+    const files = await readdir(path);
+    if (files.includes(manifest) || files.some((name) => name.endsWith('.sst'))) return false;
+    for (const name of files) {
+      if (name.endsWith('.log') && (await stat(join(path, name))).size > 0) return false;
+    }
+    return (await named()) === manifest;
+  });
 }
 
 /** For an empty database whose creation was cut short. */
