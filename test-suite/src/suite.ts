@@ -23,6 +23,7 @@ import { powerCases } from './power/cases.ts';
 import { corruptionCases } from './corruption/cases.ts';
 import { crashCases } from './crash/cases.ts';
 import { faultCases } from './faults/cases.ts';
+import { connectionCases } from './faults/connection.ts';
 import { missingNeed, type Runner, type Target } from './target.ts';
 
 /** Every case of the log side: groups, their logs, states and snapshots. */
@@ -47,6 +48,7 @@ export const storageCases: readonly ConformanceCase[] = [
   ...corruptionCases,
   ...crashCases,
   ...faultCases,
+  ...connectionCases,
   ...cycleCases,
   ...modelCases,
 ];

@@ -36,9 +36,10 @@ export const levels: readonly Level[] = [
  * - `child`: `Harness.child`: a process of the suite's own can open the same place, and be killed.
  * - `processes`: `Harness.processes`: the data are held by a server that can be killed and restarted. `child` then opens
  *   a client of it.
+ * - `connection`: `Harness.connection`: the way between the engine and the server that holds the data can be broken.
  * - `crash`: `Harness.crash`: the life of the open engine can be ended within this process, as by a power cut.
  */
-export type Ability = 'files' | 'child' | 'processes' | 'crash';
+export type Ability = 'files' | 'child' | 'processes' | 'connection' | 'crash';
 
 /** What a case may need: an ability, or the ordered key-value store, which a target may say it has not. */
 export type Need = Ability | 'ordered-store';
@@ -69,6 +70,40 @@ export interface ServerProcesses {
   restart(extraEnv?: Readonly<Record<string, string>>): Promise<void>;
 }
 
+/**
+ * What becomes of one request on its way to the server:
+ * - `cut-before`: nothing of it arrives, and the connection is gone.
+ * - `cut-during`: a part of it arrives, and the connection is gone.
+ * - `cut-after`: all of it arrives, and the connection is gone before the reply.
+ * - `delay`: nothing of it arrives before `ServerConnection.heal`, not even when the engine has given it up by then.
+ * - `half-close`: all of it arrives, and nothing after it: the server sees the end of its input.
+ * - `swallow-reply`: all of it arrives, no reply comes back, and the connection stays.
+ */
+export type ConnectionFault =
+  'cut-before' | 'cut-during' | 'cut-after' | 'delay' | 'half-close' | 'swallow-reply';
+
+/** A way to the server of one place that does what networks do: a proxy between the two, as a rule. */
+export interface ServerConnection {
+  /**
+   * Opens the engine as `Harness.open` does, but this way. A reply that does not come has to be given up within
+   * seconds, so the engine's own bound on it is set low here (a second, say): the suite waits for it.
+   */
+  open(): Promise<Engine>;
+  /**
+   * The next request that changes data meets this fault, and none after it. Resolves when it has come. By what such a
+   * request is known is the target's; the suite arms while nothing is under way and then calls `Storage.write` once.
+   */
+  arm(fault: ConnectionFault): Promise<void>;
+  /** The engine loses every connection that it has this way. What is delayed still arrives, when it is healed. */
+  cut(): void;
+  /**
+   * Everything is as it should be from here on: what is armed and did not come is forgotten, connections that a fault
+   * has left half dead are cut, and what was delayed arrives. Resolves when the server has answered that, or has ended
+   * its connection.
+   */
+  heal(): Promise<void>;
+}
+
 /** One place for data: a directory, a database number, a memory disk. */
 export interface Harness {
   /** Opens the engine on it; called again after `engine.close()`, it finds the same data. */
@@ -83,6 +118,8 @@ export interface Harness {
   readonly child?: ChildOpener;
   /** `processes`. The server runs when `Target.create` resolves. */
   readonly processes?: ServerProcesses;
+  /** `connection`. Ends with `destroy`. `open` goes another way, which no fault is on. */
+  readonly connection?: ServerConnection;
   /** `crash`: drops what was not durable; later calls on the engine that was open reject; `open` works at once. */
   crash?(): Promise<void>;
 }

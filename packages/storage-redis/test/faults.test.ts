@@ -61,7 +61,7 @@ describe('a write that is cut off', () => {
     const engine = await openEngine(place, { url: proxy.url, replyTimeoutMs: 200 });
     const storage = await openGroup(engine);
     await storage.write({ entries: entries(1, 1) });
-    void proxy.arm({ kind: 'swallow', match: write });
+    void proxy.arm({ kind: 'swallow-reply', match: write });
     expect(await codeOf(storage.write({ entries: entries(2, 1) }))).toBe('STORE_UNKNOWN_OUTCOME');
     await engine.close();
     const again = await openEngine(place);
@@ -70,13 +70,13 @@ describe('a write that is cut off', () => {
 
   test('and arrives late: finds the successor and does nothing, now or ever', async () => {
     const { place, proxy, engine, storage } = await open();
-    const held = proxy.arm({ kind: 'hold', match: write });
+    const held = proxy.arm({ kind: 'delay', match: write });
     const late = codeOf(storage.write({ entries: entries(4, 2, 1, 'late') }));
     await held;
     const successor = await openEngine(place);
     const group = await openGroup(successor);
     await group.write({ entries: entries(4, 1, 2, 'new'), hardState: { term: 2, vote: 2, commit: 1 } });
-    proxy.release();
+    await proxy.release();
     expect(await late).toBe('STORE_FENCED');
     await group.write({ entries: entries(5, 1, 2, 'new') });
     const found = await group.entries(4, 6, 1e6);
@@ -92,7 +92,7 @@ describe('a write that is cut off', () => {
 
   test('and arrives late, after its client has died: does nothing either', async () => {
     const { place, proxy, engine, storage } = await open();
-    const held = proxy.arm({ kind: 'hold', match: write });
+    const held = proxy.arm({ kind: 'delay', match: write });
     const late = codeOf(storage.write({ entries: entries(4, 2, 1, 'late') }));
     await held;
     proxy.cutClients();
@@ -100,7 +100,7 @@ describe('a write that is cut off', () => {
     await engine.close();
     const successor = await openEngine(place);
     const group = await openGroup(successor);
-    proxy.release();
+    await proxy.release();
     await group.write({ entries: entries(4, 1, 2, 'new') });
     expect((await group.entries(4, 5, 100)).map(({ term }) => term)).toEqual([2]);
     expect(await codeOf(group.entries(5, 6, 100))).toBe('STORE_UNAVAILABLE');

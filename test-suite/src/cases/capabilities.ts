@@ -12,6 +12,7 @@ const members: Readonly<Record<Ability, (harness: Harness) => boolean>> = {
   files: (harness) => harness.files !== undefined && harness.directory !== undefined,
   child: (harness) => harness.child !== undefined,
   processes: (harness) => harness.processes !== undefined,
+  connection: (harness) => harness.connection !== undefined,
   crash: (harness) => harness.crash !== undefined,
 };
 

@@ -18,4 +18,11 @@ export {
   type RawOptions,
 } from './options.ts';
 export { closingAfter } from './place.ts';
-export type { EnginePlace, EngineServer, EngineSource, PlaceOptions, PlaceReference } from './source.ts';
+export type {
+  EngineConnection,
+  EnginePlace,
+  EngineServer,
+  EngineSource,
+  PlaceOptions,
+  PlaceReference,
+} from './source.ts';

@@ -40,6 +40,7 @@ async function targetPlace(target: Target, reference: EnginePlace['reference']):
   return {
     directory: harness.directory ?? reference.directory,
     server: undefined,
+    connection: undefined,
     reference,
     open: () => harness.open(),
     files: async () => (await harness.files?.()) ?? [],

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Engine } from '@balsa/raft-core';
-import type { EnginePlace, EngineServer, PlaceReference } from './source.ts';
+import type { EngineConnection, EnginePlace, EngineServer, PlaceReference } from './source.ts';
 
 /** Files below `directory` that hold data, sorted; `notData` are names of files that belong to a life of the engine. */
 async function dataFiles(directory: string, notData: RegExp): Promise<string[]> {
@@ -19,17 +19,20 @@ export interface PlaceParts {
   readonly reference: PlaceReference;
   readonly open: () => Promise<Engine>;
   readonly server?: EngineServer;
+  readonly connection?: EngineConnection & { close(): Promise<void> };
   /** Names of files that are no data: locks, sockets, logs for people. */
   readonly notData: RegExp;
 }
 
-export function makePlace({ reference, open, server, notData }: PlaceParts): EnginePlace {
+export function makePlace({ reference, open, server, connection, notData }: PlaceParts): EnginePlace {
   const close = async (): Promise<void> => {
+    await connection?.close();
     await server?.stop();
   };
   return {
     directory: reference.directory,
     server,
+    connection,
     reference,
     open,
     files: () => dataFiles(reference.directory, notData),

@@ -3,6 +3,7 @@ import type { OpenEngine } from './adapter.ts';
 import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
 import { makePlace } from './place.ts';
+import { faultyConnection } from './redis-connection.ts';
 import { startServer } from './redis-server.ts';
 import type { EngineOptions } from './options.ts';
 import type { EnginePlace, EngineServer, PlaceOptions } from './source.ts';
@@ -26,7 +27,12 @@ async function prepare({ directory, env }: PlaceOptions, options: EngineOptions)
   return makePlace({
     reference: { engine: 'redis', directory, options: settled },
     notData: /(^|[-.])(lock|owner|sock)|^server\.json$/,
-    ...(server === undefined ? {} : { server }),
+    ...(server === undefined
+      ? {}
+      : {
+          server,
+          connection: faultyConnection(server, (address) => open({ ...settled, ...address, directory, env })),
+        }),
     open: () => open({ ...settled, directory, env }),
   });
 }

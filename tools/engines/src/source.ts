@@ -24,6 +24,20 @@ export interface EngineServer {
   restart(extraEnv?: Readonly<Record<string, string>>): Promise<void>;
 }
 
+/** A way to the server of a place on which faults can be laid, for those who try the engine. Costs nothing until used. */
+export interface EngineConnection {
+  /** The engine of the place, this way, with a low bound on how long it waits for a reply. */
+  open(): Promise<Engine>;
+  /** The next request that changes data meets this fault. Resolves when it has come. */
+  arm(
+    fault: 'cut-before' | 'cut-during' | 'cut-after' | 'delay' | 'half-close' | 'swallow-reply',
+  ): Promise<void>;
+  /** The engine loses its connections. What is delayed still arrives. */
+  cut(): void;
+  /** Ends every fault. Resolves when what was delayed has arrived. */
+  heal(): Promise<void>;
+}
+
 /** How another process opens the same place with `openPlace`. Survives JSON. */
 export interface PlaceReference {
   readonly engine: string;
@@ -36,6 +50,8 @@ export interface EnginePlace extends AsyncDisposable {
   readonly directory: string;
   /** Undefined for engines within this process, and for a server that is not ours. */
   readonly server: EngineServer | undefined;
+  /** Undefined where `server` is. */
+  readonly connection: EngineConnection | undefined;
   readonly reference: PlaceReference;
   /** Again after the engine was closed: it finds the same data. */
   open(): Promise<Engine>;

@@ -6,11 +6,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  * - `cut-before`: nothing of it arrives, the connection is gone.
  * - `cut-during`: half of it arrives, then the connection is gone.
  * - `cut-after`: all of it arrives, the connection is gone before the reply.
- * - `swallow`: all of it arrives; no reply ever comes, and the connection stays.
- * - `hold`: nothing of it arrives until `release`, whatever becomes of the client meanwhile.
+ * - `swallow-reply`: all of it arrives; no reply ever comes, and the connection stays.
+ * - `delay`: nothing of it arrives until `release`, whatever becomes of the client meanwhile.
  * - `half-close`: all of it arrives, and nothing after it: the server sees the end of its input, and replies.
  */
-export type FaultKind = 'cut-before' | 'cut-during' | 'cut-after' | 'swallow' | 'hold' | 'half-close';
+export type FaultKind = 'cut-before' | 'cut-during' | 'cut-after' | 'swallow-reply' | 'delay' | 'half-close';
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -28,6 +28,8 @@ class Link {
   readonly client: Socket;
   readonly server: Socket;
   swallowing = false;
+  /** A fault left it half dead: it is good for nothing more. */
+  spoilt = false;
   held: Buffer[] | undefined;
 
   constructor(client: Socket, server: Socket) {
@@ -81,13 +83,17 @@ export class FaultProxy {
     });
   }
 
-  /** What was held arrives now. */
-  release(): void {
-    for (const link of this.#links) {
-      const held = link.held ?? [];
-      link.held = undefined;
-      for (const bytes of held) link.server.write(bytes);
-    }
+  /** What was delayed arrives now. Resolves when the server has answered it, or has ended the connection. */
+  async release(): Promise<void> {
+    const held = [...this.#links].filter((link) => link.held !== undefined);
+    await Promise.all(held.map((link) => this.#releaseOne(link)));
+  }
+
+  /** Forgets what is armed, releases what was delayed, and cuts what swallows replies or is half closed. */
+  async heal(): Promise<void> {
+    this.#armed = undefined;
+    await this.release();
+    for (const { client, spoilt } of this.#links) if (spoilt) client.destroy();
   }
 
   /** Cuts every connection. */
@@ -111,6 +117,18 @@ export class FaultProxy {
   async close(): Promise<void> {
     this.cutAll();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #releaseOne(link: Link): Promise<void> {
+    const { client, server, held = [] } = link;
+    const settled = new Promise<void>((resolve) => {
+      server.once('data', () => resolve()).once('close', () => resolve());
+    });
+    link.held = undefined;
+    for (const bytes of held) server.write(bytes);
+    await settled;
+    // Its closing was put off while there was something to deliver.
+    if (client.destroyed) server.end();
   }
 
   #accept(client: Socket): void {
@@ -168,14 +186,16 @@ export class FaultProxy {
         link.swallowing = true;
         server.write(bytes, () => client.destroy());
         return;
-      case 'swallow':
+      case 'swallow-reply':
         link.swallowing = true;
+        link.spoilt = true;
         server.write(bytes);
         return;
-      case 'hold':
+      case 'delay':
         link.held = [bytes];
         return;
       case 'half-close':
+        link.spoilt = true;
         server.write(bytes, () => server.end());
     }
   }

@@ -51,7 +51,8 @@ function placeTarget(source: EngineSource): Target {
   }
   return {
     name: source.label,
-    abilities: source.needs === undefined ? ['files', 'child'] : ['files', 'child', 'processes'],
+    abilities:
+      source.needs === undefined ? ['files', 'child'] : ['files', 'child', 'processes', 'connection'],
     create: async (): Promise<Harness> => {
       const folder = await mkdtemp(path.join(tmpdir(), `balsa-conformance-${path.parse(source.name).name}-`));
       const place = await source.prepare({ directory: path.join(folder, 'data'), env: createNodeEnv() });
@@ -61,6 +62,7 @@ function placeTarget(source: EngineSource): Target {
         files: () => place.files(),
         child: childOpener(place.reference),
         ...(place.server === undefined ? {} : { processes: place.server }),
+        ...(place.connection === undefined ? {} : { connection: place.connection }),
         destroy: async () => {
           await place.close();
           await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });

@@ -6,6 +6,7 @@ import { findRedisServer, RedisServer, type RedisServerOptions } from '@balsa/st
 import type { Harness, Target } from '@balsa/test-suite';
 import type { Animal, ZooFamily } from '@balsa/test-suite/zoo';
 import { builtBeside, filesBelow } from '../place.ts';
+import { brokenConnections } from './broken-connections.ts';
 import { openNaiveEngine, type NaiveEngineOptions } from './naive-engine.ts';
 import { openPretender, type PretenderOptions } from './pretender.ts';
 
@@ -163,5 +164,6 @@ export const redisFamily: ZooFamily = {
       'capabilities/watermark-bounds-the-loss',
       `an append-only file without its last 10 bytes is loaded without a word; ${measured}`,
     ),
+    ...brokenConnections,
   ],
 };

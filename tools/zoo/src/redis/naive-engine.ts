@@ -15,6 +15,7 @@ import { SnapshotDirectory, groupHash, nodeFileSystem } from '@balsa/storage-kit
 import { Redis } from 'ioredis';
 import { makeLayout, type LayoutName } from './layouts.ts';
 import { NaiveStorage } from './naive-storage.ts';
+import { OneScript } from './one-script.ts';
 
 export interface NaiveEngineOptions {
   readonly url: string;
@@ -26,7 +27,26 @@ export interface NaiveEngineOptions {
   /** Nobody looks who the owner is. */
   readonly unfenced?: boolean;
   readonly joinsNumbers?: boolean;
+  /** Each write is one script; what is done when one is cut off. */
+  readonly script?: ScriptChoices;
 }
+
+export interface ScriptChoices {
+  /** The owner is asked for in a command before, and not in the script. */
+  readonly asksBefore?: boolean;
+  readonly numbered?: boolean;
+  /** What the client is given beside the address. */
+  readonly client?: {
+    readonly autoResendUnfulfilledCommands: boolean;
+    readonly retryStrategy: () => number;
+    readonly commandTimeout?: number;
+  };
+  /** How a write without an answer is told. Default: as of unknown outcome, and poisons. */
+  readonly tells?: 'as refused' | 'and goes on';
+}
+
+/** Longer than a slow disk takes; short, because a swallowed reply is waited for. In milliseconds. */
+const commandTimeoutMs = 1_000;
 
 const env = createNodeEnv();
 
@@ -44,6 +64,7 @@ class NaiveEngine implements Engine {
   readonly #owner: string;
   readonly #snapshots: SnapshotDirectory;
   readonly #groups = new Map<string, NaiveStorage>();
+  #poison: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(options: NaiveEngineOptions, redis: Redis, owner: string, snapshots: SnapshotDirectory) {
@@ -112,8 +133,10 @@ class NaiveEngine implements Engine {
   }
 
   #newStorage(id: string): NaiveStorage {
-    const { layout, joinsNumbers = false, unfenced = false } = this.#options;
+    const { layout, joinsNumbers = false, unfenced = false, script } = this.#options;
     const [redis, key] = [this.#redis, this.#key(id)];
+    const owner = script?.asksBefore === true ? undefined : this.#owner;
+    const asks = !unfenced && (script === undefined || script.asksBefore === true);
     return new NaiveStorage({
       id,
       redis,
@@ -121,8 +144,23 @@ class NaiveEngine implements Engine {
       layout: makeLayout(redis, `${key}:log`, layout),
       maxEntryBytes: this.capabilities.maxEntryBytes,
       joinsNumbers,
+      script:
+        script &&
+        new OneScript({
+          redis,
+          key: `${key}:state`,
+          logKey: `${key}:log`,
+          group: id,
+          owner,
+          numbered: script.numbered === true,
+        }),
+      alive: () => {
+        if (this.#poison === undefined) return;
+        throw new BalsaError('STORE_POISONED', 'an earlier write was cut off', { cause: this.#poison });
+      },
+      onLost: (cause) => this.#lost(cause),
       check: async () => {
-        if (unfenced || (await redis.get('raft-owner')) === this.#owner) return;
+        if (!asks || (await redis.get('raft-owner')) === this.#owner) return;
         throw new BalsaError('STORE_FENCED', 'another owner has taken over');
       },
       snapshots: () => this.#snapshots.group(id),
@@ -132,10 +170,22 @@ class NaiveEngine implements Engine {
       onClose: () => this.#groups.delete(id),
     });
   }
+
+  #lost(cause: unknown): BalsaError {
+    const tells = this.#options.script?.tells;
+    if (tells === 'as refused') return new BalsaError('STORE_IO', 'redis refused', { cause });
+    if (tells !== 'and goes on') this.#poison ??= cause;
+    return new BalsaError('STORE_UNKNOWN_OUTCOME', 'the write was cut off', { cause });
+  }
 }
 
 export async function openNaiveEngine(options: NaiveEngineOptions): Promise<Engine> {
-  const redis = new Redis(options.url, { lazyConnect: true, retryStrategy: () => null });
+  const redis = new Redis(options.url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    ...(options.script !== undefined && { commandTimeout: commandTimeoutMs }),
+    ...options.script?.client,
+  });
   redis.on('error', () => undefined);
   await redis.connect();
   const owner = randomHex64(env);

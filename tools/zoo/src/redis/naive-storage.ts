@@ -1,7 +1,9 @@
 /** One group as it is first written down in Redis: a log in one key, everything else as JSON in another. */
 import {
+  BalsaError,
   Entry,
   Outline,
+  isBalsaError,
   limitSize,
   toBalsaError,
   type EntryType,
@@ -23,9 +25,11 @@ import {
   isEmptyBatch,
   type LogStateData,
   type SnapshotFiles,
+  type WritePlan,
 } from '@balsa/storage-kit';
 import type { Redis } from 'ioredis';
 import type { Layout } from './layouts.ts';
+import type { OneScript } from './one-script.ts';
 
 export interface NaiveStorageOptions {
   readonly id: string;
@@ -38,6 +42,12 @@ export interface NaiveStorageOptions {
   readonly check: () => Promise<void>;
   /** Lua joins a number to a text with 14 digits. */
   readonly joinsNumbers: boolean;
+  /** Entries and state are written by it instead, at once. */
+  readonly script: OneScript | undefined;
+  /** Throws when the engine is poisoned. */
+  readonly alive: () => void;
+  /** What becomes of a write that was cut off. */
+  readonly onLost: (error: unknown) => BalsaError;
   readonly snapshots: () => Promise<SnapshotFiles>;
   readonly onStored: () => Promise<void>;
   readonly onClose: () => void;
@@ -66,6 +76,15 @@ function inOurWords(error: unknown): never {
   throw toBalsaError(error, 'STORE_IO', 'redis refused');
 }
 
+/** What Redis answers is an answer; anything else that fails says nothing of what it did. */
+function isAnswer(error: unknown): boolean {
+  return isBalsaError(error) || (error instanceof Error && error.name === 'ReplyError');
+}
+
+function textOf({ hardState, confState, pendingRestore, outline }: LogState): string {
+  return JSON.stringify({ hardState, confState, pendingRestore, boundary: outline.boundary });
+}
+
 export class NaiveStorage implements Storage {
   readonly groupId: string;
   readonly #options: NaiveStorageOptions;
@@ -79,7 +98,7 @@ export class NaiveStorage implements Storage {
   constructor(options: NaiveStorageOptions) {
     this.groupId = options.id;
     this.#options = options;
-    this.#life = new Lifecycle(`group ${JSON.stringify(options.id)}`, () => undefined);
+    this.#life = new Lifecycle(`group ${JSON.stringify(options.id)}`, options.alive);
   }
 
   open(): Promise<StorageState> {
@@ -94,7 +113,11 @@ export class NaiveStorage implements Storage {
       await this.#inTurn(async () => {
         const plan = state.plan(batch, this.#options.maxEntryBytes, (id) => snapshots.get(id));
         await this.#options.check();
-        const { layout, onStored } = this.#options;
+        const { layout, onStored, script } = this.#options;
+        if (script !== undefined && plan.install === undefined) {
+          await this.#writeAtOnce(script, state, plan);
+          return;
+        }
         if (plan.install?.keepsSuffix === true) await layout.dropTo(plan.boundary.index);
         else if (plan.install !== undefined) await layout.clear(plan.boundary.index + 1);
         const [first] = plan.entries;
@@ -221,9 +244,31 @@ export class NaiveStorage implements Storage {
     };
   }
 
-  async #keep({ hardState, confState, pendingRestore, outline }: LogState): Promise<void> {
+  /** Memory follows only when the server has answered. */
+  async #writeAtOnce(script: OneScript, state: LogState, plan: WritePlan): Promise<void> {
+    const { hardState, confState, pendingRestore, outline } = state;
+    const next = new LogState({ hardState, confState, pendingRestore, outline: outline.toData() });
+    next.apply(plan);
+    const first = plan.entries[0]?.index ?? outline.lastIndex + 1;
+    await script
+      .write({
+        texts: plan.entries.map(encode),
+        behind: outline.lastIndex - first + 1,
+        state: textOf(next),
+      })
+      .catch((error: unknown) => {
+        if (!isAnswer(error)) throw this.#options.onLost(error);
+        if (error instanceof Error && error.message.startsWith('FENCED'))
+          throw new BalsaError('STORE_FENCED', 'another owner has taken over', { cause: error });
+        throw error;
+      });
+    state.apply(plan);
+    this.#writeCount++;
+  }
+
+  async #keep(state: LogState): Promise<void> {
     const { redis, key, joinsNumbers } = this.#options;
-    const text = JSON.stringify({ hardState, confState, pendingRestore, boundary: outline.boundary });
+    const text = textOf(state);
     if (joinsNumbers) await redis.eval(joinScript, 1, key, text);
     else await redis.set(key, text);
   }
