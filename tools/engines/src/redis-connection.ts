@@ -27,9 +27,13 @@ export function faultyConnection(
   };
   return {
     open: async () => open({ url: (await started()).url, replyTimeoutMs }),
-    arm: async (kind) => (await started()).arm({ kind, match: change }),
+    // At once where it can be: what is asked for next must not overtake it.
+    arm: (kind) =>
+      proxy === undefined
+        ? started().then((one) => one.arm({ kind, match: change }))
+        : proxy.arm({ kind, match: change }),
     cut: () => proxy?.cutClients(),
-    heal: async () => proxy?.heal(),
+    heal: async () => (proxy ?? (await starting))?.heal(),
     close: async () => (await starting)?.close(),
   };
 }

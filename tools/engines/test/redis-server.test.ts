@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isBalsaError } from '@balsa/raft-core';
 import { findEngine } from '../src/index.ts';
 import { env } from './env.ts';
 
@@ -47,7 +48,38 @@ test('a server that still runs on the directory is waited for: two would destroy
   await (await next).close();
 });
 
+test('the connection of a place of redis meets one fault, and none when it is healed', async () => {
+  const place = await (await findEngine('redis')).prepare({ directory, env });
+  const connection = place.connection!;
+  const write = async (): Promise<string> => {
+    await using engine = await connection.open();
+    const group = engine.group('g');
+    const { hardState } = await group.open();
+    const next = { term: hardState.term + 1, vote: 1, commit: 0 };
+    return await group.write({ hardState: next }).then(
+      () => `acknowledged ${String(next.term)}`,
+      (error: unknown) => (isBalsaError(error) ? error.code : String(error)),
+    );
+  };
+  expect(await write()).toBe('acknowledged 1');
+  {
+    await using engine = await connection.open();
+    const group = engine.group('g');
+    await group.open();
+    const struck = connection.arm('cut-after');
+    const hardState = { term: 2, vote: 1, commit: 0 };
+    await expect(group.write({ hardState })).rejects.toMatchObject({ code: 'STORE_UNKNOWN_OUTCOME' });
+    await struck;
+  }
+  expect(await write()).toBe('acknowledged 3');
+  void connection.arm('cut-before');
+  await connection.heal();
+  expect(await write()).toBe('acknowledged 4');
+  await place.close();
+});
+
 test('no server is started where an address is given', async () => {
   const place = await (await findEngine('redis', { url: 'redis://127.0.0.1:1' })).prepare({ directory, env });
   expect(place.server).toBeUndefined();
+  expect(place.connection).toBeUndefined();
 });
