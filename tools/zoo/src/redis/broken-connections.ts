@@ -43,8 +43,12 @@ function cut(bug: string, script: ScriptChoices, killer: string, cite: string): 
 /** A list that is written by one script with its owner in it, and says what it does not know. */
 export const scriptControl: Target = cutTarget('a list in redis, written by a script', {});
 
-/** As ioredis does it when it is not told otherwise. */
-const resending = { autoResendUnfulfilledCommands: true, retryStrategy: () => 1 };
+/** As ioredis does it when it is not told otherwise. What it sends again is waited for, however slow the machine is. */
+const resending = {
+  autoResendUnfulfilledCommands: true,
+  retryStrategy: () => 1,
+  commandTimeout: 60_000,
+};
 
 /** Time-outs of the client that end long before it is connected again, in milliseconds. */
 const impatient = { ...resending, commandTimeout: 500, retryStrategy: () => 1_500 };
