@@ -9,8 +9,10 @@ import {
 } from '@balsa/raft-core';
 import {
   GroupStorage,
+  openSnapshotFiles,
   type FindSnapshot,
   type GroupCore,
+  type GroupSnapshots,
   type LogState,
   type LogStats,
   type SnapshotDirectory,
@@ -59,14 +61,14 @@ class FileGroup implements GroupCore {
     return this.#options.group.state;
   }
 
-  write(batch: WriteBatch, find: FindSnapshot): Promise<void> {
-    return this.#submit(() => this.#prepareWrite(batch, find));
+  openSnapshots(): Promise<GroupSnapshots> {
+    const { group, env, snapshots } = this.#options;
+    const place = { groupId: group.id, env, snapshots };
+    return openSnapshotFiles(place, this.state, () => this.#ensureStored());
   }
 
-  async ensureStored(): Promise<void> {
-    const { isKnown } = this.#options;
-    if (isKnown()) return;
-    await this.#submit(() => (isKnown() ? undefined : this.#prepareWrite({}, () => undefined)));
+  write(batch: WriteBatch, find: FindSnapshot): Promise<void> {
+    return this.#submit(() => this.#prepareWrite(batch, find));
   }
 
   read(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]> {
@@ -103,6 +105,13 @@ class FileGroup implements GroupCore {
       garbageBytes: maintenance.garbageBytes,
       lastSyncMs: writer.lastSyncMs,
     };
+  }
+
+  /** A group that has a snapshot holds data, also when nothing was ever written to its log. */
+  async #ensureStored(): Promise<void> {
+    const { isKnown } = this.#options;
+    if (isKnown()) return;
+    await this.#submit(() => (isKnown() ? undefined : this.#prepareWrite({}, () => undefined)));
   }
 
   #prepareWrite(batch: WriteBatch, find: FindSnapshot): PreparedJob {

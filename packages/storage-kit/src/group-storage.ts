@@ -1,12 +1,10 @@
 /**
- * The outside of a Storage whose snapshots are files: what raft-core's contracts/storage.ts asks for whatever
- * the log lies in. What differs from one adapter to the next stands behind `GroupCore`.
+ * The outside of a Storage: what raft-core's contracts/storage.ts asks for whatever the log and the snapshots
+ * lie in. What differs from one adapter to the next stands behind `GroupCore`.
  */
 import {
-  LogLevel,
   assertSafeInteger,
   type Entry,
-  type Env,
   type LogIndex,
   type SnapshotId,
   type SnapshotMetadata,
@@ -19,9 +17,9 @@ import {
   type WriteBatch,
 } from '@balsa/raft-core';
 import type { FindSnapshot } from './group-commits.ts';
+import type { GroupSnapshots } from './group-snapshots.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { assertBatchNumbers, isEmptyBatch, type LogState } from './log-state.ts';
-import type { SnapshotDirectory, SnapshotFiles } from './snapshot-files.ts';
 import { corrupt } from './store-errors.ts';
 
 /** Space and time of a group's log, as `StorageStats` counts them. */
@@ -33,10 +31,10 @@ export type LogStats = Pick<StorageStats, 'logBytes' | 'garbageBytes' | 'lastSyn
  */
 export interface GroupCore {
   readonly state: LogState;
+  /** Called once, before anything else, with what a crash left unfinished removed. Rejects with a code. */
+  openSnapshots(): Promise<GroupSnapshots>;
   /** A batch that is not empty. Resolves when it is durable and `state` has it. */
   write(batch: WriteBatch, find: FindSnapshot): Promise<void>;
-  /** Makes the group one that holds data, durably. */
-  ensureStored(): Promise<void>;
   /** `[low, high)` lies in the log as it is now, and may not as it is later. */
   read(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]>;
   compact(index: LogIndex): Promise<void>;
@@ -47,18 +45,19 @@ export interface GroupCore {
 
 export interface GroupStorageOptions {
   readonly groupId: string;
-  readonly env: Env;
-  readonly snapshots: SnapshotDirectory;
   /** Throws when the engine is closed, poisoned or owned by another. */
   readonly check: () => void;
-  /** Reads the group back. Rejects with a code. */
-  readonly recover: () => Promise<GroupCore>;
+  /**
+   * Reads the group back. Rejects with a code. `assertAlive` is for readers that outlive the call that gave
+   * them: it throws once the group is closed, and whatever `check` throws.
+   */
+  readonly recover: (assertAlive: () => void) => Promise<GroupCore>;
   readonly onClose: () => void;
 }
 
 interface Opened {
   readonly core: GroupCore;
-  readonly snapshots: SnapshotFiles;
+  readonly snapshots: GroupSnapshots;
   readonly find: FindSnapshot;
 }
 
@@ -156,18 +155,17 @@ export class GroupStorage implements Storage {
   async #close(): Promise<void> {
     try {
       await this.#life.settled();
-      if (this.#opened !== undefined) {
-        await this.#opened.snapshots.close();
-        this.#options.snapshots.release(this.#opened.snapshots);
-      }
+      await this.#opened?.snapshots.close();
     } finally {
       this.#options.onClose();
     }
   }
 
   async #open(): Promise<StorageState> {
-    const core = await this.#options.recover();
-    const snapshots = await this.#openSnapshots(core);
+    const core = await this.#options.recover(() => {
+      this.#life.assertAlive();
+    });
+    const snapshots = await core.openSnapshots();
     const { hardState, confState, outline, pendingRestore } = core.state;
     const pending = pendingRestore === undefined ? undefined : snapshots.get(pendingRestore);
     if (pendingRestore !== undefined && pending === undefined) {
@@ -186,28 +184,6 @@ export class GroupStorage implements Storage {
       snapshot: snapshots.list()[0],
       pendingRestore: pending,
     };
-  }
-
-  /**
-   * A damaged snapshot file is passed over, and said aloud, as long as an intact one reaches the log's
-   * boundary or the log reaches back to its beginning; otherwise state could be missing, and opening is refused.
-   */
-  async #openSnapshots(core: GroupCore): Promise<SnapshotFiles> {
-    const { snapshots, env } = this.#options;
-    const files = await snapshots.group(this.groupId, () => core.ensureStored());
-    const boundary = core.state.outline.boundary.index;
-    const covered = boundary === 0 || files.list().some((stored) => stored.metadata.index >= boundary);
-    for (const { name, error } of files.damaged()) {
-      if (!covered) {
-        throw corrupt(
-          `snapshot file ${name} is damaged, and no intact snapshot reaches index ${String(boundary)} where the log begins`,
-          { file: name, boundary },
-          error,
-        );
-      }
-      env.log.log(LogLevel.Error, `snapshot file ${name} is damaged and is ignored`, { file: name, error });
-    }
-    return files;
   }
 
   #check(): Opened {

@@ -1,5 +1,5 @@
 /**
- * What storage adapters that live on files share.
+ * What storage adapters share.
  * @packageDocumentation
  */
 export * from './file-system.ts';
@@ -13,6 +13,8 @@ export * from './log-state.ts';
 export * from './store-errors.ts';
 export * from './commit-queue.ts';
 export * from './group-commits.ts';
+export * from './group-snapshots.ts';
+export * from './open-snapshot-files.ts';
 export * from './group-storage.ts';
 export * from './adapter-engine.ts';
 export * from './yield-to.ts';
@@ -24,4 +26,5 @@ export {
   type SnapshotDirectoryOptions,
 } from './snapshot-files.ts';
 export { FileSnapshotReader } from './snapshot-reader.ts';
-export { FileSnapshotWriter } from './snapshot-writer.ts';
+export { assertBegunWith, copyMetadata, newSnapshotId } from './snapshot-metadata.ts';
+export { SinkSnapshotWriter, type SnapshotSink } from './snapshot-writer.ts';

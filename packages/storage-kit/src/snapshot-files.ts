@@ -17,31 +17,18 @@ import {
 } from '@balsa/raft-core';
 import { makeDirectoryDurably, mapIo, removeDurably } from './durable.ts';
 import type { FileSystem } from './file-system.ts';
+import type { GroupSnapshots } from './group-snapshots.ts';
+import { FileSnapshotSink } from './snapshot-file-sink.ts';
 import { snapshotCorrupt } from './snapshot-format.ts';
+import { assertBegunWith, copyMetadata, newSnapshotId } from './snapshot-metadata.ts';
 import { FileSnapshotReader, readEnds } from './snapshot-reader.ts';
-import { FileSnapshotWriter } from './snapshot-writer.ts';
+import { SinkSnapshotWriter } from './snapshot-writer.ts';
 
 const namePattern = /^([0-9a-f]{32})\.([0-9]+-[0-9]+-[0-9]+-[0-9a-f]{8})\.snap(\.tmp)?$/;
 
 /** A group id as 32 hexadecimal digits, the same for the same UTF-16 units and only for them. */
 export function groupHash(group: string): string {
   return createHash('sha256').update(Buffer.from(group, 'utf16le')).digest('hex').slice(0, 32);
-}
-
-/** A copy with its fields in one order, so that two can be compared as text. */
-function copyMetadata({ index, term, confState }: SnapshotMetadata): SnapshotMetadata {
-  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
-  return {
-    index,
-    term,
-    confState: {
-      voters: [...voters],
-      votersOutgoing: [...votersOutgoing],
-      learners: [...learners],
-      learnersNext: [...learnersNext],
-      autoLeave,
-    },
-  };
 }
 
 export interface SnapshotDirectoryOptions {
@@ -89,7 +76,11 @@ export class SnapshotDirectory {
     beforeCommit: () => Promise<void> = () => Promise.resolve(),
   ): Promise<SnapshotFiles> {
     const hash = groupHash(group);
-    return SnapshotFiles.open({ ...this.#options, group, hash, beforeCommit }, this.#names.get(hash) ?? []);
+    const closed = (names: string[]): void => {
+      this.#names.set(hash, names);
+    };
+    const options = { ...this.#options, group, hash, beforeCommit, closed };
+    return SnapshotFiles.open(options, this.#names.get(hash) ?? []);
   }
 
   /** Forgets and removes all files of a group, durably. */
@@ -104,17 +95,14 @@ export class SnapshotDirectory {
     );
     this.#names.delete(groupHash(group));
   }
-
-  /** To be called when a group closes: what it has now is what the next `group` call finds. */
-  release(files: SnapshotFiles): void {
-    this.#names.set(groupHash(files.group), files.names());
-  }
 }
 
 interface GroupOptions extends SnapshotDirectoryOptions {
   readonly group: string;
   readonly hash: string;
   readonly beforeCommit: () => Promise<void>;
+  /** Called once closed, with what the next `group` call is to find. */
+  readonly closed: (names: string[]) => void;
 }
 
 interface Kept {
@@ -131,11 +119,11 @@ export interface DamagedSnapshot {
 }
 
 /** One group's snapshots. */
-export class SnapshotFiles {
+export class SnapshotFiles implements GroupSnapshots {
   readonly group: string;
   readonly #options: GroupOptions;
   readonly #kept = new Map<SnapshotId, Kept>();
-  readonly #writers = new Map<SnapshotId, FileSnapshotWriter>();
+  readonly #writers = new Map<SnapshotId, SinkSnapshotWriter>();
   readonly #readers = new Set<FileSnapshotReader>();
   readonly #damaged: DamagedSnapshot[] = [];
   #ordinal = 0;
@@ -165,13 +153,6 @@ export class SnapshotFiles {
     return this.#damaged;
   }
 
-  names(): string[] {
-    return [
-      ...[...this.#kept.values()].map((kept) => kept.name),
-      ...this.#damaged.map((damaged) => damaged.name),
-    ];
-  }
-
   /** Bytes of the chunks of all stored snapshots. */
   bytes(): number {
     let sum = 0;
@@ -179,23 +160,16 @@ export class SnapshotFiles {
     return sum;
   }
 
-  async create(metadata: SnapshotMetadata): Promise<FileSnapshotWriter> {
+  async create(metadata: SnapshotMetadata): Promise<SinkSnapshotWriter> {
     return this.#begin(metadata, 'created');
   }
 
   /** With the id of an unfinished one, that one, if it is of the same metadata. */
-  async receive(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<FileSnapshotWriter> {
+  async receive(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<SinkSnapshotWriter> {
     if (resume === undefined) return this.#begin(metadata, 'received');
     const writer = this.#writers.get(resume);
-    if (writer?.header.origin !== 'received') throw this.#notFound(resume, 'unfinished snapshot');
-    const [begun, wanted] = [writer.header.metadata, copyMetadata(metadata)].map((m) => JSON.stringify(m));
-    if (begun !== wanted) {
-      throw new BalsaError(
-        'STORE_SNAPSHOT_INVALID',
-        `unfinished snapshot ${resume} was begun with metadata ${String(begun)}, not ${String(wanted)}`,
-        { details: { id: resume } },
-      );
-    }
+    if (writer?.origin !== 'received') throw this.#notFound(resume, 'unfinished snapshot');
+    assertBegunWith(writer, metadata);
     return writer;
   }
 
@@ -227,27 +201,25 @@ export class SnapshotFiles {
   async close(): Promise<void> {
     for (const reader of [...this.#readers]) await reader.close();
     for (const writer of [...this.#writers.values()]) await writer.abort();
+    const whole = [...this.#kept.values()].map((kept) => kept.name);
+    this.#options.closed([...whole, ...this.#damaged.map((damaged) => damaged.name)]);
   }
 
-  async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<FileSnapshotWriter> {
-    assertSafeInteger(metadata.index, 'snapshot index');
-    assertSafeInteger(metadata.term, 'snapshot term');
+  async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<SinkSnapshotWriter> {
     const { fs, path, group, hash, random, beforeCommit } = this.#options;
     const ordinal = ++this.#ordinal;
-    const salt = Math.floor(random() * 0x1_0000_0000)
-      .toString(16)
-      .padStart(8, '0');
-    const id = `${String(metadata.index)}-${String(metadata.term)}-${String(ordinal)}-${salt}`;
+    const id = newSnapshotId(metadata, ordinal, random);
     const name = `${hash}.${id}.snap`;
-    const writer = await FileSnapshotWriter.begin({
+    const header = { group, id, ordinal, origin, metadata: copyMetadata(metadata) };
+    const sink = await FileSnapshotSink.begin({
       fs,
       directory: path,
       name,
-      header: { group, id, ordinal, origin, metadata: copyMetadata(metadata) },
+      header,
       beforeCommit,
       committed: (stored) => this.#kept.set(id, { stored, ordinal, name }),
-      ended: () => this.#writers.delete(id),
     });
+    const writer = new SinkSnapshotWriter({ ...header, sink, ended: () => this.#writers.delete(id) });
     this.#writers.set(id, writer);
     return writer;
   }

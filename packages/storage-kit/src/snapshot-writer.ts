@@ -1,82 +1,55 @@
-/** Writes one snapshot into a temporary file, and gives it its name once it is whole and durable. */
-import { crc32 } from './crc.ts';
+/** Takes the chunks of one snapshot, in order and one at a time, wherever they go. */
 import {
   BalsaError,
   maxChunkBytes,
   toBalsaError,
   type SnapshotId,
+  type SnapshotMetadata,
   type SnapshotWriter,
   type StoredSnapshot,
 } from '@balsa/raft-core';
-import { mapIo, temporarySuffix } from './durable.ts';
-import type { FileHandle, FileSystem } from './file-system.ts';
-import {
-  encodeHeader,
-  encodeIndex,
-  encodeTrailer,
-  frameCrc,
-  frameHead,
-  frameHeadBytes,
-  indexStride,
-  type SnapshotHeader,
-} from './snapshot-format.ts';
+import { crc32 } from './crc.ts';
 
-/** Dirty pages are handed to the disk every so many bytes: one huge sync at the end would hold up the log's own. */
-const syncEveryBytes = 32 * 1024 * 1024;
+/** Where the chunks of one snapshot go. It is asked for one thing at a time. */
+export interface SnapshotSink {
+  /** Chunk `n`, counted from 0. Nothing is appended after a failure. */
+  append(chunk: Uint8Array, n: number): Promise<void>;
+  /** Makes what was appended one of the stored snapshots. It is durable, and listed, when this resolves. */
+  commit(stored: StoredSnapshot): Promise<void>;
+  /** Removes what was appended, also after `append` or `commit` has failed half-way. Called once, if at all. */
+  discard(): Promise<void>;
+}
 
 export interface SnapshotWriterOptions {
-  readonly fs: FileSystem;
-  readonly directory: string;
-  /** Final name; the temporary is this with `.tmp` after it. */
-  readonly name: string;
-  readonly header: SnapshotHeader;
-  /** Called when the file is durable under its final name, before `commit` resolves. */
-  readonly committed: (stored: StoredSnapshot) => void;
-  /** Called before the file gets its name; what it rejects with fails the commit. */
-  readonly beforeCommit: () => Promise<void>;
+  readonly id: SnapshotId;
+  readonly origin: 'created' | 'received';
+  readonly metadata: SnapshotMetadata;
+  readonly sink: SnapshotSink;
   /** Called once the writer is over, whatever its end. */
   readonly ended: () => void;
 }
 
-type State = 'writing' | 'committed' | 'aborted';
+type Summary = Pick<StoredSnapshot, 'chunkCount' | 'bytes' | 'checksum'>;
 
-export class FileSnapshotWriter implements SnapshotWriter {
+export class SinkSnapshotWriter implements SnapshotWriter {
   readonly id: SnapshotId;
-  readonly header: SnapshotHeader;
-  readonly #options: SnapshotWriterOptions;
-  readonly #handle: FileHandle;
-  readonly #headerCrc: number;
-  readonly #index: number[] = [];
+  readonly origin: 'created' | 'received';
+  readonly metadata: SnapshotMetadata;
+  readonly #sink: SnapshotSink;
+  readonly #ended: () => void;
   /** Calls take effect in the order made, one at a time. */
   #tail: Promise<void> = Promise.resolve();
-  #state: State = 'writing';
-  #offset: number;
-  #syncedOffset = 0;
+  #state: 'writing' | 'committed' | 'aborted' = 'writing';
   #chunkCount = 0;
   #bytes = 0;
   #checksum = 0;
 
-  private constructor(options: SnapshotWriterOptions, handle: FileHandle, headerCrc: number, offset: number) {
-    this.id = options.header.id;
-    this.header = options.header;
-    this.#options = options;
-    this.#handle = handle;
-    this.#headerCrc = headerCrc;
-    this.#offset = offset;
-  }
-
-  static async begin(options: SnapshotWriterOptions): Promise<FileSnapshotWriter> {
-    const path = options.fs.join(options.directory, options.name + temporarySuffix);
-    const { bytes, crc } = encodeHeader(options.header);
-    const handle = await mapIo('create', path, () => options.fs.open(path, 'create'));
-    try {
-      await mapIo('write', path, () => handle.write([bytes], 0));
-    } catch (error) {
-      await handle.close();
-      await options.fs.remove(path);
-      throw error;
-    }
-    return new FileSnapshotWriter(options, handle, crc, bytes.length);
+  constructor(options: SnapshotWriterOptions) {
+    this.id = options.id;
+    this.origin = options.origin;
+    this.metadata = options.metadata;
+    this.#sink = options.sink;
+    this.#ended = options.ended;
   }
 
   get chunkCount(): number {
@@ -93,16 +66,27 @@ export class FileSnapshotWriter implements SnapshotWriter {
           { details: { bytes: chunk.length, maxChunkBytes } },
         );
       }
-      await this.#orAbort(() => this.#append(chunk));
+      await this.#orAbort(async () => {
+        await this.#sink.append(chunk, this.#chunkCount);
+        this.#bytes += chunk.length;
+        this.#checksum = crc32(chunk, this.#checksum);
+        this.#chunkCount++;
+      });
     });
   }
 
-  commit(expected?: Pick<StoredSnapshot, 'chunkCount' | 'bytes' | 'checksum'>): Promise<StoredSnapshot> {
+  commit(expected?: Summary): Promise<StoredSnapshot> {
     return this.#inTurn(async () => {
       this.#mustBeWriting();
       return this.#orAbort(async () => {
-        this.#verify(expected);
-        return this.#finish();
+        const summary = { chunkCount: this.#chunkCount, bytes: this.#bytes, checksum: this.#checksum };
+        this.#verify(summary, expected);
+        const { id, metadata, origin } = this;
+        const stored: StoredSnapshot = { id, metadata, origin, ...summary };
+        await this.#sink.commit(stored);
+        this.#state = 'committed';
+        this.#ended();
+        return stored;
       });
     });
   }
@@ -111,74 +95,25 @@ export class FileSnapshotWriter implements SnapshotWriter {
     return this.#inTurn(() => this.#abort());
   }
 
-  async #append(chunk: Uint8Array): Promise<void> {
-    const n = this.#chunkCount;
-    const head = frameHead(chunk.length, frameCrc(this.#headerCrc, n, chunk));
-    await this.#handle.write([head, chunk], this.#offset);
-    if (n % indexStride === 0) this.#index.push(this.#offset);
-    this.#offset += frameHeadBytes + chunk.length;
-    this.#bytes += chunk.length;
-    this.#checksum = crc32(chunk, this.#checksum);
-    this.#chunkCount = n + 1;
-    if (this.#offset - this.#syncedOffset >= syncEveryBytes) {
-      await this.#handle.dataSync();
-      this.#syncedOffset = this.#offset;
-    }
-  }
-
-  #verify(expected: Pick<StoredSnapshot, 'chunkCount' | 'bytes' | 'checksum'> | undefined): void {
+  #verify(got: Summary, expected: Summary | undefined): void {
     if (expected === undefined) return;
-    const got = { chunkCount: this.#chunkCount, bytes: this.#bytes, checksum: this.#checksum };
     for (const field of ['chunkCount', 'bytes', 'checksum'] as const) {
-      if (got[field] !== expected[field]) {
-        throw new BalsaError(
-          'STORE_SNAPSHOT_INVALID',
-          `snapshot ${this.id}: ${field} is ${String(got[field])}, announced was ${String(expected[field])}`,
-          { details: { id: this.id, field, got: got[field], expected: expected[field] } },
-        );
-      }
+      if (got[field] === expected[field]) continue;
+      throw new BalsaError(
+        'STORE_SNAPSHOT_INVALID',
+        `snapshot ${this.id}: ${field} is ${String(got[field])}, announced was ${String(expected[field])}`,
+        { details: { id: this.id, field, got: got[field], expected: expected[field] } },
+      );
     }
-  }
-
-  async #finish(): Promise<StoredSnapshot> {
-    const { fs, directory, name } = this.#options;
-    const index = encodeIndex(this.#index);
-    const summary = { chunkCount: this.#chunkCount, bytes: this.#bytes, checksum: this.#checksum };
-    const trailer = encodeTrailer({
-      ...summary,
-      indexOffset: this.#offset,
-      indexCrc: crc32(index),
-      headerCrc: this.#headerCrc,
-    });
-    await this.#handle.write([index, trailer], this.#offset);
-    await this.#handle.sync();
-    await this.#handle.close();
-    await this.#options.beforeCommit();
-    const path = fs.join(directory, name);
-    await fs.rename(path + temporarySuffix, path);
-    await fs.syncDirectory(directory);
-    const { id, metadata, origin } = this.header;
-    const stored: StoredSnapshot = { id, metadata, origin, ...summary };
-    this.#state = 'committed';
-    this.#options.committed(stored);
-    this.#options.ended();
-    return stored;
   }
 
   async #abort(): Promise<void> {
     if (this.#state !== 'writing') return;
     this.#state = 'aborted';
-    const { fs, directory, name } = this.#options;
-    const path = fs.join(directory, name);
     try {
-      await this.#handle.close();
-      // A commit that failed at the very end may have left the final name.
-      await mapIo('remove', path, async () => {
-        await fs.remove(path + temporarySuffix);
-        await fs.remove(path);
-      });
+      await this.#sink.discard();
     } finally {
-      this.#options.ended();
+      this.#ended();
     }
   }
 
@@ -193,7 +128,7 @@ export class FileSnapshotWriter implements SnapshotWriter {
     }
   }
 
-  /** Half a snapshot is worth nothing: what fails removes it. */
+  /** Half a snapshot is worth nothing: what fails removes it, or leaves that to the next opening. */
   async #orAbort<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run();

@@ -1,19 +1,18 @@
 /** The engine: one prefix of a Redis server, its owner, its identity, its groups and ordered stores. */
 import {
-  BalsaError,
   LogLevel,
   type Engine,
-  type OrderedStore,
   type Storage,
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
+import { AdapterEngine, assertFits, type EngineCore } from '@balsa/storage-kit';
 import { AppendOnlyFile } from './append-only-file.ts';
 import { Connection, type Reply } from './connection.ts';
 import { checkServer, type ServerFacts } from './durability.ts';
-import { closedError, corrupt, refused } from './errors.ts';
+import { corrupt, refused } from './errors.ts';
 import { GroupLog, freshContents, type GroupContents, type GroupPlace } from './group-log.ts';
-import { encodeGroupHead, parseGroupHead, textCrc, type GroupHead } from './head.ts';
+import { encodeGroupHead, parseGroupHead, textCrc, type ExpectedHead, type GroupHead } from './head.ts';
 import { GroupKeys, engineKeys, partField, partPrefix } from './keys.ts';
 import { LogWriter } from './log-writer.ts';
 import { RedisOrderedStore } from './ordered-store.ts';
@@ -24,7 +23,7 @@ import { Registry } from './registry.ts';
 import { cutScript, dropScript, scripts } from './scripts.ts';
 import { SnapshotChunks } from './snapshot-chunks.ts';
 import { emptyStoreHead, parseStoreHead } from './store-head.ts';
-import { RedisStorage } from './storage.ts';
+import { redisStorage } from './storage.ts';
 
 /** Keys looked at for one slice of a removal. */
 const scannedAtOnce = '200';
@@ -41,10 +40,10 @@ export async function openRedisEngine(options: RedisEngineOptions): Promise<Engi
   try {
     await server.connection.ready();
     ownership = await takeOwnership(settings, server.connection, server.facts);
-    checkFits(ownership.head.record.identity, settings.maxEntryBytes);
-    const engine = new RedisEngine(settings, server, ownership);
-    await engine.finishDestroying();
-    return engine;
+    assertFits(ownership.head.record.identity, settings.maxEntryBytes);
+    const core = new RedisEngine(settings, server, ownership);
+    await core.finishDestroying();
+    return new AdapterEngine(core);
   } catch (error) {
     server.connection.close();
     await ownership?.watermark?.close();
@@ -80,18 +79,7 @@ class Server {
   }
 }
 
-/** `STORE_ENTRY_TOO_LARGE` when the cluster's entries would not fit. */
-function checkFits(identity: StoreIdentity | undefined, own: number): void {
-  if (identity === undefined || identity.maxEntryBytes <= own) return;
-  const cluster = identity.maxEntryBytes;
-  throw new BalsaError(
-    'STORE_ENTRY_TOO_LARGE',
-    `entries of this cluster have up to ${String(cluster)} bytes, this store takes ${String(own)}: open it with maxEntryBytes ${String(cluster)}`,
-    { details: { cluster, store: own } },
-  );
-}
-
-class RedisEngine implements Engine {
+class RedisEngine implements EngineCore<Storage, RedisOrderedStore> {
   readonly capabilities: StorageCapabilities;
   readonly #settings: Settings;
   readonly #server: Server;
@@ -99,9 +87,8 @@ class RedisEngine implements Engine {
   readonly #writer: LogWriter;
   readonly #registry: Registry;
   readonly #file: AppendOnlyFile;
-  readonly #storages = new Map<string, RedisStorage>();
-  readonly #stores = new Map<string, RedisOrderedStore>();
-  #closing: Promise<void> | undefined;
+  /** Groups that were recovered and stores, until they are closed, by their fields of the registry. */
+  readonly #open = new Map<string, { readonly expectedHead: ExpectedHead | undefined }>();
 
   constructor(settings: Settings, server: Server, ownership: Ownership) {
     this.#settings = settings;
@@ -138,122 +125,57 @@ class RedisEngine implements Engine {
     });
   }
 
-  async identity(): Promise<StoreIdentity | undefined> {
-    this.#check();
+  check(): void {
+    this.#writer.check();
+  }
+
+  identity(): StoreIdentity | undefined {
     return this.#registry.identity;
   }
 
-  async stamp(identity: StoreIdentity): Promise<void> {
-    this.#check();
-    checkFits(identity, this.capabilities.maxEntryBytes);
-    const { clusterId, nodeId, incarnation, maxEntryBytes } = identity;
-    await this.#registry.stamp(() => {
-      const present = this.#registry.identity;
-      if (present === undefined) return { clusterId, nodeId, incarnation, maxEntryBytes };
-      throw new BalsaError(
-        'STORE_ALREADY_BOOTSTRAPPED',
-        `this store is node ${String(present.nodeId)} of cluster ${present.clusterId} already`,
-        { details: { ...present } },
-      );
-    });
+  stamp(decide: () => StoreIdentity): Promise<void> {
+    return this.#registry.stamp(decide);
   }
 
-  group(id: string): Storage {
-    this.#check();
-    checkName(id, 'a group id');
-    let storage = this.#storages.get(id);
-    if (storage === undefined) {
-      storage = this.#newStorage(id);
-      this.#storages.set(id, storage);
-    }
-    return storage;
+  groupIds(): Iterable<string> {
+    return this.#registry.names('group');
   }
 
-  async listGroups(): Promise<string[]> {
-    this.#check();
-    // The default order of strings is by code unit, as the contract says.
-    return this.#registry.names('group').sort();
-  }
-
-  async destroyGroup(id: string): Promise<void> {
-    this.#check();
-    checkName(id, 'a group id');
-    if (this.#storages.has(id)) {
-      const text = `group ${JSON.stringify(id)} is open; close it before destroying it`;
-      throw new BalsaError('INVALID_ARGUMENT', text);
-    }
-    const field = partField('group', id);
-    if (this.#registry.get(field) === undefined) return;
-    await this.#registry.markGone(field);
-    await this.#removePart(field);
-  }
-
-  orderedStore(name: string): OrderedStore {
-    this.#check();
-    checkName(name, 'the name of an ordered store');
-    let store = this.#stores.get(name);
-    if (store === undefined) {
-      store = this.#newStore(name);
-      this.#stores.set(name, store);
-    }
-    return store;
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  /** Goes on with destructions that were cut short. */
-  async finishDestroying(): Promise<void> {
-    for (const [field, { gone }] of [...this.#ownership.names]) if (gone) await this.#removePart(field);
-  }
-
-  async #close(): Promise<void> {
-    try {
-      await Promise.all([...this.#storages.values(), ...this.#stores.values()].map((part) => part.close()));
-    } finally {
-      this.#writer.noteAll();
-      this.#writer.close();
-      this.#server.connection.close();
-      await this.#closeWatermark();
-    }
-  }
-
-  async #closeWatermark(): Promise<void> {
-    try {
-      await this.#ownership.watermark?.close();
-    } catch (error) {
-      // A poisoned engine has said so already; any other is told now that its watermark is behind.
-      if (this.#writer.poison === undefined) throw error;
-    }
-  }
-
-  #newStorage(id: string): RedisStorage {
+  newGroup(id: string, onClose: () => void): Storage {
     const { prefix, env, maxEntryBytes } = this.#settings;
     const field = partField('group', id);
     const place = { id, field, keys: new GroupKeys(prefix, field), storeId: this.#registry.storeId };
-    return new RedisStorage({
-      id,
+    return redisStorage({
+      groupId: id,
       env,
       maxEntryBytes,
       writer: this.#writer,
       chunks: new SnapshotChunks(place, this.#writer),
       read: (key, offset, length) => this.#readRange(key, offset, length),
       file: this.#file,
-      recover: () => this.#recover(place),
-      onClose: () => this.#storages.delete(id),
+      recover: async () => {
+        const group = await this.#recover(place);
+        this.#open.set(field, group);
+        return group;
+      },
+      onClose: () => {
+        this.#open.delete(field);
+        onClose();
+      },
     });
   }
 
-  #newStore(name: string): RedisOrderedStore {
+  async destroyGroup(id: string): Promise<void> {
+    const field = partField('group', id);
+    if (this.#registry.get(field) === undefined) return;
+    await this.#registry.markGone(field);
+    await this.#removePart(field);
+  }
+
+  newStore(name: string, onClose: () => void): RedisOrderedStore {
     const { prefix, env, maxViews, maxViewBytes } = this.#settings;
     const field = partField('store', name);
-    return new RedisOrderedStore({
+    const store = new RedisOrderedStore({
       name,
       prefix,
       field,
@@ -271,8 +193,30 @@ class RedisEngine implements Engine {
         if (text === '') return emptyStoreHead;
         return parseStoreHead(field, text, `ordered store ${JSON.stringify(name)}`);
       },
-      onClose: () => this.#stores.delete(name),
+      onClose: () => {
+        this.#open.delete(field);
+        onClose();
+      },
     });
+    this.#open.set(field, store);
+    return store;
+  }
+
+  async close(): Promise<void> {
+    this.#writer.noteAll();
+    this.#writer.close();
+    this.#server.connection.close();
+    try {
+      await this.#ownership.watermark?.close();
+    } catch (error) {
+      // A poisoned engine has said so already; any other is told now that its watermark is behind.
+      if (this.#writer.poison === undefined) throw error;
+    }
+  }
+
+  /** Goes on with destructions that were cut short. */
+  async finishDestroying(): Promise<void> {
+    for (const [field, { gone }] of [...this.#ownership.names]) if (gone) await this.#removePart(field);
   }
 
   async #recover(place: GroupPlace): Promise<GroupLog> {
@@ -369,8 +313,8 @@ class RedisEngine implements Engine {
   /** After a reconnection: whether the server still holds what was written last. */
   async #checkHeads(): Promise<void> {
     const expected = [this.#registry.expectedHead];
-    for (const part of [...this.#storages.values(), ...this.#stores.values()]) {
-      if (part.expectedHead !== undefined) expected.push(part.expectedHead);
+    for (const { expectedHead } of this.#open.values()) {
+      if (expectedHead !== undefined) expected.push(expectedHead);
     }
     for (const { key, text } of expected) {
       const reply = await this.#server.connection.call('get', [key]);
@@ -378,17 +322,4 @@ class RedisEngine implements Engine {
       if (found !== text) throw this.#writer.judgeHead(found, `the server came back, and at ${key}`);
     }
   }
-
-  #check(): void {
-    if (this.#closing !== undefined) throw closedError('the engine');
-    this.#writer.check();
-  }
-}
-
-function checkName(name: string, what: string): void {
-  if (name.length >= 1 && name.length <= 256) return;
-  throw new BalsaError(
-    'INVALID_ARGUMENT',
-    `${what} has 1 to 256 UTF-16 units, this one ${String(name.length)}`,
-  );
 }

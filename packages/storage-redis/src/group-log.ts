@@ -16,7 +16,7 @@ import {
   type KnownSnapshot,
   type SnapshotChange,
 } from './format.ts';
-import { emptyGroupHead, encodeGroupHead, textCrc, type GroupHead } from './head.ts';
+import { emptyGroupHead, encodeGroupHead, textCrc, type ExpectedHead, type GroupHead } from './head.ts';
 import type { GroupKeys } from './keys.ts';
 import { Locations } from './locations.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -110,9 +110,9 @@ export class GroupLog {
     return this.#options.keys;
   }
 
-  /** As the server holds it. */
-  get headText(): string {
-    return this.#headText;
+  /** What the server has to hold. */
+  get expectedHead(): ExpectedHead {
+    return { key: this.keys.head, text: this.#headText };
   }
 
   get bytes(): number {

@@ -26,6 +26,12 @@ export const emptyGroupHead: GroupHead = {
   chain: 0,
 };
 
+/** What the server has to hold of a part that is open. */
+export interface ExpectedHead {
+  readonly key: string;
+  readonly text: string;
+}
+
 /** Fixed width, so that they compare as they are. */
 export function digits(value: number): string {
   return String(value).padStart(headDigits, '0');

@@ -16,6 +16,7 @@ import { Lifecycle } from '@balsa/storage-kit';
 import type { AppendOnlyFile } from './append-only-file.ts';
 import type { Argument, Reply } from './connection.ts';
 import { corrupt } from './errors.ts';
+import type { ExpectedHead } from './head.ts';
 import { generationKeys, headKey, type GenerationKeys } from './keys.ts';
 import type { LogWriter } from './log-writer.ts';
 import { readAllPages, readPage, type PageSource } from './ordered-pages.ts';
@@ -69,7 +70,7 @@ export class RedisOrderedStore implements OrderedStore {
   }
 
   /** Of an open store: what the server has to hold. */
-  get expectedHead(): { readonly key: string; readonly text: string } | undefined {
+  get expectedHead(): ExpectedHead | undefined {
     return this.#head === undefined ? undefined : { key: this.#headKey, text: this.#headText };
   }
 

@@ -2,7 +2,7 @@
 import { BalsaError, type StoreIdentity } from '@balsa/raft-core';
 import type { Connection } from './connection.ts';
 import { corrupt } from './errors.ts';
-import { digits, splitHead, textChecksum } from './head.ts';
+import { digits, splitHead, textChecksum, type ExpectedHead } from './head.ts';
 import { partField, partPattern, type EngineKeys, type Part } from './keys.ts';
 import type { LogWriter } from './log-writer.ts';
 import { headDigits, registerScript, writeScript } from './scripts.ts';
@@ -128,7 +128,7 @@ export class Registry {
   }
 
   /** What the server has to hold. */
-  get expectedHead(): { readonly key: string; readonly text: string } {
+  get expectedHead(): ExpectedHead {
     return { key: this.#options.keys.head, text: this.#headText };
   }
 

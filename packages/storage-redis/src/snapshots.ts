@@ -1,17 +1,22 @@
 /** The snapshots of one group: their lives are records of its log, their chunks are keys. */
 import {
   BalsaError,
-  assertSafeInteger,
   type SnapshotId,
   type SnapshotMetadata,
   type SnapshotReader,
   type StoredSnapshot,
 } from '@balsa/raft-core';
+import {
+  SinkSnapshotWriter,
+  assertBegunWith,
+  copyMetadata,
+  newSnapshotId,
+  type GroupSnapshots,
+} from '@balsa/storage-kit';
 import { encodeSnapshotChange, type KnownSnapshot, type SnapshotChange } from './format.ts';
 import type { GroupLog } from './group-log.ts';
 import type { SnapshotChunks } from './snapshot-chunks.ts';
 import { RedisSnapshotReader } from './snapshot-reader.ts';
-import { RedisSnapshotWriter } from './snapshot-writer.ts';
 
 export interface SnapshotsOptions {
   readonly group: GroupLog;
@@ -20,27 +25,13 @@ export interface SnapshotsOptions {
   readonly random: () => number;
   /** Throws when nothing may be read any more. */
   readonly check: () => void;
+  /** Whether anything can be removed: not with the connection gone. */
+  readonly mayWrite: () => boolean;
 }
 
-/** A copy with its fields in one order, so that two can be compared as text. */
-function copyMetadata({ index, term, confState }: SnapshotMetadata): SnapshotMetadata {
-  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
-  return {
-    index,
-    term,
-    confState: {
-      voters: [...voters],
-      votersOutgoing: [...votersOutgoing],
-      learners: [...learners],
-      learnersNext: [...learnersNext],
-      autoLeave,
-    },
-  };
-}
-
-export class Snapshots {
+export class Snapshots implements GroupSnapshots {
   readonly #options: SnapshotsOptions;
-  readonly #writers = new Map<SnapshotId, RedisSnapshotWriter>();
+  readonly #writers = new Map<SnapshotId, SinkSnapshotWriter>();
   readonly #readers = new Set<RedisSnapshotReader>();
   /** Of a doomed snapshot, so many chunks are gone already. */
   readonly #removed = new Map<SnapshotId, number>();
@@ -56,8 +47,12 @@ export class Snapshots {
     return this.#stored().flatMap(({ stored }) => (stored === undefined ? [] : [stored]));
   }
 
+  get(id: SnapshotId): StoredSnapshot | undefined {
+    return this.#options.group.snapshot(id);
+  }
+
   /** Bytes of the chunks of all stored snapshots. */
-  get bytes(): number {
+  bytes(): number {
     return this.list().reduce((sum, stored) => sum + stored.bytes, 0);
   }
 
@@ -70,26 +65,21 @@ export class Snapshots {
     return sum;
   }
 
-  async create(metadata: SnapshotMetadata): Promise<RedisSnapshotWriter> {
+  async create(metadata: SnapshotMetadata): Promise<SinkSnapshotWriter> {
     return this.#begin(metadata, 'created');
   }
 
   /** With the id of an unfinished one, that one, if it is of the same metadata. */
-  async receive(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<RedisSnapshotWriter> {
+  async receive(metadata: SnapshotMetadata, resume?: SnapshotId): Promise<SinkSnapshotWriter> {
     if (resume === undefined) return this.#begin(metadata, 'received');
     const writer = this.#writers.get(resume);
     if (writer?.origin !== 'received') throw this.#notFound(resume, 'unfinished snapshot');
-    const [begun, wanted] = [writer.metadata, copyMetadata(metadata)].map((m) => JSON.stringify(m));
-    if (begun === wanted) return writer;
-    throw new BalsaError(
-      'STORE_SNAPSHOT_INVALID',
-      `unfinished snapshot ${resume} was begun with metadata ${String(begun)}, not ${String(wanted)}`,
-      { details: { id: resume } },
-    );
+    assertBegunWith(writer, metadata);
+    return writer;
   }
 
-  openSnapshot(id: SnapshotId): SnapshotReader {
-    const stored = this.#options.group.snapshot(id);
+  async openSnapshot(id: SnapshotId): Promise<SnapshotReader> {
+    const stored = this.get(id);
     if (stored === undefined) throw this.#notFound(id, 'snapshot');
     const { chunks, check } = this.#options;
     const reader = new RedisSnapshotReader(stored, chunks, check, (ended) => this.#readers.delete(ended));
@@ -130,32 +120,30 @@ export class Snapshots {
   }
 
   /** Ends what is being written and read. */
-  async close(abort: boolean): Promise<void> {
+  async close(): Promise<void> {
+    const mayRemove = this.#options.mayWrite();
     for (const reader of [...this.#readers]) await reader.close();
-    // With the connection gone nothing can be removed: the next opening does it.
-    if (abort) for (const writer of [...this.#writers.values()]) await writer.abort();
+    // What cannot be removed now, the next opening removes.
+    if (mayRemove) for (const writer of [...this.#writers.values()]) await writer.abort();
   }
 
-  async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<RedisSnapshotWriter> {
-    assertSafeInteger(metadata.index, 'snapshot index');
-    assertSafeInteger(metadata.term, 'snapshot term');
+  async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<SinkSnapshotWriter> {
     const { group, chunks, random } = this.#options;
     const ordinal = ++this.#ordinal;
-    const salt = Math.floor(random() * 0x1_0000_0000)
-      .toString(16)
-      .padStart(8, '0');
-    const id = `${String(metadata.index)}-${String(metadata.term)}-${String(ordinal)}-${salt}`;
-    const writer = new RedisSnapshotWriter({
+    const id = newSnapshotId(metadata, ordinal, random);
+    const writer = new SinkSnapshotWriter({
       id,
       origin,
       metadata: copyMetadata(metadata),
-      chunks,
-      store: (stored) =>
-        group.submit(() =>
-          this.#change({ id, ordinal, status: 'stored', chunkCount: stored.chunkCount, stored }),
-        ),
-      discard: async () => {
-        while (await this.#removeSome({ id, ordinal, status: 'begun', chunkCount: 0 }));
+      sink: {
+        append: (chunk, n) => chunks.write(id, n, chunk),
+        commit: (stored) =>
+          group.submit(() =>
+            this.#change({ id, ordinal, status: 'stored', chunkCount: stored.chunkCount, stored }),
+          ),
+        discard: async () => {
+          while (await this.#removeSome({ id, ordinal, status: 'begun', chunkCount: 0 }));
+        },
       },
       ended: () => this.#writers.delete(id),
     });

@@ -4,8 +4,10 @@ import {
   GroupCommits,
   GroupStorage,
   LogState,
+  openSnapshotFiles,
   type FindSnapshot,
   type GroupCore,
+  type GroupSnapshots,
   type LogStats,
   type SnapshotDirectory,
 } from '@balsa/storage-kit';
@@ -68,8 +70,8 @@ class RocksdbGroup implements GroupCore {
     return this.#commits.write(batch, find);
   }
 
-  ensureStored(): Promise<void> {
-    return this.#commits.ensureStored();
+  openSnapshots(): Promise<GroupSnapshots> {
+    return openSnapshotFiles(this.#options, this.state, () => this.#commits.ensureStored());
   }
 
   compact(index: LogIndex): Promise<void> {

@@ -11,9 +11,11 @@ import {
   GroupCommits,
   GroupStorage,
   LogState,
+  openSnapshotFiles,
   yieldTo,
   type FindSnapshot,
   type GroupCore,
+  type GroupSnapshots,
   type LogStats,
   type SnapshotDirectory,
 } from '@balsa/storage-kit';
@@ -81,8 +83,8 @@ class SqliteGroup implements GroupCore {
     return this.#commits.write(batch, find);
   }
 
-  ensureStored(): Promise<void> {
-    return this.#commits.ensureStored();
+  openSnapshots(): Promise<GroupSnapshots> {
+    return openSnapshotFiles(this.#options, this.state, () => this.#commits.ensureStored());
   }
 
   compact(index: LogIndex): Promise<void> {
