@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openRocksdbEngine } from '@balsa/storage-rocksdb';
-import { runCase, storageCases, type Target } from '@balsa/test-suite';
+import { missingNeed, runCase, storageCases, type Target } from '@balsa/test-suite';
 import { describe, expect, test } from 'vitest';
 import { env } from './support/index.ts';
 
@@ -51,7 +51,7 @@ for (const [name, count] of [
 
 const levels = ['crash', 'power', 'corruption', 'faults'];
 const cases = storageCases.filter(
-  ({ id, needs = [] }) => levels.includes(id.split('/')[0] ?? '') && !needs.includes('processes'),
+  ({ id, needs }) => levels.includes(id.split('/')[0] ?? '') && missingNeed(target(), needs) === undefined,
 );
 
 describe('the RocksDB store', () => {

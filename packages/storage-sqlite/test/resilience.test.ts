@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type SqliteEngineOptions } from '@balsa/storage-sqlite';
-import { runCase, storageCases, type Target } from '@balsa/test-suite';
+import { missingNeed, runCase, storageCases, type Target } from '@balsa/test-suite';
 import { describe, expect, test } from 'vitest';
 import { env, openInMode, rounds, worker } from './support/index.ts';
 
@@ -47,9 +47,9 @@ for (const [name, count] of [
 }
 
 const levels = ['crash', 'power', 'corruption', 'faults'];
-// There is no server behind it to be killed.
+// There is no server behind it to be killed or cut off from.
 const cases = storageCases.filter(
-  ({ id, needs }) => levels.includes(id.split('/')[0] ?? '') && needs?.includes('processes') !== true,
+  ({ id, needs }) => levels.includes(id.split('/')[0] ?? '') && missingNeed(target(), needs) === undefined,
 );
 
 describe('the SQLite store', () => {
