@@ -33,7 +33,7 @@ export async function withinBounds<T>(
   bounds: Bounds,
   body: (target: Target) => Promise<T>,
 ): Promise<T> {
-  const places: Harness[] = [];
+  const places: Promise<Harness>[] = [];
   const { env, limit, signal } = bounds;
   let stop: (() => void) | undefined;
   const stopped = new Promise<never>((_, reject) => {
@@ -56,25 +56,26 @@ export async function withinBounds<T>(
   }
 }
 
-function remembering(target: Target, places: Harness[]): Target {
+/** Remembers a place from the moment it is asked for: a stop may come before it is there. */
+function remembering(target: Target, places: Promise<Harness>[]): Target {
   const { name, abilities, orderedStore } = target;
   return {
     name,
     ...(abilities !== undefined && { abilities }),
     ...(orderedStore !== undefined && { orderedStore }),
     create: async () => {
-      const place = await target.create();
+      const place = target.create();
       places.push(place);
-      return place;
+      return await place;
     },
   };
 }
 
-async function cleanUp(places: readonly Harness[], env: Bounds['env']): Promise<void> {
+async function cleanUp(places: readonly Promise<Harness>[], env: Bounds['env']): Promise<void> {
   killChildren();
   const late = timeOut(env, cleaningLimit, 'a place of the store was not destroyed');
   // A place that was destroyed already, or that fails to be, is the lesser trouble now.
-  const gone = Promise.allSettled(places.map(async (place) => place.destroy()));
+  const gone = Promise.allSettled(places.map(async (place) => (await place).destroy()));
   await Promise.race([gone, late.promise]).catch(() => undefined);
   late.cancel();
 }

@@ -118,4 +118,30 @@ describe('the report', () => {
     expect(statuses.slice(0, 2)).toEqual(['passed', 'passed']);
     expect(new Set(statuses.slice(3))).toEqual(new Set(['not-run']));
   });
+
+  test('a place that was still being made when the run was stopped is destroyed as well', async () => {
+    const stop = new AbortController();
+    const destroyed: number[] = [];
+    let made = 0;
+    const target: Target = {
+      ...memoryTarget(),
+      create: async () => {
+        const place = await memoryTarget().create();
+        const name = ++made;
+        // The second place is that of the first case, after the look at the capabilities.
+        if (name === 2) stop.abort();
+        await Promise.resolve();
+        return {
+          ...place,
+          open: place.open.bind(place),
+          destroy: () => {
+            destroyed.push(name);
+            return place.destroy();
+          },
+        };
+      },
+    };
+    await runConformance(target, { env: stopped, levels: ['core'], signal: stop.signal });
+    expect(destroyed).toEqual([1, 2]);
+  });
 });
