@@ -106,7 +106,10 @@ export class AddressBook {
 
   /** Durable when it resolves. The first one stays. */
   async recordIncarnation(id: NodeId, incarnation: string): Promise<void> {
-    if (this.#incarnations.has(id)) return;
+    if (this.#incarnations.has(id)) {
+      await this.#writing;
+      return;
+    }
     this.#incarnations.set(id, incarnation);
     const key = new ByteWriter().raw(this.#key(id)).u8(incarnationKey).finish();
     await this.#write([[key, new ByteWriter().text(incarnation).finish()]]);
@@ -122,15 +125,19 @@ export class AddressBook {
   }
 
   async #write(changes: readonly (readonly [Uint8Array, Uint8Array])[]): Promise<void> {
-    if (changes.length === 0) return;
     const before = this.#writing;
-    const work = (async (): Promise<void> => {
+    // What nothing changes may still be on its way to the disk.
+    if (changes.length === 0) {
       await before;
+      return;
+    }
+    const work = (async (): Promise<void> => {
+      // Its error went to whoever asked for that write; this one finds out for itself.
+      await before.catch(() => undefined);
       await this.#store.write({ changes, appliedIndex: 0 });
       await this.#store.sync();
     })();
-    // The error goes to whoever asked for this write; the next one finds out for itself.
-    this.#writing = work.catch(() => undefined);
+    this.#writing = work;
     await work;
   }
 

@@ -33,8 +33,12 @@ export interface AppendQueueOptions {
   readonly deliver: (responses: readonly Message[]) => void;
   /** The stored snapshot that a received one became. Throws when there is none. */
   readonly storedId: (snapshot: Snapshot) => SnapshotId;
-  /** Restores it into the state machine, durably. */
-  readonly restore: (id: SnapshotId, snapshot: Snapshot) => Promise<void>;
+  readonly installer: {
+    /** Makes durable what the membership of a snapshot needs besides. Awaited before that membership is. */
+    recordMembers(snapshot: Snapshot): Promise<void>;
+    /** Restores it into the state machine, durably. */
+    restore(id: SnapshotId, snapshot: Snapshot): Promise<void>;
+  };
   /** A write failed: nothing is acknowledged any more. */
   readonly onError: (error: unknown) => void;
 }
@@ -262,10 +266,11 @@ export class AppendQueue {
     if (restored !== undefined) await this.#timed({ restored }, 0);
     this.#restored = undefined;
     const { entries } = round;
+    await this.#options.installer.recordMembers(snapshot);
     await this.#timed({ install: id, ...(entries.length > 0 && { entries }), hardState }, entries.length);
     this.#hardState = hardState;
     this.#durable = hardState;
-    await this.#options.restore(id, snapshot);
+    await this.#options.installer.restore(id, snapshot);
     // Restoring again after a crash is harmless, so that this mark may wait for the next write.
     this.#restored = id;
     if (round.responses.length > 0) this.#options.deliver(round.responses);

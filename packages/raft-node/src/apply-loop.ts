@@ -121,8 +121,7 @@ export class ApplyLoop<R> {
       while (end < entries.length && entries[end]?.type === EntryType.Normal) end++;
       if (end > start) await this.#applyCommands(entries.slice(start, end));
       const change = entries[end];
-      if (change !== undefined && !this.#isClosed())
-        await this.#applyChange(change, end + 1 === entries.length);
+      if (change !== undefined && !this.#isClosed()) await this.#applyChange(change);
       start = end + 1;
     }
   }
@@ -163,7 +162,7 @@ export class ApplyLoop<R> {
     onApplied(entries.length, bytes);
   }
 
-  async #applyChange(entry: Entry, isLast: boolean): Promise<void> {
+  async #applyChange(entry: Entry): Promise<void> {
     const { history, metrics, recordConf, onEntry, onApplied } = this.#options;
     const change = decodeConfChange(entry.type, entry.data);
     let confState: ConfState | undefined;
@@ -171,16 +170,15 @@ export class ApplyLoop<R> {
     if (entry.index > history.confIndex) {
       confState = this.#changed(change, entry.index);
       if (confState === undefined) refused = true;
-      else {
-        const indexed = { index: entry.index, state: confState };
-        await recordConf(change, indexed);
-        history.confApplied(indexed);
-        metrics.add('confChanges');
-      }
+      else await recordConf(change, { index: entry.index, state: confState });
+    }
+    // A read that is answered from here on may rely on the state machine's own applied index.
+    if (!this.#closed) await this.#callStateMachine([], entry.index);
+    if (confState !== undefined) {
+      history.confApplied({ index: entry.index, state: confState });
+      metrics.add('confChanges');
     }
     history.entriesApplied([entry], entry.index);
-    // Else the next batch of commands carries the index to the state machine.
-    if (isLast && !this.#closed) await this.#callStateMachine([], entry.index);
     onEntry(entry, undefined, refused ? undefined : (confState ?? history.confState?.state));
     onApplied(1, entrySize(entry));
   }

@@ -56,9 +56,18 @@ export class Installer {
     return undefined;
   }
 
+  /**
+   * Durable when it resolves. Before the snapshot is installed: whoever has its membership after a crash, and not where
+   * its members listen, can answer none of them and elect nobody.
+   */
+  async recordMembers(snapshot: Snapshot): Promise<void> {
+    const { members, removed } = decodeDescription(snapshot.data);
+    await this.#options.book.record(members, removed);
+  }
+
   /** Idempotent, for a crash may come at any point of it: the store keeps it pending until it is reported restored. */
   async restore(id: SnapshotId, snapshot: Snapshot): Promise<void> {
-    const { storage, stateMachine, book, onInstalled } = this.#options;
+    const { storage, stateMachine, onInstalled } = this.#options;
     const { metadata } = snapshot;
     const reader = await storage.openSnapshot(id);
     const total = reader.snapshot.chunkCount;
@@ -79,8 +88,6 @@ export class Installer {
     } finally {
       await reader.close();
     }
-    const description = decodeDescription(snapshot.data);
-    await book.record(description.members, description.removed);
     onInstalled(metadata);
   }
 

@@ -113,11 +113,11 @@ export class Runtime<R> {
     this.#driver = this.#makeDriver();
     this.peers = new Peers(settings, options.transport, recovered.book);
     this.waiting = new NodeWaiters(env);
+    this.snapshots = this.#makeSnapshots();
     this.queue = this.#makeQueue(recovered);
     this.apply = this.#makeApply();
     this.proposals = this.#makeProposals();
     this.reads = this.#makeReads();
-    this.snapshots = this.#makeSnapshots();
     this.#leadership = this.#makeLeadership();
     this.compactor = this.#makeCompactor(recovered);
     this.#fetcher = this.#makeFetcher();
@@ -375,7 +375,7 @@ export class Runtime<R> {
       hardState: recovered.storedHardState,
       deliver: (responses) => this.#deliver(responses),
       storedId: (snapshot) => this.snapshots.incoming.storedId(snapshot),
-      restore: (id, snapshot) => this.snapshots.installer.restore(id, snapshot),
+      installer: this.snapshots.installer,
       onError: (error) => this.fail(error),
     });
   }

@@ -46,7 +46,7 @@ function bench(hardState: HardState = EmptyHardState): Bench {
     deliver: (responses) =>
       sent.push(...responses.map((m) => `${String(m.to)}:${String(m.type)}:${String(m.index)}`)),
     storedId: () => 'snapshot',
-    restore: () => Promise.resolve(),
+    installer: { recordMembers: () => Promise.resolve(), restore: () => Promise.resolve() },
     onError: (error) => errors.push(error),
   });
   const finish = async (): Promise<void> => {

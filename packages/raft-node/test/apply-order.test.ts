@@ -124,6 +124,27 @@ test('a membership change that the present membership does not allow has no effe
   expect(machine.applied).toBe(3);
 });
 
+test('no index counts as applied before the state machine knows of it, that of a membership change included', async () => {
+  const { env, loop, machine, history, errors } = bench();
+  const ahead: string[] = [];
+  const told: number[] = [];
+  const apply = machine.apply.bind(machine);
+  machine.apply = async (batch) => {
+    // The node answers reads up to what counts as applied, also while a batch is on its way.
+    await Promise.resolve();
+    if (history.applied > machine.applied)
+      ahead.push(`${String(history.applied)} beside ${String(machine.applied)}`);
+    told.push(batch.appliedIndex);
+    return apply(batch);
+  };
+  loop.push(message([command(1), change(2), command(3), change(4), change(5)]));
+  await env.settle();
+  expect(errors).toEqual([]);
+  expect(ahead).toEqual([]);
+  expect(told).toEqual([1, 2, 3, 4, 5]);
+  expect(history.applied).toBe(5);
+});
+
 test('calls to a state machine never overlap, whoever makes them', async () => {
   let inside = 0;
   let most = 0;

@@ -119,6 +119,79 @@ test('a leader that made itself a learner and told nobody does not leave the oth
   await cluster.stop();
 });
 
+test('a joiner that dies while it restores its first snapshot knows, when it is back, where the members are', async () => {
+  const cluster = await Cluster.start({
+    size: 1,
+    persistent: true,
+    node: { compaction: { checkEveryEntries: 10, keepEntries: 5 } },
+  });
+  await cluster.leader();
+  await cluster.startNode(2, { join: { clusterId } });
+  await cluster.do(
+    cluster.node(1).changeMembership([{ type: 'addVoter', id: 2, address: member(2).address }]),
+  );
+  for (let i = 0; i < 60; i++) await cluster.propose(1, `value ${String(i)}`);
+  await cluster.until(() => cluster.status(1).firstIndex > 20, 'compacted');
+  const joiner = await cluster.startNode(3, { join: { clusterId } });
+  let open: () => void = () => undefined;
+  joiner.machine.restoreGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const added = codeOf(
+    cluster.node(1).changeMembership([{ type: 'addLearner', id: 3, address: member(3).address }]),
+  );
+  await cluster.until(
+    () => cluster.status(3).snapshotProgress.some(({ phase }) => phase === 'restoring'),
+    'the restore began',
+  );
+  cluster.network.crash(3);
+  joiner.disk.crash();
+  const stopping = joiner.node.stop();
+  joiner.machine.restoreGate = undefined;
+  await cluster.do(added);
+  // Node 2 is still there; nobody tells the joiner where.
+  await cluster.crash(1);
+  const again = await cluster.startNode(3, { join: { clusterId } });
+  expect(again.node.status().members).toEqual(
+    [1, 2, 3].map((id) => expect.objectContaining(member(id)) as unknown),
+  );
+  open();
+  await cluster.do(stopping);
+  await cluster.stop();
+});
+
+test('what the address book is told twice is durable for the second, too', async () => {
+  const engine = openMemoryEngine();
+  const store = engine.orderedStore(addressStoreName);
+  const book = new AddressBook(store, 'main', []);
+  await book.open();
+  const done: string[] = [];
+  const sync = store.sync.bind(store);
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  Object.assign(store, {
+    sync: async () => {
+      await gate;
+      done.push('synced');
+      await sync();
+    },
+  });
+  const first = book.record([member(5)], []).then(() => done.push('first'));
+  const second = book.record([member(5)], []).then(() => done.push('second'));
+  const met = book.recordIncarnation(5, 'a').then(() => done.push('met'));
+  const again = book.recordIncarnation(5, 'a').then(() => done.push('met again'));
+  await new Promise(setImmediate);
+  expect(done).toEqual([]);
+  release();
+  await Promise.all([first, second, met, again]);
+  expect(done[0]).toBe('synced');
+  expect(done.lastIndexOf('synced')).toBeLessThan(done.indexOf('met'));
+  expect(done.indexOf('met again')).toBeGreaterThan(done.lastIndexOf('synced'));
+  await book.close();
+});
+
 test('a leader that dies while it records a removal still reaches who it has to ask for the vote', async () => {
   let armed = false;
   let hung = false;

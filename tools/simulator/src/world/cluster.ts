@@ -25,6 +25,9 @@ import { EventKind, Trace } from './trace.ts';
 
 export const snapshotInPartition = 'snapshot installed during a partition';
 
+/** Virtual milliseconds that a change of membership is waited for. */
+const changeMs = 3000;
+
 export class Cluster {
   readonly plan: Plan;
   readonly clock: Clock = new Clock();
@@ -46,6 +49,8 @@ export class Cluster {
   confState: ConfState;
   #confIndex: LogIndex = 1;
   readonly #clogged = new Set<string>();
+  /** Changes of membership that nobody has answered yet. */
+  readonly #asked = new Set<{ readonly until: number }>();
   /** Chance that a message stays on its way for long. */
   late: number;
   /** Whoever starts from now on has pre-vote, where the plan has it here on and there off. */
@@ -124,6 +129,9 @@ export class Cluster {
   /** Whether no change of membership is known to be under way: what is seen of it is what is so. */
   settled(): boolean {
     const core = this.leader()?.core;
+    // What was asked for may lie between the node and its core.
+    for (const { until } of this.#asked) if (until > this.clock.now) return false;
+    this.#asked.clear();
     if (core === undefined || !(core instanceof RawNode) || core.hasPendingConf) return false;
     return sameMembers(core.status().confState, this.confState) && this.confState.votersOutgoing.length === 0;
   }
@@ -155,7 +163,15 @@ export class Cluster {
     if (leader?.node === undefined) return;
     const what = changes.map(({ type, id }) => `${type} ${id}`).join(', ');
     this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'is asked to %', what);
-    leader.node.changeMembership(changes, { timeoutMs: 3000 }).catch((error: unknown) => {
+    // A node that is killed never answers.
+    const asked = { until: this.clock.now + changeMs };
+    this.#asked.add(asked);
+    const changed = leader.node.changeMembership(changes, { timeoutMs: changeMs });
+    changed.then(
+      () => this.#asked.delete(asked),
+      () => this.#asked.delete(asked),
+    );
+    changed.catch((error: unknown) => {
       const reason = isBalsaError(error) ? error.code : String(error);
       this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'did not %: %', what, reason);
       if (!isBalsaError(error, 'NOT_LEADER') || tries === 1) return;
