@@ -260,6 +260,11 @@ export class Cluster {
     const text = `voters ${voters.join(',')}; outgoing ${votersOutgoing.join(',')}; learners ${learners.join(',')}`;
     this.trace.note(EventKind.Membership, this.clock.now, node, 'applies membership of %: %', index, text);
     this.coverage.count('state', votersOutgoing.length > 0 ? 'joint membership' : 'membership');
+    this.learnMembership(index, confState);
+  }
+
+  /** The newest membership that is seen anywhere is what the cluster goes by. */
+  learnMembership(index: LogIndex, confState: ConfState): void {
     if (index <= this.#confIndex) return;
     this.#confIndex = index;
     for (const name of differences(this.confState, confState)) this.coverage.count('state', name);

@@ -196,6 +196,9 @@ export class Host {
     this.store = machine.store;
     this.state = 'running';
     this.#listen(node);
+    // The life before may have died between recording a membership and telling of it.
+    const { index, state } = judge.site(this.id).model.confState;
+    this.#cluster.learnMembership(index, state);
     void node.stopped.then((error) => {
       if (life.alive) this.#failed(life, error ?? new Error('it stopped without being asked to'), 'stops');
     });

@@ -29,6 +29,7 @@ export interface Surroundings<M> {
   onLog(node: NodeId, text: string): void;
   onLife(node: NodeId, what: string): void;
   onMembership(node: NodeId, index: LogIndex, confState: ConfState): void;
+  learnMembership(index: LogIndex, confState: ConfState): void;
   onSnapshot(node: NodeId, progress: SnapshotProgress): void;
   onStoppedByItself(machine: M): void;
 }
