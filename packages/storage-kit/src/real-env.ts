@@ -23,3 +23,10 @@ export function realEnv(log: Logger): Env {
     log,
   };
 }
+
+/** Calls back once, after `ms`; the process does not stay alive for it. */
+export function unheededTimer(ms: number, callback: () => void): Timer {
+  const timer = setTimeout(callback, ms);
+  timer.unref();
+  return { cancel: () => clearTimeout(timer) };
+}

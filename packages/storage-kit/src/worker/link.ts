@@ -1,6 +1,6 @@
-/** The caller's side of the two threads: starts the worker, numbers calls, and knows when the worker is dead. */
-import { Worker } from 'node:worker_threads';
-import { BalsaError, LogLevel, type Logger, type StorageCapabilities } from '@balsa/raft-core';
+/** The caller's side of the two threads: begins a session, numbers calls, and knows when the thread is dead. */
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { BalsaError, LogLevel, isBalsaError, type Logger, type StorageCapabilities } from '@balsa/raft-core';
 import { decodeError, decodeFields } from './error-codec.ts';
 import { Outbox } from './outbox.ts';
 import type { Packed } from './payload.ts';
@@ -14,6 +14,7 @@ import {
   type ToCaller,
   type ToHost,
 } from './protocol.ts';
+import type { HostThread } from './thread.ts';
 
 /** What beside its arguments a call carries. */
 export interface CallExtras {
@@ -31,38 +32,43 @@ interface PendingCall {
 }
 
 export interface LinkOptions {
-  readonly worker: URL;
+  /** Serves nobody else. */
+  readonly thread: HostThread;
   readonly data: HostData;
   readonly log: Logger;
   /** Calls without an answer yet; `OVERLOADED` beyond. */
   readonly maxCalls: number;
+  /** Gets the thread when it serves nobody any more and is as good as new. */
+  readonly free: (thread: HostThread) => void;
 }
 
 export class Link {
-  readonly #worker: Worker;
+  readonly #thread: HostThread;
+  readonly #port: MessagePort;
+  readonly #free: (thread: HostThread) => void;
   readonly #log: Logger;
   readonly #maxCalls: number;
   readonly #outbox: Outbox<ToHost>;
   readonly #pending = new Map<number, PendingCall>();
   readonly #forgotten: FinalizationRegistry<Handle>;
-  readonly #exited: Promise<void>;
   #lastCall: number = openingId;
   #lastHandle: Handle = 0;
   /** Why the worker is no more. */
   #death: unknown;
-  #ending = false;
+  #ending: Promise<void> | undefined;
   /** Calls and lists that have not settled, and who waits for the last of them. */
   #active = 0;
   #idle: (() => void)[] = [];
 
-  private constructor({ worker, data, log, maxCalls }: LinkOptions) {
+  private constructor({ thread, data, log, maxCalls, free }: LinkOptions) {
     this.#log = log;
     this.#maxCalls = maxCalls;
-    // The flags of this process are its own: a debugger's port, a loader of a test runner.
-    this.#worker = new Worker(worker, { workerData: data, execArgv: [], name: `balsa ${data.open}` });
+    this.#free = free;
+    this.#thread = thread;
+    this.#port = this.#begin(data);
     this.#outbox = new Outbox<ToHost>(
       (items, transfer) => {
-        this.#worker.postMessage(items, transfer);
+        this.#port.postMessage(items, transfer);
       },
       (item, error) => {
         if ('id' in item) this.#refuse(item, error);
@@ -71,7 +77,6 @@ export class Link {
     this.#forgotten = new FinalizationRegistry((handle) => {
       if (!this.gone) this.#outbox.push({ drop: handle });
     });
-    this.#exited = this.#listen();
   }
 
   /** Resolves when the engine in the worker is open; rejects with what its opening rejected with. */
@@ -80,26 +85,28 @@ export class Link {
   ): Promise<{ readonly link: Link; readonly capabilities: StorageCapabilities }> {
     const link = new Link(options);
     try {
+      link.#thread.hold();
       const reply = await new Promise<Reply>((resolve, reject) => {
         link.#pending.set(openingId, { resolve, reject });
       });
       // From here on the worker keeps the process alive only while somebody waits for it.
-      link.#worker.unref();
+      link.#thread.letGo();
       return { link, capabilities: (reply.value as Opened).capabilities };
     } catch (error) {
-      await link.end();
+      // An adapter that refuses to open keeps nothing, in whatever thread.
+      await link.end(isBalsaError(error) && error.outcome === 'refused');
       throw error;
     }
   }
 
   /** Whether there is nobody to talk to any more. */
   get gone(): boolean {
-    return this.#ending || this.#death !== undefined;
+    return this.#ending !== undefined || this.#death !== undefined;
   }
 
   /** `STORE_CLOSED` once it was ended; `STORE_POISONED` when it died: what it was doing has an unknown outcome. */
   check(): void {
-    if (this.#ending) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
+    if (this.#ending !== undefined) throw new BalsaError('STORE_CLOSED', 'the engine is closed');
     if (this.#death === undefined) return;
     throw new BalsaError(
       'STORE_POISONED',
@@ -152,11 +159,24 @@ export class Link {
     while (this.#active > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Ends the thread, whatever it does. Resolves when it is gone. */
-  async end(): Promise<void> {
-    this.#ending = true;
-    await this.#worker.terminate();
-    await this.#exited;
+  /**
+   * Ends the session. `clean` says that nothing is left of its engine: then the thread may serve another, else it is
+   * ended, whatever it does. Resolves when the thread is gone or free.
+   */
+  end(clean: boolean): Promise<void> {
+    this.#ending ??= this.#end(clean);
+    return this.#ending;
+  }
+
+  async #end(clean: boolean): Promise<void> {
+    this.#port.close();
+    if (!clean || this.#death !== undefined || this.#pending.size > 0) {
+      await this.#thread.end();
+      return;
+    }
+    this.#thread.letGo();
+    this.#thread.onDeath((cause) => this.#sayDead('an idle worker thread', cause));
+    this.#free(this.#thread);
   }
 
   async #count<T>(run: () => Promise<T>): Promise<T> {
@@ -180,52 +200,57 @@ export class Link {
     }
     const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      if (this.#pending.size === 0) this.#worker.ref();
+      if (this.#pending.size === 0) this.#thread.hold();
       this.#pending.set(id, { resolve, reject });
       const call: Call = { id, target, method, args, ...(extras.as !== undefined && { as: extras.as }) };
       this.#outbox.push(call, extras.transfer);
     });
   }
 
-  #listen(): Promise<void> {
-    this.#worker.on('message', (items: readonly ToCaller[]) => {
-      for (const item of items) {
-        if ('id' in item) this.#settle(item);
-        else this.#log.log(item.level, item.text, item.fields && decodeFields(item.fields));
-      }
-    });
-    this.#worker.on('error', (error: unknown) => this.#die(error));
-    this.#worker.on('messageerror', (error: unknown) => {
+  #begin(data: HostData): MessagePort {
+    const port = this.#thread.begin(data);
+    port.on('message', (items: readonly ToCaller[]) => this.#take(items));
+    port.on('messageerror', (error: unknown) => {
       this.#die(error);
-      void this.#worker.terminate();
+      void this.#thread.end();
     });
-    return new Promise((resolve) => {
-      this.#worker.once('exit', (code) => {
-        this.#die(new Error(`the worker thread ended with exit code ${String(code)}`));
-        resolve();
-      });
+    // It is the thread that keeps the process alive while somebody waits.
+    port.unref();
+    this.#thread.onDeath((cause) => {
+      // What it said before it died.
+      for (let last = receiveMessageOnPort(port); last !== undefined; last = receiveMessageOnPort(port))
+        this.#take(last.message as readonly ToCaller[]);
+      this.#die(cause);
     });
+    return port;
+  }
+
+  #take(items: readonly ToCaller[]): void {
+    for (const item of items) {
+      if ('id' in item) this.#settle(item);
+      else this.#log.log(item.level, item.text, item.fields && decodeFields(item.fields));
+    }
   }
 
   #settle(reply: Reply): void {
-    const pending = this.#take(reply.id);
+    const pending = this.#withdraw(reply.id);
     if (pending === undefined) return;
     if (reply.error === undefined) pending.resolve(reply);
     else pending.reject(decodeError(reply.error));
   }
 
-  #take(id: number): PendingCall | undefined {
+  #withdraw(id: number): PendingCall | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
-    if (this.#pending.size === 0 && id !== openingId) this.#worker.unref();
+    if (this.#pending.size === 0 && id !== openingId) this.#thread.letGo();
     return pending;
   }
 
   #refuse({ id, method }: Call, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     const text = `an argument of ${method} cannot be given to another thread: ${reason}`;
-    this.#take(id)?.reject(new BalsaError('INVALID_ARGUMENT', text, { cause: error }));
+    this.#withdraw(id)?.reject(new BalsaError('INVALID_ARGUMENT', text, { cause: error }));
   }
 
   /** Whatever was asked for may have happened, or half of it, or nothing. */
@@ -239,9 +264,13 @@ export class Link {
       );
     }
     this.#pending.clear();
-    if (!this.#ending && this.#log.enabled(LogLevel.Error)) {
-      this.#log.log(LogLevel.Error, `the worker thread of a store died: ${reason}`, { error: cause });
-    }
+    if (this.#ending === undefined) this.#sayDead('the worker thread of a store', cause);
+  }
+
+  #sayDead(what: string, cause: unknown): void {
+    if (!this.#log.enabled(LogLevel.Error)) return;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#log.log(LogLevel.Error, `${what} died: ${reason}`, { error: cause });
   }
 }
 

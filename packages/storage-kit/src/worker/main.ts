@@ -1,6 +1,8 @@
-/** What a worker thread runs. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** What a worker thread runs: one engine after another, each over a channel of its own. */
+import { parentPort } from 'node:worker_threads';
 import { serveEngine } from './host.ts';
-import type { HostData } from './protocol.ts';
+import type { Session } from './protocol.ts';
 
-if (parentPort !== null) await serveEngine(parentPort, workerData as HostData);
+parentPort?.on('message', ({ port, data }: Session) => {
+  void serveEngine(port, data);
+});

@@ -1,4 +1,5 @@
 /** What the two threads say to each other. Messages of one turn of the event loop travel as one array. */
+import type { MessagePort } from 'node:worker_threads';
 import type { LogLevel, StorageCapabilities } from '@balsa/raft-core';
 import type { EncodedError } from './error-codec.ts';
 
@@ -42,7 +43,7 @@ export interface LogLine {
 
 export type ToCaller = Reply | LogLine;
 
-/** What the worker is started with. */
+/** An engine that a thread is to open. */
 export interface HostData {
   /** URL of a module that plain Node can import. */
   readonly module: string;
@@ -51,6 +52,12 @@ export interface HostData {
   readonly options: Readonly<Record<string, unknown>>;
   /** Levels that the caller's log wants to hear. */
   readonly levels: readonly LogLevel[];
+}
+
+/** What a thread is told: an engine, and the port over which everything about it goes. */
+export interface Session {
+  readonly port: MessagePort;
+  readonly data: HostData;
 }
 
 export interface Opened {

@@ -18,8 +18,11 @@ import {
   type StorageCapabilities,
   type StoreIdentity,
 } from '@balsa/raft-core';
+import { unheededTimer } from '../real-env.ts';
+import { IdleThreads } from './idle-threads.ts';
 import { Link, endOf } from './link.ts';
-import { engineHandle } from './protocol.ts';
+import { engineHandle, type HostData } from './protocol.ts';
+import { HostThread } from './thread.ts';
 import { WorkerOrderedStore } from './worker-ordered-store.ts';
 import { WorkerStorage } from './worker-storage.ts';
 
@@ -52,25 +55,35 @@ export function builtModule(relative: string, importer: string): URL {
   );
 }
 
+/** Of this process: threads that served an engine of a module can serve another of the same. */
+const idleThreads = new IdleThreads<HostThread>({ max: 2, ms: 1000, setTimer: unheededTimer });
+
 /**
  * Opens an engine in a worker thread. Rejects with what the engine's own opening rejects with, and with
  * `STORE_UNKNOWN_OUTCOME` when the thread dies meanwhile. When it dies later, every pending call rejects with
  * `STORE_UNKNOWN_OUTCOME` and every later one but `close` with `STORE_POISONED`.
+ *
+ * The thread serves one engine at a time. Behind a `close` that resolved, or an opening that was refused, it stays
+ * for a second, at most two in a process, for the next engine of the same module; it keeps no process alive.
  */
 export async function openWorkerEngine(options: WorkerEngineOptions): Promise<Engine> {
   const { module, open, env, maxCalls = 4096 } = options;
   assertSafeInteger(maxCalls, 'maxCalls', 1);
   const { log } = env;
+  const data: HostData = {
+    module: module.href,
+    open,
+    options: options.options,
+    levels: Object.values(LogLevel).filter((level) => log.enabled(level)),
+  };
   const { link, capabilities } = await Link.start({
-    worker: builtModule('./main.js', import.meta.url),
-    data: {
-      module: module.href,
-      open,
-      options: options.options,
-      levels: Object.values(LogLevel).filter((level) => log.enabled(level)),
-    },
+    thread:
+      idleThreads.take(data.module) ??
+      new HostThread(builtModule('./main.js', import.meta.url), `balsa ${open}`),
+    data,
     log,
     maxCalls,
+    free: (thread) => idleThreads.give(data.module, thread),
   });
   return new WorkerEngine(link, Object.freeze(capabilities));
 }
@@ -129,11 +142,13 @@ class WorkerEngine implements Engine {
   }
 
   async #close(): Promise<void> {
+    let clean = false;
     try {
       await endOf(this.#link, engineHandle, 'close');
       await this.#link.drained();
+      clean = true;
     } finally {
-      await this.#link.end();
+      await this.#link.end(clean);
     }
   }
 

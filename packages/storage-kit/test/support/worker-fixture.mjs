@@ -1,4 +1,5 @@
 /** Engines for a worker thread: the memory engine, and one that fails in chosen ways. */
+import { BroadcastChannel, threadId } from 'node:worker_threads';
 import { BalsaError, LogLevel } from '@balsa/raft-core';
 import { openMemoryEngine } from '@balsa/raft-core/memory';
 
@@ -58,6 +59,31 @@ export async function openTricky({ env }) {
     close: async () => {
       for (const resolve of held.splice(0)) resolve(undefined);
       await engine.close();
+    },
+  };
+}
+
+/** What engines before this one have left behind in the thread. */
+let logBefore;
+
+/** `listGroups` says which thread it is in. How it ends is told by the options. */
+export async function openEnding({ env, opening, closing }) {
+  logBefore?.log(LogLevel.Warn, 'late');
+  logBefore = env.log;
+  if (opening === 'refuses') throw new BalsaError('STORE_LOCKED', String(threadId));
+  if (opening === 'fails') throw new BalsaError('STORE_UNKNOWN_OUTCOME', String(threadId));
+  if (opening === 'is foreign') throw new TypeError(String(threadId));
+  const engine = openMemoryEngine();
+  return {
+    capabilities: engine.capabilities,
+    listGroups: async () => [String(threadId)],
+    close: async () => {
+      if (closing === 'fails') throw new BalsaError('STORE_IO', 'the closing failed');
+      if (closing === 'throws when told') {
+        new BroadcastChannel('behind the end').onmessage = () => {
+          throw new Error('behind the end');
+        };
+      }
     },
   };
 }

@@ -180,7 +180,7 @@ describe('refusals in a worker are those of the engine', () => {
     await expect(engine.destroyGroup('fail foreign')).rejects.toMatchObject({ name: 'TypeError' });
   });
 
-  test('of an opening keep their code, and leave no thread behind', async () => {
+  test('of an opening keep their code', async () => {
     const lines: string[] = [];
     const log = { enabled: () => true, log: (_: LogLevel, text: string) => void lines.push(text) };
     await expect(open('openRefused', { env: { ...env, log } })).rejects.toMatchObject({
