@@ -65,6 +65,8 @@ async function syncGeneration({ file, wal, mark }: Generation): Promise<void> {
 export class SqliteOrderedStore implements OrderedStore {
   readonly #options: OrderedStoreOptions;
   readonly #restores = new Set<SqliteRestore>();
+  /** Views of contents that were replaced. */
+  readonly #retired = new Set<Views>();
   readonly #life: Lifecycle;
   #current: Generation | undefined;
   #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
@@ -264,10 +266,12 @@ export class SqliteOrderedStore implements OrderedStore {
     if (old !== undefined) this.#retire(old);
   }
 
-  /** The old contents go when the last view of them is released. */
+  /** The old contents go when the last view of them is released, or the store is closed. */
   #retire(old: Generation): void {
     const { fs, directory, env } = this.#options;
+    this.#retired.add(old.views);
     old.views.retire(() => {
+      this.#retired.delete(old.views);
       const work = this.#life.track(async () => {
         await Promise.allSettled(old.syncs);
         old.file.close();
@@ -348,6 +352,7 @@ export class SqliteOrderedStore implements OrderedStore {
   async #close(): Promise<void> {
     for (const restore of [...this.#restores]) await restore.abort();
     const gone = new BalsaError('STORE_CLOSED', `${this.#life.what} is closed`);
+    for (const views of [...this.#retired]) views.endAll(gone);
     this.#current?.views.endAll(gone);
     await this.#life.settled();
     try {

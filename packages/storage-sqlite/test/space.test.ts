@@ -86,7 +86,10 @@ describe('space', () => {
     expect(await store.count()).toBe(20);
   });
 
-  test('of a replaced generation comes back when its last view is released', async () => {
+  test.each([
+    ['its last view is released', true],
+    ['the store is closed, whoever still holds a view', false],
+  ])('of a replaced generation comes back when %s', async (_, releases) => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory);
     const store = engine.orderedStore('kv');
@@ -97,8 +100,9 @@ describe('space', () => {
     await restore.put([{ key: key('new'), value: key('2') }]);
     await restore.commit(9);
     expect(await view.range({ limit: 9 })).toEqual([{ key: key('old'), value: key('1') }]);
-    await view.release();
+    if (releases) await view.release();
     await engine.close();
+    await expect(view.range({ limit: 9 })).rejects.toMatchObject({ code: 'STORE_CLOSED' });
     expect(readdirSync(directory).filter((name) => name.startsWith('state-'))).toEqual([
       'state-2.db',
       'state-2.db.mark',
