@@ -21,6 +21,11 @@ export class Lifecycle {
     this.#check = check;
   }
 
+  /** Whether `close` was called. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** `STORE_CLOSED` once `close` was called, and whatever the engine's own check throws. */
   assertAlive(): void {
     if (this.#closing !== undefined) throw new BalsaError('STORE_CLOSED', `${this.what} is closed`);

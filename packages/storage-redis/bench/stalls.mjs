@@ -1,11 +1,17 @@
 /**
  * How long a second client of the same server waits while a group of a million entries is compacted, snapshots are
- * written and removed, and the append-only file is rewritten: `node packages/storage-redis/bench/stalls.mjs [entries]`
- * after a build. Beside each stands what the server says held it up (its latency monitor): commands, syncs of the
- * disk, forks. The floor is the same client's wait while bare commands of the same sizes are written.
+ * written and removed, a state of as many pairs is restored, and the append-only file is rewritten:
+ * `node packages/storage-redis/bench/stalls.mjs [entries]` after a build. Beside each stands what the server says held
+ * it up (its latency monitor): commands, syncs of the disk, forks.
  *
- * `--realtime`, for root on Linux: server and second client run before everything else, so that only the server's own
- * pauses are seen on a busy machine. TMPDIR=/dev/shm leaves out the disk as well.
+ * A server that syncs every write serves nobody meanwhile, so the disk sets the floor: the same client's wait while a
+ * bare client sends one small write after another, before and after. Each phase is told as a multiple of that, too,
+ * and beside it stand bare commands of the same sizes.
+ *
+ * `--busy`: another process writes and syncs a megabyte after the other on the same file system meanwhile.
+ * `--realtime`, for root: server and second client run before everything else, so that only the server's own pauses are
+ * seen on a busy machine. TMPDIR=/dev/shm leaves out the disk as well. (Linux may stop such a process for 50 ms of a
+ * second that it fills, which shows where nothing waits for a disk: while pairs are restored.)
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,9 +27,13 @@ import { realEnv as env } from '../dist/testing/real-env.js';
 const numbers = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const count = Number(numbers[0] ?? 1_000_000);
 const isRealtime = process.argv.includes('--realtime');
+const isBusy = process.argv.includes('--busy');
 const snapshotBytes = 100 * 1024 * 1024;
 const chunkBytes = 256 * 1024;
 const pieceBytes = 64 * 1024;
+const pairsAtOnce = 1000;
+const floorMs = 3000;
+const small = Buffer.alloc(64, 7);
 
 const place = mkdtempSync(path.join(tmpdir(), 'balsa-redis-stalls-'));
 const before = isRealtime ? ['chrt', '--reset-on-fork', '--rr', '2'] : [];
@@ -44,9 +54,22 @@ const pings = `
   socket.on('data', () => { waits.push(performance.now() - sent); setTimeout(ping, 1); });
   socket.on('connect', ping);
   process.on('message', () => { waits.sort((a, b) => b - a);
-    process.send({ pings: waits.length, max: waits[0], p999: waits[Math.floor(waits.length / 1000)] }); waits = []; });`;
+    const at = (part) => waits[Math.floor(waits.length * part)];
+    process.send({ pings: waits.length, max: waits[0], p99: at(0.01), p50: at(0.5) }); waits = []; });`;
 const [command, ...rest] = [...before, process.execPath, '-e', pings, String(server.port)];
 const pinger = spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+
+const noise = `
+  const fs = require('node:fs');
+  const bytes = Buffer.alloc(1 << 20, 7);
+  for (;;) {
+    const file = fs.openSync(process.argv[1], 'w');
+    for (let i = 0; i < 64; i++) { fs.writeSync(file, bytes); fs.fdatasyncSync(file); }
+    fs.closeSync(file);
+  }`;
+const noisy = isBusy
+  ? spawn(process.execPath, ['-e', noise, path.join(place, 'noise')], { stdio: 'inherit' })
+  : undefined;
 
 const waits = () =>
   new Promise((resolve) => {
@@ -54,20 +77,32 @@ const waits = () =>
     pinger.send('');
   });
 
+/** The longest waits beside single small writes. */
+const floor = [];
+
 async function phase(name, run) {
   await waits();
   await client.call('latency', 'reset');
   const began = performance.now();
   await run();
   const seconds = (performance.now() - began) / 1000;
-  const { pings, max, p999 } = await waits();
+  const { pings, max, p99, p50 } = await waits();
   const events = await client.call('latency', 'latest');
   const said = events.map(([event, , , longest]) => `${event} ${longest} ms`).join(', ');
+  const multiple = floor.length === 0 ? '' : ` (${(max / Math.max(...floor)).toFixed(1)} of the floor's)`;
   process.stdout.write(
-    `${name.padEnd(44)} ${seconds.toFixed(1).padStart(6)} s, ${String(pings).padStart(7)} pings: ` +
-      `longest ${max.toFixed(1)} ms, p99.9 ${p999.toFixed(2)} ms; server: ${said || 'nothing above 2 ms'}\n`,
+    `${name.padEnd(44)} ${seconds.toFixed(1).padStart(5)} s, ${String(pings).padStart(5)} pings: ` +
+      `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, longest ${max.toFixed(1)} ms${multiple}; ` +
+      `server: ${said || 'nothing above 2 ms'}\n`,
   );
+  return max;
 }
+
+const smallWrites = () =>
+  phase('floor: single writes of 64 B', async () => {
+    const began = performance.now();
+    while (performance.now() - began < floorMs) await client.set('bare', small);
+  });
 
 const storage = engine.group('g');
 await storage.open();
@@ -84,6 +119,7 @@ await phase(`fill with ${String(count)} entries (not measured)`, async () => {
   }
 });
 await phase('nothing', () => new Promise((resolve) => env.setTimer(1000, resolve)));
+floor.push(await smallWrites());
 const piece = Buffer.alloc(pieceBytes, 7);
 await phase('floor: 100 MiB by bare RPUSH of 64 KiB', async () => {
   for (let at = 0; at < snapshotBytes; at += pieceBytes)
@@ -115,9 +151,25 @@ await phase('rewrite of what is left', async () => {
   while (/aof_rewrite_in_progress:1/.test(await client.info('persistence')))
     await new Promise((resolve) => env.setTimer(5, resolve));
 });
+const store = engine.orderedStore('kv');
+await store.open();
+for (const name of ['restored', 'restored again, and the old state removed']) {
+  await phase(`${String(count)} pairs ${name}`, async () => {
+    const restore = await store.beginRestore();
+    for (let first = 0; first < count; first += pairsAtOnce) {
+      const pair = (i) => ({ key: Buffer.from(String(first + i).padStart(12, '0')), value: data });
+      await restore.put(Array.from({ length: pairsAtOnce }, (_, i) => pair(i)));
+    }
+    await restore.commit(1);
+    while (await store.maintain());
+  });
+}
+floor.push(await smallWrites());
 await storage.close();
+await store.close();
 await engine.close();
 client.disconnect();
 pinger.kill();
+noisy?.kill();
 await server.stop();
 rmSync(place, { recursive: true, force: true });

@@ -13,6 +13,7 @@ import { readInfo } from './durability.ts';
 const toleratedBytes = 4 * 1024 * 1024;
 /** One slice of waiting for a rewrite, in milliseconds. */
 const sliceMs = 10;
+const cannotAsk = 'cannot ask the server about its append-only file';
 /** A rewrite that takes longer goes on without anybody waiting for it, in milliseconds. */
 const patienceMs = 30_000;
 /** After a rewrite that failed none is asked for this long, in milliseconds. */
@@ -77,6 +78,29 @@ export class AppendOnlyFile {
     return this.#ask();
   }
 
+  /**
+   * Waits while the file is written anew, for as long as `isWanted` and no longer than patience lasts: all the data go
+   * to the disk then, and whoever writes beside that makes everybody wait for a sync that stands behind them. Never
+   * rejects. For what is large and can wait.
+   */
+  async untilRewritten(isWanted: () => boolean): Promise<void> {
+    while (isWanted() && (await this.#isRewriting())) {
+      if (!(await this.#wait())) return;
+    }
+  }
+
+  async #isRewriting(): Promise<boolean> {
+    const { connection, env } = this.#options;
+    if (!connection.usable) return false;
+    try {
+      if (saysRewriting(await readInfo(connection, 'persistence'))) return true;
+      this.#waitsSince = undefined;
+    } catch (error) {
+      env.log.log(LogLevel.Debug, cannotAsk, { error });
+    }
+    return false;
+  }
+
   async #look(): Promise<FileUse | undefined> {
     const { connection, changes, env } = this.#options;
     const now = changes();
@@ -91,7 +115,7 @@ export class AppendOnlyFile {
       this.#use = parseUse(file, memory);
       this.#seen = now;
     } catch (error) {
-      env.log.log(LogLevel.Debug, 'cannot ask the server about its append-only file', { error });
+      env.log.log(LogLevel.Debug, cannotAsk, { error });
     }
     return this.#use;
   }
@@ -142,20 +166,21 @@ function garbageOf(use: FileUse | undefined, ratio: number): number {
   return use === undefined ? 0 : Math.max(0, Math.floor(use.size - use.dataset * ratio));
 }
 
+function saysRewriting(file: ReadonlyMap<string, string>): boolean {
+  return ['aof_rewrite_in_progress', 'aof_rewrite_scheduled'].some((name) => file.get(name) === '1');
+}
+
 function parseUse(
   file: ReadonlyMap<string, string>,
   memory: ReadonlyMap<string, string>,
 ): FileUse | undefined {
   if (file.get('aof_enabled') !== '1') return undefined;
   const number = (from: ReadonlyMap<string, string>, name: string): number => Number(from.get(name) ?? 0);
-  const isRewriting = ['aof_rewrite_in_progress', 'aof_rewrite_scheduled'].some(
-    (name) => file.get(name) === '1',
-  );
   return {
     size: number(file, 'aof_current_size'),
     base: number(file, 'aof_base_size'),
     dataset: number(memory, 'used_memory_dataset'),
-    isRewriting,
+    isRewriting: saysRewriting(file),
     lastFailed: file.get('aof_last_bgrewrite_status') === 'err',
   };
 }

@@ -11,9 +11,9 @@ import type { Argument } from './connection.ts';
 import { refused } from './errors.ts';
 import { checkKey, type PairCodec } from './pairs.ts';
 
-/** Pairs and bytes that are sent at once. */
+/** Pairs and bytes that are sent at once: the server does nothing else while it takes and syncs them. */
 const fillPairs = 500;
-const fillBytes = 256 * 1024;
+const fillBytes = 64 * 1024;
 
 /** What a finished restore holds. */
 export interface Filled {

@@ -337,8 +337,9 @@ export class RedisOrderedStore implements OrderedStore {
   }
 
   async #fill(generation: number, pairs: readonly Argument[]): Promise<void> {
-    const { writer } = this.#options;
+    const { writer, file } = this.#options;
     const { order, values } = this.#keys(generation);
+    await file.untilRewritten(() => !this.#life.isClosing);
     await writer.prepare(
       fillScript,
       [this.#headKey, order, values],

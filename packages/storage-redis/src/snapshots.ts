@@ -25,6 +25,8 @@ export interface SnapshotsOptions {
   readonly random: () => number;
   /** Throws when nothing may be read any more. */
   readonly check: () => void;
+  /** Resolves when the disk is free for something large, or `isWanted` no longer. */
+  readonly untilDiskIsFree: (isWanted: () => boolean) => Promise<void>;
   /** Whether anything can be removed: not with the connection gone. */
   readonly mayWrite: () => boolean;
 }
@@ -36,6 +38,7 @@ export class Snapshots implements GroupSnapshots {
   /** Of a doomed snapshot, so many chunks are gone already. */
   readonly #removed = new Map<SnapshotId, number>();
   #ordinal: number;
+  #isClosing = false;
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
@@ -121,6 +124,7 @@ export class Snapshots implements GroupSnapshots {
 
   /** Ends what is being written and read. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     const mayRemove = this.#options.mayWrite();
     for (const reader of [...this.#readers]) await reader.close();
     // What cannot be removed now, the next opening removes.
@@ -128,7 +132,7 @@ export class Snapshots implements GroupSnapshots {
   }
 
   async #begin(metadata: SnapshotMetadata, origin: 'created' | 'received'): Promise<SinkSnapshotWriter> {
-    const { group, chunks, random } = this.#options;
+    const { group, chunks, random, untilDiskIsFree } = this.#options;
     const ordinal = ++this.#ordinal;
     const id = newSnapshotId(metadata, ordinal, random);
     const writer = new SinkSnapshotWriter({
@@ -136,7 +140,10 @@ export class Snapshots implements GroupSnapshots {
       origin,
       metadata: copyMetadata(metadata),
       sink: {
-        append: (chunk, n) => chunks.write(id, n, chunk),
+        append: async (chunk, n) => {
+          await untilDiskIsFree(() => !this.#isClosing);
+          await chunks.write(id, n, chunk);
+        },
         commit: (stored) =>
           group.submit(() =>
             this.#change({ id, ordinal, status: 'stored', chunkCount: stored.chunkCount, stored }),

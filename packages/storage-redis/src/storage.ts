@@ -55,7 +55,7 @@ class RedisGroup implements GroupCore {
   readonly #snapshots: Snapshots;
 
   constructor(options: RedisGroupOptions, group: GroupLog, check: () => void) {
-    const { chunks, env, writer } = options;
+    const { chunks, env, writer, file } = options;
     this.#options = options;
     this.#group = group;
     this.#snapshots = new Snapshots({
@@ -63,6 +63,7 @@ class RedisGroup implements GroupCore {
       chunks,
       random: () => env.random(),
       check,
+      untilDiskIsFree: (isWanted) => file.untilRewritten(isWanted),
       mayWrite: () => writer.mayWrite,
     });
   }

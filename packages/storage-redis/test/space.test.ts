@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { LogLevel, type Env } from '@balsa/raft-core';
 import { AppendOnlyFile } from '../src/append-only-file.ts';
 import { ServerError, type Reply } from '../src/connection.ts';
-import { entries, key, openEngine, openGroup, startServer, type Place } from './support/index.ts';
+import { entries, key, openEngine, openGroup, rawClient, startServer, type Place } from './support/index.ts';
 
 const megabyte = 1024 * 1024;
 const large = 'x'.repeat(64 * 1024);
@@ -49,12 +49,54 @@ describe('the append-only file of a real server', () => {
   });
 });
 
+describe('a snapshot', () => {
+  const metadata = {
+    index: 1,
+    term: 1,
+    confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+  };
+
+  /** A server that is writing its file anew, and takes so long for each key. */
+  async function rewriting(microsecondsAKey: number) {
+    const place = await startServer();
+    const engine = await openEngine(place);
+    const storage = await openGroup(engine);
+    await storage.write({ entries: entries(1, 1, 1), hardState: { term: 1, vote: 1, commit: 1 } });
+    const client = await rawClient(place.server);
+    await client.config('SET', 'rdb-key-save-delay', String(microsecondsAKey));
+    await client.bgrewriteaof();
+    const isRewriting = async (): Promise<boolean> =>
+      (await client.info('persistence')).includes('aof_rewrite_in_progress:1');
+    expect(await isRewriting()).toBe(true);
+    return { engine, storage, isRewriting };
+  }
+
+  test('waits while the server writes its file anew', async () => {
+    const { storage, isRewriting } = await rewriting(20_000);
+    const writer = await storage.createSnapshot(metadata);
+    await writer.write(new Uint8Array(1000));
+    expect(await isRewriting()).toBe(false);
+    await writer.commit();
+  });
+
+  test('that waits for that holds no closing up', async () => {
+    const { engine, storage, isRewriting } = await rewriting(60_000_000);
+    const writer = await storage.createSnapshot(metadata);
+    const written = writer.write(new Uint8Array(1000));
+    await storage.close();
+    await written;
+    expect(await isRewriting()).toBe(true);
+    await engine.close();
+  });
+});
+
 /** A server that says what it is told to say, and a clock that stands still until it is waited for. */
 function pretend() {
   const state = { size: 0, base: 0, dataset: 0, rewriting: false, status: 'ok', changes: 1 };
   const calls: string[] = [];
   const said: string[] = [];
   let now = 0;
+  let refused = '';
   let answer: () => void = () => {
     state.rewriting = true;
   };
@@ -90,7 +132,7 @@ function pretend() {
       usable: true,
       call: async (name, args): Promise<Reply> => {
         calls.push(name);
-        if (name === 'info') return Buffer.from(info(args[0] === 'memory'));
+        if (name === 'info' && refused !== name) return Buffer.from(info(args[0] === 'memory'));
         answer();
         return Buffer.from('Background append only file rewriting started');
       },
@@ -103,7 +145,8 @@ function pretend() {
     said,
     calls,
     asked: () => calls.filter((name) => name === 'bgrewriteaof').length,
-    refuse: (message: string) => {
+    refuse: (message: string, name = 'bgrewriteaof') => {
+      refused = name;
       answer = () => {
         throw new ServerError(message);
       };
@@ -187,6 +230,39 @@ describe('housekeeping of the file', () => {
     }
     expect(said).toEqual([expect.stringMatching(/allow the user \+bgrewriteaof/)]);
     expect(asked()).toBe(1);
+  });
+
+  test('lets what is large wait until a rewrite is over, and not for ever', async () => {
+    const { file, state, time } = pretend();
+    await file.untilRewritten(() => true);
+    expect(time()).toBe(0);
+    state.rewriting = true;
+    let asked = 0;
+    await file.untilRewritten(() => {
+      if (++asked === 10) state.rewriting = false;
+      return true;
+    });
+    expect(asked).toBe(10);
+    const before = time();
+    expect(before).toBeGreaterThan(0);
+    state.rewriting = true;
+    await file.untilRewritten(() => true);
+    const given = time() - before;
+    expect(given).toBeGreaterThan(10_000);
+    expect(given).toBeLessThan(60_000);
+    // It is still the same rewrite.
+    await file.untilRewritten(() => true);
+    expect(time() - before).toBe(given);
+  });
+
+  test('lets nothing wait that is not wanted any more, or that cannot ask', async () => {
+    const { file, state, time, calls, refuse } = pretend();
+    state.rewriting = true;
+    await file.untilRewritten(() => false);
+    expect(calls).toEqual([]);
+    refuse('NOPERM', 'info');
+    await file.untilRewritten(() => true);
+    expect(time()).toBe(0);
   });
 
   test('does not ask again and again where a fresh file is larger than the data in memory', async () => {
