@@ -7,10 +7,8 @@
  * RocksDB's own compaction meets the tombstone, which the writes that follow bring about, or reclaim.ts
  * where none follow.
  */
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Env } from '@balsa/raft-core';
-import { refused } from './errors.ts';
+import { bytesOfFiles } from './directory-size.ts';
 import type { GroupLog } from './group-log.ts';
 import { logRange, wholeRange, type Space } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
@@ -79,18 +77,8 @@ export class Maintenance {
   }
 
   /** Bytes of all files of the database. */
-  async bytes(): Promise<number> {
-    const { path } = this.#log.rocks;
-    let sum = 0;
-    try {
-      for (const name of await readdir(path)) {
-        // Files come and go while this looks at them.
-        sum += (await stat(join(path, name)).catch(() => undefined))?.size ?? 0;
-      }
-    } catch (error) {
-      throw refused(error, `look at ${path}`);
-    }
-    return sum;
+  bytes(): Promise<number> {
+    return bytesOfFiles(this.#log.rocks.path);
   }
 
   /** Bytes that entries and pairs need, about. */
