@@ -2,6 +2,7 @@
 import { runCase, type ConformanceCase } from './case.ts';
 import { appendCases } from './cases/append.ts';
 import { atomicityCases } from './cases/atomicity.ts';
+import { callersCases } from './cases/callers.ts';
 import { capabilityCases } from './cases/capabilities.ts';
 import { closeCases } from './cases/close.ts';
 import { compactionCases } from './cases/compaction.ts';
@@ -13,11 +14,13 @@ import { installCases } from './cases/install.ts';
 import { largeEntryCases } from './cases/large-entries.ts';
 import { modelCases } from './cases/model.ts';
 import { openAndIdentityCases } from './cases/open-and-identity.ts';
+import { orderedEdgeCases } from './cases/ordered-edges.ts';
 import { orderedModelCases } from './cases/ordered-model.ts';
 import { orderedStoreCases } from './cases/ordered-store.ts';
 import { readCases } from './cases/read.ts';
 import { reopenCases } from './cases/reopen.ts';
 import { snapshotCases } from './cases/snapshots.ts';
+import { snapshotWriterCases } from './cases/snapshot-writers.ts';
 import { confStateCases, hardStateCases } from './cases/state.ts';
 import { powerCases } from './power/cases.ts';
 import { corruptionCases } from './corruption/cases.ts';
@@ -35,8 +38,10 @@ export const storageCases: readonly ConformanceCase[] = [
   ...hardStateCases,
   ...confStateCases,
   ...atomicityCases,
+  ...callersCases,
   ...compactionCases,
   ...snapshotCases,
+  ...snapshotWriterCases,
   ...installCases,
   ...groupCases,
   ...closeCases,
@@ -54,9 +59,11 @@ export const storageCases: readonly ConformanceCase[] = [
 ];
 
 /** Every case of the ordered key-value store. */
-export const orderedCases: readonly ConformanceCase[] = [...orderedStoreCases, ...orderedModelCases].map(
-  (one): ConformanceCase => ({ ...one, needs: [...(one.needs ?? []), 'ordered-store'] }),
-);
+export const orderedCases: readonly ConformanceCase[] = [
+  ...orderedStoreCases,
+  ...orderedEdgeCases,
+  ...orderedModelCases,
+].map((one): ConformanceCase => ({ ...one, needs: [...(one.needs ?? []), 'ordered-store'] }));
 
 /** Registers one test per case of the log side, named `id: title`. */
 export function storageConformance(runner: Runner, target: Target): void {

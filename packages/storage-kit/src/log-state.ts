@@ -21,6 +21,7 @@ import {
   type TermRun,
   type WriteBatch,
 } from '@balsa/raft-core';
+import { copyConfState } from './snapshot-metadata.ts';
 
 /** What a batch will have done. */
 export interface WritePlan {
@@ -53,6 +54,11 @@ export function isEmptyBatch(batch: WriteBatch): boolean {
     batch.install === undefined &&
     batch.restored === undefined
   );
+}
+
+/** It is kept for as long as it holds, and the caller may use its own again. */
+function ownConf(given: IndexedConfState | undefined): IndexedConfState | undefined {
+  return given && { index: given.index, state: copyConfState(given.state) };
 }
 
 /** `OUT_OF_RANGE` when a number in the batch is not a safe integer. */
@@ -127,7 +133,7 @@ export class LogState {
       truncateFrom,
       install,
       hardState,
-      confState: batch.confState ?? fromInstall ?? this.#confState,
+      confState: ownConf(batch.confState) ?? fromInstall ?? this.#confState,
       pendingRestore: batch.restored === pending ? undefined : pending,
       boundary: base.boundary,
       lastIndex,

@@ -2,25 +2,27 @@
 import {
   BalsaError,
   assertSafeInteger,
+  type ConfState,
   type SnapshotId,
   type SnapshotMetadata,
   type SnapshotWriter,
 } from '@balsa/raft-core';
 
+/** A copy that the caller cannot reach, with its fields in one order. */
+export function copyConfState(state: ConfState): ConfState {
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = state;
+  return {
+    voters: [...voters],
+    votersOutgoing: [...votersOutgoing],
+    learners: [...learners],
+    learnersNext: [...learnersNext],
+    autoLeave,
+  };
+}
+
 /** A copy with its fields in one order, so that two can be compared as text. */
 export function copyMetadata({ index, term, confState }: SnapshotMetadata): SnapshotMetadata {
-  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = confState;
-  return {
-    index,
-    term,
-    confState: {
-      voters: [...voters],
-      votersOutgoing: [...votersOutgoing],
-      learners: [...learners],
-      learnersNext: [...learnersNext],
-      autoLeave,
-    },
-  };
+  return { index, term, confState: copyConfState(confState) };
 }
 
 /**

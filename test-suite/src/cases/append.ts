@@ -1,8 +1,10 @@
 /** Appending, replacing suffixes, and what entries carry. */
-import { Entry, EntryType } from '@balsa/raft-core';
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { Entry, EntryType, isBalsaError } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
 import { refuses, sameEntries, sameGroup, sameLog } from '../check.ts';
-import { bytes, confEntry, entry, hard, meta, pattern, receive, run } from '../make.ts';
+import { bytes, conf, confEntry, entry, hard, meta, pattern, receive, run } from '../make.ts';
 
 /** A case that starts with entries 1 to 5 of term 2, tries something, and says what log is left. */
 function fromFive(
@@ -46,6 +48,20 @@ function refusedFromFive(
       await sameGroup(await context.regroup(), { entries: run(1, 6, 2) });
     },
   };
+}
+
+/** Which number is wrong has no code of its own: any refusal will do. */
+async function refusesNumber(act: () => Promise<unknown>, what: string): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    assert.ok(
+      isBalsaError(error) && error.outcome === 'refused',
+      `${what}: not refused, but: ${inspect(error)}`,
+    );
+    return;
+  }
+  assert.fail(`${what}: expected a refusal (OUT_OF_RANGE), but the call succeeded`);
 }
 
 export const appendCases: readonly ConformanceCase[] = [
@@ -115,6 +131,50 @@ export const appendCases: readonly ConformanceCase[] = [
       await sameLog(storage, []);
       await storage.write({ entries: run(1, 1, 1) });
       await sameLog(storage, run(1, 1, 1));
+    },
+  },
+  {
+    id: 'append/lower-term-than-replaced',
+    title:
+      'entries may have a lower term than those that they replace, as long as it is not below the one before',
+    level: 'durable',
+    run: async (context) => {
+      const { storage } = await context.group();
+      await storage.write({ entries: [entry(1, 1), ...run(2, 4, 6)] });
+      await refuses(() => storage.write({ entries: run(3, 3, 5) }), 'STORE_TERM_REGRESSION');
+      await storage.write({ entries: run(2, 3, 4) });
+      await sameGroup(await context.reopen(), { entries: [entry(1, 1), ...run(2, 3, 4)] });
+    },
+  },
+  {
+    id: 'append/unsafe-numbers',
+    title: 'a batch with a number that is no safe integer is refused and changes nothing',
+    level: 'core',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const before = { entries: run(1, 5, 2), hardState: hard(2, 3, 1) };
+      await storage.write(before);
+      const unsafe = [Number.NaN, 6.5, 2 ** 53, -1, Infinity];
+      for (const number of unsafe) {
+        await refusesNumber(
+          () => storage.write({ entries: [entry(6, number)] }),
+          `entry term ${String(number)}`,
+        );
+        await refusesNumber(
+          () => storage.write({ entries: [entry(number, 2)] }),
+          `entry index ${String(number)}`,
+        );
+        for (const field of ['term', 'vote', 'commit'] as const) {
+          const hardState = { ...hard(2, 3, 1), [field]: number };
+          await refusesNumber(() => storage.write({ hardState }), `${field} ${String(number)}`);
+        }
+        const confState = { index: number, state: conf(1) };
+        await refusesNumber(() => storage.write({ confState }), `index of a conf state ${String(number)}`);
+      }
+      for (const number of [Number.NaN, 2.5, 2 ** 53])
+        await refusesNumber(() => storage.compactTo(number), `compacting to ${String(number)}`);
+      await storage.write({ entries: run(6, 6, 2) });
+      await sameGroup(await context.regroup(), { ...before, entries: run(1, 6, 2) });
     },
   },
   {

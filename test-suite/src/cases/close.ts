@@ -43,11 +43,15 @@ export const closeCases: readonly ConformanceCase[] = [
       const store = context.hasOrderedStore ? engine.orderedStore('kv') : undefined;
       await store?.open();
       await engine.close();
-      await engine.close();
+      // Nobody has closed the parts: it was the engine.
+      await refuses(() => storage.write({ entries: run(1, 1, 1) }), 'STORE_CLOSED');
+      await refuses(() => storage.listSnapshots(), 'STORE_CLOSED');
+      if (store !== undefined) {
+        await refuses(() => store.count(), 'STORE_CLOSED');
+        await refuses(() => store.write({ appliedIndex: 1, changes: [] }), 'STORE_CLOSED');
+      }
       await storage.close();
       await store?.close();
-      await refuses(() => storage.write({ entries: run(1, 1, 1) }), 'STORE_CLOSED');
-      if (store !== undefined) await refuses(() => store.count(), 'STORE_CLOSED');
       await refuses(() => engine.identity(), 'STORE_CLOSED');
       await refuses(() => engine.listGroups(), 'STORE_CLOSED');
       await refuses(() => engine.group('group'), 'STORE_CLOSED');

@@ -148,6 +148,29 @@ export const compactionCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'compaction/to-a-membership-change',
+    title: 'a boundary that is a membership change itself is no longer counted among those of the log',
+    level: 'durable',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const entries = [...run(1, 2, 1), confEntry(3, 1), confEntry(4, 2), entry(5, 2), confEntry(6, 2)];
+      const confState = { index: 4, state: conf(1, 2) };
+      await storage.write({ entries, hardState: hard(2, 6), confState });
+      for (const index of [3, 4]) {
+        await (await context.regroup()).storage.compactTo(index);
+        const expected = {
+          boundary: { index, term: index - 2 },
+          entries: entries.slice(index),
+          hardState: hard(2, 6),
+          confState,
+        };
+        await sameGroup(await context.regroup(), expected);
+        await sameGroup(await context.reopen(), expected);
+      }
+      await refuses(async () => (await context.regroup()).storage.compactTo(6), 'STORE_CONF_UNRECORDED');
+    },
+  },
+  {
     id: 'compaction/housekeeping-changes-nothing-else',
     title: 'housekeeping leaves entries of every kind, both states and the snapshots as they were',
     level: 'durable',

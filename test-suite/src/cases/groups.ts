@@ -51,13 +51,14 @@ export const groupCases: readonly ConformanceCase[] = [
   },
   {
     id: 'groups/lists-whatever-holds-data',
-    title: 'a group that holds a vote or a snapshot and nothing else is listed',
+    title: 'a group that holds a vote, a term or a snapshot and nothing else is listed',
     level: 'durable',
     run: async (context) => {
       await (await context.group('vote')).storage.write({ hardState: hard(3, 0, 2) });
       await create((await context.group('snapshot')).storage, meta(2, 1));
+      await (await context.group('term')).storage.write({ hardState: hard(2, 0) });
       await context.group('nothing');
-      const holding = ['snapshot', 'vote'];
+      const holding = ['snapshot', 'term', 'vote'];
       assert.deepEqual(await (await context.engine()).listGroups(), holding);
       await context.closeEngine();
       assert.deepEqual(await (await context.engine()).listGroups(), holding);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Entry } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
 import { refuses, sameGroup } from '../check.ts';
-import { conf, confEntry, entry, hard, jointConf, meta, receive, run } from '../make.ts';
+import { conf, confEntry, create, entry, hard, jointConf, meta, receive, run } from '../make.ts';
 
 /** Installs a snapshot at (6, 3) over `log`, committed to `commit`, and says what entries are left. */
 function installOver(
@@ -125,6 +125,41 @@ export const installCases: readonly ConformanceCase[] = [
         );
       }
       await sameGroup(await context.regroup(), before);
+    },
+  },
+  {
+    id: 'install/own-snapshot-is-refused',
+    title:
+      'a snapshot that this node made itself is nothing to install, and neither is one not yet committed',
+    level: 'core',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const before = { entries: run(1, 4, 1), hardState: hard(1, 3) };
+      await storage.write(before);
+      const made = await create(storage, meta(9, 1));
+      await refuses(() => storage.write({ install: made.id }), 'STORE_SNAPSHOT_NOT_FOUND');
+      const unfinished = await storage.receiveSnapshot(meta(9, 1));
+      await refuses(() => storage.write({ install: unfinished.id }), 'STORE_SNAPSHOT_NOT_FOUND');
+      await sameGroup(await context.regroup(), before);
+    },
+  },
+  {
+    id: 'install/commit-is-raised',
+    title:
+      'the commit is raised to the snapshot also when its batch writes a lower one, and stays where it is higher',
+    level: 'durable',
+    run: async (context) => {
+      const { storage } = await context.group();
+      await storage.write({ entries: run(1, 4, 1), hardState: hard(1, 3) });
+      const snapshot = await receive(storage, meta(9, 2));
+      await storage.write({ install: snapshot.id, hardState: hard(2, 3, 1), entries: run(10, 11, 2) });
+      await sameGroup(await context.reopen(), {
+        boundary: { index: 9, term: 2 },
+        entries: run(10, 11, 2),
+        hardState: hard(2, 9, 1),
+        confState: { index: 9, state: conf(1, 2, 3) },
+        pendingRestore: snapshot.id,
+      });
     },
   },
   {

@@ -29,6 +29,19 @@ export const largeEntryCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'large/contexts',
+    title: 'contexts of all magnitudes up to a megabyte come back as they were, beside data of any size',
+    level: 'scale',
+    run: async (context) => {
+      const sizes = [1, 127, 255, 256, 32_768, 65_535, 65_536, 1_048_576];
+      const entries = sizes.map((size, i) => ofSize(i + 1, entryOverheadBytes + size + i, size));
+      const { storage } = await context.group();
+      await storage.write({ entries });
+      sameEntries(await storage.entries(1, sizes.length + 1, NoLimit), entries);
+      await sameGroup(await context.reopen(), { entries });
+    },
+  },
+  {
     id: 'large/at-the-limit',
     title: 'an entry of maxEntryBytes is taken (of 8 MiB, when the store takes far more)',
     level: 'scale',

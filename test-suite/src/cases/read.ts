@@ -37,6 +37,17 @@ export const readCases: readonly ConformanceCase[] = [
   ),
   limited('read/limit-none', 'NoLimit gives everything', NoLimit, 6),
   {
+    id: 'read/limit-large',
+    title: 'limits of 31, 32 and more bits are as good as none',
+    level: 'core',
+    run: async (context) => {
+      const { storage } = await context.group();
+      await storage.write({ entries: uneven });
+      for (const limit of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40])
+        sameEntries(await storage.entries(1, 7, limit), uneven, `limit ${String(limit)}`);
+    },
+  },
+  {
     id: 'read/limit-counts-from-low',
     title: 'the limit counts the entries of the range alone, wherever it begins',
     level: 'core',

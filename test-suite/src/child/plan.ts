@@ -142,7 +142,7 @@ class GroupPlanner {
     if (this.#last === 0) return this.#append();
     switch (kind) {
       case 'vote':
-        return { kind: 'write', hardState: this.#raiseTerm() };
+        return this.#vote();
       case 'commit':
         return this.#commitAll();
       case 'create':
@@ -189,6 +189,14 @@ class GroupPlanner {
     if (this.#hard.commit === this.#last) return this.#append();
     this.#hard = { ...this.#hard, commit: this.#last };
     return { kind: 'write', hardState: this.#hard };
+  }
+
+  /** A term and a vote at once; now and then the term first, and the vote in a write of its own. */
+  #vote(): Action {
+    const { vote, ...rest } = this.#raiseTerm();
+    if (this.#random.chance(0.5)) return { kind: 'write', hardState: { ...rest, vote } };
+    this.#queue.push({ kind: 'write', hardState: { ...rest, vote } });
+    return { kind: 'write', hardState: { ...rest, vote: 0 } };
   }
 
   #raiseTerm(): HardState {

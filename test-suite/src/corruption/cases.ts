@@ -1,7 +1,7 @@
 /** Damaged files: what is served is the truth or an error, and what was acknowledged is never missing unsaid. */
 import assert from 'node:assert/strict';
-import { stat } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { open, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { Expected } from '../child/expected.ts';
 import { Actor } from '../child/perform.ts';
@@ -97,7 +97,12 @@ async function judgeDamages(
   damages: readonly Damage[],
 ): Promise<number> {
   const { plan, expected, watermarkLag } = specimen;
-  const reopener = new Reopener<Survey>({ context, kind: 'survey', plan, here: survey });
+  const reopener = new Reopener<Survey>({
+    context,
+    kind: 'survey',
+    plan,
+    here: (open, done) => survey(open, done),
+  });
   let refused = 0;
   try {
     for (const { what, tree, missing = false } of damages) {
@@ -167,6 +172,60 @@ const files: ConformanceCase = {
   },
 };
 
+/** Flips a bit in every so many bytes of a file, in place, as it lies open. */
+async function sprinkle(path: string, random: Random): Promise<void> {
+  // An engine that has opened may have written a file anew by then: of the old one nothing is read.
+  const handle = await open(path, 'r+').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (handle === undefined) return;
+  try {
+    const { size } = await handle.stat();
+    const byte = Buffer.alloc(1);
+    for (let at = random.int(0, 50); at < size; at += random.int(50, 300)) {
+      await handle.read(byte, 0, 1, at);
+      byte[0] = (byte[0] ?? 0) ^ (1 << random.int(0, 7));
+      await handle.write(byte, 0, 1, at);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+const underOpen: ConformanceCase = {
+  id: 'corruption/rot-under-an-open-store',
+  title:
+    'what rots while the store is open is not served either: each entry and chunk is verified as it is read',
+  level: 'corruption',
+  needs: ['files'],
+  async run(context) {
+    if (context.harness.processes !== undefined)
+      context.notApplicable('a server of the target holds what it serves in its memory, or ends');
+    const { plan: options, expected, closed, files } = await makeSpecimen(context, 505);
+    const holder = new Holder(context);
+    const random = seededRandom(seedOf(context.options) + 505);
+    // The ordered store is read in the other cases: it is opened when its files are damaged already.
+    const plan = makePlan({ ...options, orderedStore: false });
+    for (const path of files(closed)) {
+      await holder.fill(closed);
+      const found = await survey(
+        () => context.harness.open(),
+        plan,
+        () => sprinkle(join(holder.directory, path), random),
+      );
+      // What opened has said already what there is.
+      const wrong = wrongSurvey(expected, found, expected.complete, { mayLose: 0, missingFile: false });
+      assert.equal(
+        wrong,
+        undefined,
+        `${path} rotted (seed ${String(seedOf(context.options))}):\n${wrong ?? ''}`,
+      );
+    }
+    await holder.fill(new Map());
+  },
+};
+
 export const corruptionCases: readonly ConformanceCase[] = [
   damageCase(
     'a-flipped-bit',
@@ -193,4 +252,5 @@ export const corruptionCases: readonly ConformanceCase[] = [
     lostBlock,
   ),
   files,
+  underOpen,
 ];

@@ -60,9 +60,11 @@ class Surveyor {
     }
   }
 
-  async group(lane: string, storage: Storage): Promise<void> {
-    const state = await this.try(`open of ${lane}`, () => storage.open());
-    if (state === undefined) return;
+  open(lane: string, storage: Storage): Promise<StorageState | undefined> {
+    return this.try(`open of ${lane}`, () => storage.open());
+  }
+
+  async group(lane: string, storage: Storage, state: StorageState): Promise<void> {
     try {
       this.groups[lane] = await observeGroup(storage, state);
     } catch (error) {
@@ -109,13 +111,24 @@ class Surveyor {
   }
 }
 
-export async function survey(open: () => Promise<Engine>, plan: Plan): Promise<Survey> {
+/** `opened` runs once the groups are open and before anything is read of them. */
+export async function survey(
+  open: () => Promise<Engine>,
+  plan: Plan,
+  opened: () => Promise<void> = () => Promise.resolve(),
+): Promise<Survey> {
   const surveyor = new Surveyor();
   const engine = await surveyor.try('open', open);
   if (engine === undefined) return surveyor.result();
   try {
     surveyor.identity = await surveyor.try('identity', async () => identityText(await engine.identity()));
-    for (const lane of groupLanes) await surveyor.group(lane, engine.group(lane));
+    const states = new Map<string, StorageState>();
+    for (const lane of groupLanes) {
+      const state = await surveyor.open(lane, engine.group(lane));
+      if (state !== undefined) states.set(lane, state);
+    }
+    await opened();
+    for (const [lane, state] of states) await surveyor.group(lane, engine.group(lane), state);
     if (plan.orderedStore) {
       surveyor.ordered = await surveyor.try('ordered store', () =>
         observeOrdered(engine.orderedStore(orderedName)),

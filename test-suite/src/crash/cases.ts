@@ -14,6 +14,7 @@ import { Judge } from '../power/judge.ts';
 import { Announced, needShim, planOf, recordRun, withScratch } from '../power/recording.ts';
 import { numberFrom, seedOf, triesOf } from '../replay.ts';
 import { ShimControl } from '../shim/control.ts';
+import { leftoversAreRemoved } from './leftovers.ts';
 
 /** Processes to kill per case; `BALSA_KILLS` says another number. */
 const kills = (): number => numberFrom('BALSA_KILLS', 6);
@@ -231,4 +232,11 @@ const clientAlone: ConformanceCase = {
   },
 };
 
-export const crashCases: readonly ConformanceCase[] = [byParent, atStep, everyStep, inRecovery, clientAlone];
+export const crashCases: readonly ConformanceCase[] = [
+  byParent,
+  atStep,
+  everyStep,
+  inRecovery,
+  clientAlone,
+  leftoversAreRemoved,
+];

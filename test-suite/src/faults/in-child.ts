@@ -101,6 +101,8 @@ class Trial {
       this.#succeeded();
       return this.#goOn(this.#at + 1);
     }
+    if (isBalsaError(error) && error.outcome === 'unknown' && error.cause === undefined)
+      this.#blame(`${error.code} without a cause: what the system below said of it is lost`);
     if (!isBalsaError(error)) this.#blame(`it rejected with something that has no code: ${codeOf(error)}`);
     if (codeOf(error) === 'STORE_UNKNOWN_OUTCOME') return this.#unknown();
     return this.#refused(error);

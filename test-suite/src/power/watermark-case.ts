@@ -11,17 +11,19 @@ import { begin, withoutMapped, type Recording } from './recording.ts';
 /** Votes that are tried. */
 const votesWanted = 4;
 
-/** Ids of steps that write a new term. */
+/** Ids of steps that write a new term or a new vote; those of a vote alone first, because they are few. */
 function votesOf(options: PlanOptions): number[] {
-  const terms = new Map<Lane, HardState['term']>();
-  const ids: number[] = [];
+  const known = new Map<Lane, HardState>();
+  const [votes, terms]: [number[], number[]] = [[], []];
   for (const { id, lane, action } of makePlan(options).rounds.flat()) {
     if (action.kind !== 'write' || action.hardState === undefined) continue;
-    const { term } = action.hardState;
-    if (term > (terms.get(lane) ?? term)) ids.push(id);
-    terms.set(lane, term);
+    const { term, vote } = action.hardState;
+    const before = known.get(lane);
+    if (before !== undefined && term > before.term) terms.push(id);
+    else if (before !== undefined && vote !== before.vote) votes.push(id);
+    known.set(lane, action.hardState);
   }
-  return ids.slice(0, votesWanted);
+  return [...votes.slice(0, votesWanted / 2), ...terms].slice(0, votesWanted);
 }
 
 /** What a power cut leaves just before the step begins, and right after it was acknowledged. */
@@ -48,7 +50,7 @@ async function isNoticed(judge: Judge, before: Tree, after: Tree): Promise<boole
   for (const [path, bytes] of after) {
     if (bytes === undefined || before.get(path)?.equals(bytes) === true) continue;
     const look = await judge.look(new Map([...before, [path, bytes]]));
-    if ('failed' in look && /^STORE_(ACKNOWLEDGED_WRITE_LOST|CORRUPT)$/.test(look.code)) return true;
+    if ('failed' in look && look.code === 'STORE_ACKNOWLEDGED_WRITE_LOST') return true;
   }
   return false;
 }

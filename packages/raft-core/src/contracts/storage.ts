@@ -9,7 +9,7 @@
  * - refused: it rejects with a code whose outcome is `refused`, before any effect. The store stays
  *   usable, and what was refused never appears later.
  * - unknown: it rejects with `STORE_UNKNOWN_OUTCOME`, for any error once bytes may have left (a failed
- *   sync, a lost connection). The store is then poisoned: every later call but `close` rejects with
+ *   sync, a lost connection), which is its `cause`. The store is then poisoned: every later call but `close` rejects with
  *   `STORE_POISONED`, until the engine is closed and opened again.
  *
  * Durable means: survives the death of the process AND a power cut, as far as the operating system
@@ -19,7 +19,10 @@
  * may clone a batch or post it to a thread. A store that others feed takes `plainEntry` first, or clones nothing.
  * Payloads are views of what they came in, up to a whole message: a store that keeps entries in memory copies them.
  * Payloads given to a store are not mutated by the caller until the call settles; payloads that come
- * from a store are the caller's, never views of memory that the store writes to again.
+ * from a store are the caller's, never views of memory that the store writes to again. The same holds for the
+ * lists, states and metadata that are given, and for the lists that come back.
+ *
+ * Indexes, terms and ids are safe integers: any other number is refused (`OUT_OF_RANGE`).
  */
 import type { OutlineData } from '../outline.ts';
 import type { ConfState, Entry, HardState, LogIndex, SnapshotMetadata } from '../types.ts';
@@ -107,8 +110,8 @@ export interface StoredSnapshot {
 }
 
 /**
- * Takes the chunks of one snapshot, in order. Nothing counts before `commit` resolves.
- * Any number of writers may be open beside writes, reads and compactions.
+ * Takes the chunks of one snapshot, in order; a chunk may be empty. Nothing counts before `commit` resolves.
+ * Any number of writers may be open beside writes, reads, compactions, pruning and housekeeping.
  */
 export interface SnapshotWriter {
   readonly id: SnapshotId;
@@ -197,7 +200,7 @@ export interface Storage extends AsyncDisposable {
   openSnapshot(id: SnapshotId): Promise<SnapshotReader>;
   /** Stored snapshots, newest (highest index, then latest) first. Unfinished ones are not listed. */
   listSnapshots(): Promise<StoredSnapshot[]>;
-  /** Removes all but the newest `keep`, and never one that is pending a restore. */
+  /** Removes all but the newest `keep`; one that is pending a restore stays besides. */
   pruneSnapshots(keep: number): Promise<void>;
 
   /** Does a bounded slice of giving space back (deleting, checkpointing, vacuuming). True when more is left to do. */
