@@ -135,11 +135,13 @@ function bothBases(
   });
 }
 
+/** `shows` says that a store cannot help noticing one of the damages, if they are done to files that it reads. */
 function damageCase(
   name: string,
   title: string,
   salt: number,
   make: (options: DamageOptions) => Damage,
+  shows = true,
 ): ConformanceCase {
   return {
     id: `corruption/${name}`,
@@ -150,7 +152,10 @@ function damageCase(
       const specimen = await makeSpecimen(context, salt);
       const random = seededRandom(seedOf(context.options) + salt);
       const refused = await judgeDamages(context, specimen, bothBases(context, specimen, random, make));
-      assert.ok(refused > 0, 'no damage was noticed at all: are these the files that the store reads?');
+      assert.ok(
+        !shows || refused > 0,
+        'no damage was noticed at all: are these the files that the store reads?',
+      );
     },
   };
 }
@@ -250,6 +255,8 @@ export const corruptionCases: readonly ConformanceCase[] = [
     'a block that the device never wrote does not bring back what was overwritten',
     503,
     lostBlock,
+    // A store that overwrites nothing but a record kept twice, as RocksDB's does, can do without any such block.
+    false,
   ),
   files,
   underOpen,
