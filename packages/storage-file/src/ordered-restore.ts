@@ -8,6 +8,7 @@ import {
   type LogIndex,
   type OrderedRestore,
 } from '@balsa/raft-core';
+import { Turns } from '@balsa/storage-kit';
 import { refused } from './errors.ts';
 import type { FrameFile } from './frame-file.ts';
 import { OrderedMap } from './ordered-map.ts';
@@ -98,14 +99,14 @@ export class FileRestore implements OrderedRestore {
   #last: Uint8Array | undefined;
   #state: 'open' | 'committed' | 'aborted' = 'open';
   /** Calls take effect one at a time, in the order made. */
-  #tail: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: RestoreOptions) {
     this.#options = options;
   }
 
   put(pairs: readonly KeyValue[]): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#assertOpen();
       let last = this.#last;
       for (const { key } of pairs) {
@@ -123,7 +124,7 @@ export class FileRestore implements OrderedRestore {
   }
 
   commit(appliedIndex: LogIndex): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       assertSafeInteger(appliedIndex, 'applied index');
       this.#assertOpen();
       await this.#orAbort(async () => {
@@ -135,7 +136,7 @@ export class FileRestore implements OrderedRestore {
   }
 
   abort(): Promise<void> {
-    return this.#inTurn(() => this.#abort());
+    return this.#turns.take(() => this.#abort());
   }
 
   async #abort(): Promise<void> {
@@ -167,11 +168,5 @@ export class FileRestore implements OrderedRestore {
     if (this.#state === 'open') return;
     const code = this.#state === 'aborted' ? 'STORE_SNAPSHOT_ABORTED' : 'INVALID_ARGUMENT';
     throw new BalsaError(code, `this restore is ${this.#state} already`);
-  }
-
-  #inTurn(run: () => Promise<void>): Promise<void> {
-    const result = this.#tail.then(run);
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }

@@ -15,7 +15,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle } from '@balsa/storage-kit';
+import { Lifecycle, Turns } from '@balsa/storage-kit';
 import { poisoned, refused, unknownOutcome } from './errors.ts';
 import { addMeta } from './format.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -49,7 +49,7 @@ export class FileOrderedStore implements OrderedStore {
   #views = 0;
   #poison: unknown;
   /** Writes and switches of contents take effect one at a time. */
-  #tail: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: FileOrderedStoreOptions) {
     this.#options = options;
@@ -326,9 +326,7 @@ export class FileOrderedStore implements OrderedStore {
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {
-    const result = this.#life.track(() => this.#tail.then(run));
-    this.#tail = result.catch(() => undefined);
-    return result;
+    return this.#life.track(() => this.#turns.take(run));
   }
 }
 

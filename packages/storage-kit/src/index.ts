@@ -18,6 +18,7 @@ export * from './open-snapshot-files.ts';
 export * from './group-storage.ts';
 export * from './adapter-engine.ts';
 export * from './yield-to.ts';
+export * from './turns.ts';
 export {
   SnapshotDirectory,
   SnapshotFiles,

@@ -9,6 +9,7 @@ import {
   type StoredSnapshot,
 } from '@balsa/raft-core';
 import { crc32 } from './crc.ts';
+import { Turns } from './turns.ts';
 
 /** Where the chunks of one snapshot go. It is asked for one thing at a time. */
 export interface SnapshotSink {
@@ -38,7 +39,7 @@ export class SinkSnapshotWriter implements SnapshotWriter {
   readonly #sink: SnapshotSink;
   readonly #ended: () => void;
   /** Calls take effect in the order made, one at a time. */
-  #tail: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #state: 'writing' | 'committed' | 'aborted' = 'writing';
   #chunkCount = 0;
   #bytes = 0;
@@ -57,7 +58,7 @@ export class SinkSnapshotWriter implements SnapshotWriter {
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#mustBeWriting();
       if (chunk.length > maxChunkBytes) {
         throw new BalsaError(
@@ -76,7 +77,7 @@ export class SinkSnapshotWriter implements SnapshotWriter {
   }
 
   commit(expected?: Summary): Promise<StoredSnapshot> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#mustBeWriting();
       return this.#orAbort(async () => {
         const summary = { chunkCount: this.#chunkCount, bytes: this.#bytes, checksum: this.#checksum };
@@ -92,7 +93,7 @@ export class SinkSnapshotWriter implements SnapshotWriter {
   }
 
   abort(): Promise<void> {
-    return this.#inTurn(() => this.#abort());
+    return this.#turns.take(() => this.#abort());
   }
 
   #verify(got: Summary, expected: Summary | undefined): void {
@@ -143,14 +144,5 @@ export class SinkSnapshotWriter implements SnapshotWriter {
       }
       throw failure;
     }
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(run);
-    this.#tail = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
   }
 }

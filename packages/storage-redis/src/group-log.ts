@@ -6,7 +6,7 @@ import {
   type StoredSnapshot,
   type TermRun,
 } from '@balsa/raft-core';
-import { LogState, crc32, type LogStateData, type WritePlan } from '@balsa/storage-kit';
+import { LogState, Turns, crc32, type LogStateData, type WritePlan } from '@balsa/storage-kit';
 import {
   encodeState,
   encodedEntryBytes,
@@ -90,7 +90,7 @@ export class GroupLog {
   #head: GroupHead;
   #headText: string;
   /** Changes take effect one at a time, in the order asked for. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: GroupLogOptions, contents: GroupContents) {
     this.id = options.id;
@@ -131,7 +131,7 @@ export class GroupLog {
    * there is nothing to do.
    */
   submit(prepare: () => PreparedRecord | undefined): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { writer, ensureRegistered } = this.#options;
       writer.check();
       const prepared = prepare();
@@ -145,7 +145,7 @@ export class GroupLog {
 
   /** Removes whole segments at the beginning of the log that hold nothing live, at most so many. */
   removeSegments(most: number): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { writer, keys } = this.#options;
       writer.check();
       const dead = this.deadSegments().slice(0, most);
@@ -289,11 +289,5 @@ export class GroupLog {
 
   #textOf(head: GroupHead): string {
     return this.#options.writer.epoch + encodeGroupHead(this.#fieldCrc, head);
-  }
-
-  #inTurn(run: () => Promise<void>): Promise<void> {
-    const result = this.#tail.then(run);
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }

@@ -7,6 +7,7 @@ import {
   type LogIndex,
   type OrderedRestore,
 } from '@balsa/raft-core';
+import { Turns } from '@balsa/storage-kit';
 import type { Argument } from './connection.ts';
 import { refused } from './errors.ts';
 import { checkKey, type PairCodec } from './pairs.ts';
@@ -41,14 +42,14 @@ export class RedisRestore implements OrderedRestore {
   #digest = 0;
   #state: 'open' | 'committed' | 'aborted' = 'open';
   /** Calls take effect one at a time, in the order made. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: RestoreOptions) {
     this.#options = options;
   }
 
   put(pairs: readonly KeyValue[]): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#assertOpen();
       let last = this.#last;
       for (const { key } of pairs) {
@@ -64,7 +65,7 @@ export class RedisRestore implements OrderedRestore {
   }
 
   commit(appliedIndex: LogIndex): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       assertSafeInteger(appliedIndex, 'applied index');
       this.#assertOpen();
       const { generation, switchTo, ended } = this.#options;
@@ -79,7 +80,7 @@ export class RedisRestore implements OrderedRestore {
   }
 
   abort(): Promise<void> {
-    return this.#inTurn(() => this.#abort());
+    return this.#turns.take(() => this.#abort());
   }
 
   async #fill(pairs: readonly KeyValue[]): Promise<void> {
@@ -128,11 +129,5 @@ export class RedisRestore implements OrderedRestore {
     if (this.#state === 'open') return;
     const code = this.#state === 'aborted' ? 'STORE_SNAPSHOT_ABORTED' : 'INVALID_ARGUMENT';
     throw new BalsaError(code, `this restore is ${this.#state} already`);
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(run);
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }

@@ -12,7 +12,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle } from '@balsa/storage-kit';
+import { Lifecycle, Turns } from '@balsa/storage-kit';
 import type { AppendOnlyFile } from './append-only-file.ts';
 import type { Argument, Reply } from './connection.ts';
 import { corrupt } from './errors.ts';
@@ -58,7 +58,7 @@ export class RedisOrderedStore implements OrderedStore {
   #headText = '';
   #opening: Promise<{ readonly appliedIndex: LogIndex }> | undefined;
   /** Writes, pages of views and switches of contents take effect one at a time. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: RedisOrderedStoreOptions) {
     this.#options = options;
@@ -431,8 +431,6 @@ export class RedisOrderedStore implements OrderedStore {
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const result = this.#life.track(() => this.#tail.then(run));
-    this.#tail = result.catch(() => undefined);
-    return result;
+    return this.#life.track(() => this.#turns.take(run));
   }
 }

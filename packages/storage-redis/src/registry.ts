@@ -1,5 +1,6 @@
 /** The engine's own records: its head (owner, identity of the store), and the names of groups and ordered stores. */
 import { BalsaError, type StoreIdentity } from '@balsa/raft-core';
+import { Turns } from '@balsa/storage-kit';
 import type { Connection } from './connection.ts';
 import { corrupt } from './errors.ts';
 import { digits, splitHead, textChecksum, type ExpectedHead } from './head.ts';
@@ -111,7 +112,7 @@ export class Registry {
   #head: EngineHead;
   #headText: string;
   /** Changes take effect one at a time. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -146,7 +147,7 @@ export class Registry {
 
   /** Sets what only `prepare` may decide, in its turn: it throws the refusal. */
   stamp(prepare: () => StoreIdentity): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const record = { ...this.#head.record, identity: prepare() };
       const { writer, keys } = this.#options;
       await writer.ready();
@@ -184,7 +185,7 @@ export class Registry {
   }
 
   #put(field: string, value: RegisteredPart | undefined): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { writer, keys, names } = this.#options;
       writer.check();
       await writer.ready();
@@ -206,11 +207,5 @@ export class Registry {
       if (value === undefined) names.delete(field);
       else names.set(field, value);
     });
-  }
-
-  #inTurn(run: () => Promise<void>): Promise<void> {
-    const result = this.#tail.then(run);
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }

@@ -15,6 +15,7 @@ import {
   type RangeOptions,
   type Timer,
 } from '@balsa/raft-core';
+import { Turns } from '@balsa/storage-kit';
 import type { Rocks, RocksIterator } from './binding.ts';
 import { refused } from './errors.ts';
 import { wholeRange } from './keys.ts';
@@ -44,7 +45,7 @@ class RocksdbView implements OrderedView {
   readonly #ended: (view: RocksdbView) => void;
   #over: BalsaError | undefined;
   /** One range at a time: they share the iterator. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   timer: Timer | undefined;
 
   constructor(
@@ -62,9 +63,7 @@ class RocksdbView implements OrderedView {
   }
 
   range(options: RangeOptions): Promise<KeyValue[]> {
-    const result = this.#tail.then(() => this.#range(options));
-    this.#tail = result.catch(() => undefined);
-    return result;
+    return this.#turns.take(() => this.#range(options));
   }
 
   release(): Promise<void> {
