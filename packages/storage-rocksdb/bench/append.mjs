@@ -4,7 +4,7 @@
  * raw disk's to each (1 is the raw disk, higher is better), and, from writes of their own, how long the event loop
  * stands still.
  *
- * usage: node packages/storage-rocksdb/bench/append.mjs [DIRECTORY] [--in-thread] [--json]
+ * usage: node packages/storage-rocksdb/bench/append.mjs [DIRECTORY] [--in-thread | --worker] [--json]
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writevSync } from 'node:fs';
@@ -133,7 +133,7 @@ async function measure(home, worker, size) {
 const [home = tmpdir()] = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const directory = mkdtempSync(join(home, 'balsa-rocksdb-bench-'));
 const rows = [];
-const only = process.argv.includes('--in-thread') ? [false] : [false, true];
+const only = [false, true].filter((worker) => !process.argv.includes(worker ? '--in-thread' : '--worker'));
 try {
   for (const worker of only)
     for (const size of [1, 16, 256]) rows.push(await measure(directory, worker, size));
