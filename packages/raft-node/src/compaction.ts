@@ -63,6 +63,8 @@ export class Compactor {
   #entries = 0;
   #bytes = 0;
   #maintainedAt: number;
+  /** Applied index of a persistent state machine when it was last asked to be durable. */
+  #syncedIndex: LogIndex = 0;
   /** When each peer was last known to be active; empty unless leading. */
   readonly #activeAt = new Map<NodeId, number>();
   #running: Promise<void> | undefined;
@@ -199,7 +201,11 @@ export class Compactor {
   /** Up to which index the state is durable, after making it so as far as `target` needs. */
   async #durableState(target: LogIndex): Promise<LogIndex> {
     const { stateMachine, storage, history, maker } = this.#options;
-    if (stateMachine.persistent) return await stateMachine.sync();
+    if (stateMachine.persistent) {
+      // What was made durable for one compaction is enough for the next ones, until they catch up with it.
+      if (this.#syncedIndex < target) this.#syncedIndex = await stateMachine.sync();
+      return this.#syncedIndex;
+    }
     const stored = (await storage.listSnapshots()).find(({ metadata }) => metadata.index <= history.applied);
     if (stored !== undefined && stored.metadata.index >= target) return stored.metadata.index;
     return (await maker.make()).metadata.index;

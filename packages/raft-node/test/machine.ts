@@ -25,6 +25,8 @@ export function bytesOf(text: string): Uint8Array {
 
 export class TestMachine implements StateMachine<string> {
   readonly persistent: boolean;
+  /** Calls of `sync`. */
+  syncs = 0;
   readonly #disk: MachineDisk;
   restores = 0;
   /** Thrown by the next apply. */
@@ -67,6 +69,7 @@ export class TestMachine implements StateMachine<string> {
   }
 
   sync(): Promise<LogIndex> {
+    this.syncs++;
     this.#disk.synced = this.#disk.current;
     return Promise.resolve(this.applied);
   }
