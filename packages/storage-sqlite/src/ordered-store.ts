@@ -20,6 +20,7 @@ import type { LogDatabase } from './log-database.ts';
 import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
 import { Views } from './ordered-view.ts';
 import type { Turns } from './turns.ts';
+import { slicesOf } from './slices.ts';
 import { StateFile, stateFileName } from './state-file.ts';
 import { checkMark, openMark } from './state-mark.ts';
 
@@ -51,6 +52,7 @@ interface Generation {
   readonly wal: FileHandle;
   /** How far `sync` has promised. */
   readonly mark: Watermark;
+  /** Work under way that needs the files. */
   readonly syncs: Set<Promise<unknown>>;
 }
 
@@ -76,6 +78,8 @@ export class SqliteOrderedStore implements OrderedStore {
   #synced = 0;
   #unchecked = 0;
   #bounding = false;
+  /** Settles, and never rejects, when the write that has a transaction open has ended. */
+  #slicing: Promise<void> | undefined;
 
   constructor(options: OrderedStoreOptions) {
     this.#options = options;
@@ -92,12 +96,15 @@ export class SqliteOrderedStore implements OrderedStore {
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     this.#check();
     for (const key of keys) checkKey(key);
-    return this.#inTurn(({ file }) => keys.map((key) => file.tables.get(key)));
+    return this.#inTurn(({ file }) => {
+      const { reading } = file;
+      return keys.map((key) => reading.get(key));
+    });
   }
 
   async range(options: RangeOptions): Promise<KeyValue[]> {
     this.#check();
-    return this.#inTurn(({ file }) => file.tables.range(options));
+    return this.#inTurn(({ file }) => file.reading.range(options));
   }
 
   async count(): Promise<number> {
@@ -119,9 +126,12 @@ export class SqliteOrderedStore implements OrderedStore {
       }
       await Promise.resolve();
       // Not checked again: a close that came meanwhile waits for this write.
-      await this.#options.turns.run(() => {
-        this.#apply(batch, this.#current ?? generation);
-      });
+      const slices = slicesOf(batch.changes);
+      if (slices.length > 1) await this.#applySlices(slices, batch.appliedIndex, generation);
+      else
+        await this.#options.turns.run(() => {
+          this.#apply(batch, this.#current ?? generation);
+        });
     });
   }
 
@@ -162,6 +172,8 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   #maintain({ file }: Generation): boolean {
+    // Not into a transaction that is somebody else's: later.
+    if (file.inTransaction) return true;
     return this.#housekeep(() => {
       const more = file.vacuum(vacuumPages, reservedPages);
       if (more || file.walBytes() >= this.#options.checkpointBytes) file.checkpoint();
@@ -170,6 +182,8 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async bytes(): Promise<number> {
+    this.#check();
+    while (this.#slicing !== undefined) await this.#slicing;
     const { file } = this.#check();
     return this.#read(() => file.bytes());
   }
@@ -243,6 +257,7 @@ export class SqliteOrderedStore implements OrderedStore {
 
   async #switchTo(generation: number): Promise<void> {
     const { log, name } = this.#options;
+    while (this.#slicing !== undefined) await this.#slicing;
     await log.submit({
       owner: this,
       bytes: 0,
@@ -288,11 +303,82 @@ export class SqliteOrderedStore implements OrderedStore {
 
   #apply(batch: OrderedBatch, { file }: Generation): void {
     this.#options.log.assertOwner();
+    this.#unchecked += this.#staging(() => file.stage(batch));
+    this.#commit(file);
+  }
+
+  /** What throws has had no effect. */
+  #staging<T>(run: () => T): T {
     try {
-      this.#unchecked += file.stage(batch);
+      return run();
     } catch (error) {
       throw refused(error, `write to ${this.#life.what}`);
     }
+  }
+
+  /** In one transaction, but not in one turn. */
+  async #applySlices(
+    slices: readonly OrderedBatch['changes'][],
+    appliedIndex: LogIndex,
+    present: Generation,
+  ): Promise<void> {
+    const { turns, log } = this.#options;
+    let generation = present;
+    await turns.run(() => {
+      generation = this.#current ?? present;
+      log.assertOwner();
+      this.#staging(() => {
+        generation.file.begin();
+      });
+    });
+    const { file, syncs } = generation;
+    const work = this.#fill(file, slices, appliedIndex);
+    // The file is not closed under it, nor contents switched, nor looked at with its transaction open.
+    const over = work.catch(() => undefined);
+    syncs.add(over);
+    this.#slicing = over;
+    try {
+      await work;
+    } finally {
+      syncs.delete(over);
+      this.#slicing = undefined;
+    }
+  }
+
+  async #fill(
+    file: StateFile,
+    slices: readonly OrderedBatch['changes'][],
+    appliedIndex: LogIndex,
+  ): Promise<void> {
+    const { turns, log } = this.#options;
+    try {
+      for (const slice of slices) {
+        await turns.run(() => {
+          this.#unchecked += this.#staging(() => file.stageChanges(slice));
+        });
+      }
+      await turns.run(() => {
+        log.assertOwner();
+        this.#staging(() => {
+          file.stageIndex(appliedIndex);
+        });
+        this.#commit(file);
+      });
+    } catch (error) {
+      this.#undo(file);
+      throw error;
+    }
+  }
+
+  #undo(file: StateFile): void {
+    try {
+      file.rollback();
+    } catch (error) {
+      this.#poison ??= error;
+    }
+  }
+
+  #commit(file: StateFile): void {
     try {
       file.commit();
     } catch (error) {
@@ -320,6 +406,8 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   #boundWal({ file, views }: Generation): void {
+    // The next write looks again.
+    if (file.inTransaction) return;
     const { walLimitBytes, maxPinnedBytes, env } = this.#options;
     const bytes = file.walBytes();
     if (bytes < walLimitBytes) return;

@@ -30,6 +30,7 @@ export class StateFile {
   readonly tables: StateTables;
   #summary: StateSummary;
   #staged: StateSummary;
+  #reader: StateTables | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #pageBytes: number;
@@ -65,32 +66,65 @@ export class StateFile {
     this.#summary = { ...this.#summary, sequence };
   }
 
-  /** Writes a batch into an open transaction. What throws here has had no effect. Returns the bytes written. */
+  /** Writes a batch into a transaction of its own. What throws here has had no effect. Returns the bytes written. */
   stage({ changes, appliedIndex }: OrderedBatch): number {
-    const { tables } = this;
-    let { count, digest } = this.#summary;
-    let bytes = this.#pageBytes;
+    this.begin();
+    const bytes = this.stageChanges(changes);
+    this.stageIndex(appliedIndex);
+    return bytes + this.#pageBytes;
+  }
+
+  /** Opens a transaction, to be filled in one turn or several; until `commit`, `reading` does not see what is in it. */
+  begin(): void {
     this.#begin.run();
-    try {
+    this.#staged = this.#summary;
+  }
+
+  /** A part of a batch. What throws here, and in `stageIndex`, has undone the whole of it. Returns the bytes written. */
+  stageChanges(changes: OrderedBatch['changes']): number {
+    return this.#orRollback(() => {
+      let { count, digest } = this.#staged;
+      let bytes = 0;
       for (const [key, value] of changes) {
-        const change = value === undefined ? tables.delete(key) : tables.put(key, value);
+        const change = value === undefined ? this.tables.delete(key) : this.tables.put(key, value);
         count += change.count;
         digest = addToDigest(digest, change.digest);
         bytes += key.length + (value?.length ?? 0);
       }
-      this.#staged = this.#next(appliedIndex, count, digest);
-      tables.setSummary(this.#staged);
-    } catch (error) {
-      if (tables.db.inTransaction) tables.db.exec('ROLLBACK');
-      throw error;
-    }
-    return bytes;
+      this.#staged = { ...this.#staged, count, digest };
+      return bytes;
+    });
+  }
+
+  /** The last part. */
+  stageIndex(appliedIndex: LogIndex): void {
+    this.#orRollback(() => {
+      const { count, digest, sequence, mark } = this.#staged;
+      this.#staged = { appliedIndex, count, digest, sequence: sequence + 1, mark };
+      this.tables.setSummary(this.#staged);
+    });
+  }
+
+  rollback(): void {
+    if (this.tables.db.inTransaction) this.tables.db.exec('ROLLBACK');
   }
 
   /** Commits what was staged. What throws here has an unknown outcome. */
   commit(): void {
     this.#commit.run();
     this.#summary = this.#staged;
+  }
+
+  /** Whether a transaction is open between two turns. */
+  get inTransaction(): boolean {
+    return this.tables.db.inTransaction;
+  }
+
+  /** What is committed: through a second connection while a transaction is open on the first. */
+  get reading(): StateTables {
+    if (!this.inTransaction) return this.tables;
+    this.#reader ??= new StateTables(openConnection(this.path, true), this.path, this.generation);
+    return this.#reader;
   }
 
   walBytes(): number {
@@ -117,11 +151,16 @@ export class StateFile {
   }
 
   close(): void {
+    this.#reader?.db.close();
     this.tables.db.close();
   }
 
-  #next(appliedIndex: LogIndex, count: number, digest: number): StateSummary {
-    const { sequence, mark } = this.#summary;
-    return { appliedIndex, count, digest, sequence: sequence + 1, mark };
+  #orRollback<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
   }
 }
