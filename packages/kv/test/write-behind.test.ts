@@ -160,10 +160,12 @@ describe('a store that gathers batches', () => {
 
   test('keeps what could not be written, tells whoever needs it written, and does not pretend that it is durable', async () => {
     const slow = new SlowStore(memoryStore());
-    const store = new WriteBehindStore(slow, { maxChanges: 1 });
+    const store = new WriteBehindStore(slow, { maxChanges: 2 });
     await store.open();
-    await store.write({ changes: [[bytes('a'), bytes('1')]], appliedIndex: 1 });
     slow.failure = new Error('the disk is full');
+    // Enough to be written, in the background: the next write hears of it.
+    await store.write({ changes: [[bytes('a'), bytes('1')]], appliedIndex: 1 });
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve();
     await expect(store.write({ changes: [[bytes('b'), bytes('2')]], appliedIndex: 2 })).rejects.toBe(
       slow.failure,
     );
@@ -172,6 +174,58 @@ describe('a store that gathers batches', () => {
     expect(await store.getMany([bytes('a'), bytes('b')])).toEqual([bytes('1'), undefined]);
     slow.failure = undefined;
     expect(await store.sync()).toBe(1);
+    expect(await slow.getMany([bytes('a'), bytes('b')])).toEqual([bytes('1'), undefined]);
+  });
+
+  test('takes more and shows all of it while the store beneath writes', async () => {
+    const slow = new SlowStore(memoryStore());
+    const store = new WriteBehindStore(slow, { maxChanges: 8 });
+    await store.open();
+    slow.holdWrites();
+    for (let i = 1; i <= 6; i++) {
+      const changes = [
+        [bytes(`key${i}`), bytes(String(i))],
+        [bytes('newest'), bytes(String(i))],
+      ] as const;
+      await store.write({ changes, appliedIndex: i });
+    }
+    const keys = ['key1', 'key6', 'newest', 'other'].map(bytes);
+    const seen = [bytes('1'), bytes('6'), bytes('6'), undefined];
+    expect(await store.getMany(keys)).toEqual(seen);
+    // Four are on their way and four have gathered: the next one waits, and has no effect before.
+    let taken = false;
+    const waiting = store.write({ changes: [[bytes('newest'), bytes('7')]], appliedIndex: 7 }).then(() => {
+      taken = true;
+    });
+    const synced = store.sync();
+    for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+    expect(taken).toBe(false);
+    expect(await store.getMany(keys)).toEqual(seen);
+    expect(await slow.count()).toBe(0);
+    slow.release();
+    await waiting;
+    expect(await synced).toBeGreaterThanOrEqual(6);
+    expect(await store.sync()).toBe(7);
+    expect(await slow.getMany(keys)).toEqual([bytes('1'), bytes('6'), bytes('7'), undefined]);
+  });
+
+  test('is given keys in their order', async () => {
+    const beneath = memoryStore();
+    const given: string[] = [];
+    const write = beneath.write.bind(beneath);
+    beneath.write = (batch) => {
+      for (const [name] of batch.changes) given.push(Buffer.from(name).toString('hex'));
+      return write(batch);
+    };
+    const store = new WriteBehindStore(beneath);
+    await store.open();
+    for (const [i, name] of ['ff', '00', '7f', '80', '0000', '7fff'].entries())
+      await store.write({
+        changes: [[new Uint8Array(Buffer.from(name, 'hex')), bytes('v')]],
+        appliedIndex: i + 1,
+      });
+    await store.sync();
+    expect(given).toEqual(['00', '0000', '7f', '7fff', '80', 'ff']);
   });
 });
 
@@ -187,11 +241,12 @@ async function codeOf(store: OrderedStore): Promise<unknown> {
   );
 }
 
-/** Answers `getMany` late, and fails to write, when it is told to. */
+/** Answers `getMany` or writes late, and fails to write, when it is told to. */
 class SlowStore implements OrderedStore {
   failure: Error | undefined;
   readonly #store: OrderedStore;
   #held: Promise<void> | undefined;
+  #heldWrites: Promise<void> | undefined;
   #release: () => void = () => undefined;
 
   readonly open: OrderedStore['open'];
@@ -223,9 +278,16 @@ class SlowStore implements OrderedStore {
     });
   }
 
+  holdWrites(): void {
+    this.#heldWrites = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
   release(): void {
     this.#release();
     this.#held = undefined;
+    this.#heldWrites = undefined;
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -234,6 +296,7 @@ class SlowStore implements OrderedStore {
   }
 
   async write(batch: OrderedBatch): Promise<void> {
+    await this.#heldWrites;
     if (this.failure !== undefined) throw this.failure;
     await this.#store.write(batch);
   }

@@ -12,7 +12,7 @@ import {
 } from '@balsa/raft-core';
 import { nameOf } from './overlay.ts';
 
-/** When what has gathered is written: before the write that finds this much, so never more than one batch later. */
+/** How much may gather: never more than this and one batch. From the half on it is written, while more gathers. */
 export interface WriteBehindBounds {
   /** Changes of different keys. */
   readonly maxChanges: number;
@@ -20,9 +20,48 @@ export interface WriteBehindBounds {
   readonly maxBytes: number;
 }
 
-const defaultBounds: WriteBehindBounds = { maxChanges: 512, maxBytes: 1024 * 1024 };
+/** Changes of one key meet in memory and those of one page in a transaction, the more often the more there are. */
+const defaultBounds: WriteBehindBounds = { maxChanges: 8192, maxBytes: 8 * 1024 * 1024 };
 
 type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
+
+/** Changes by the name of their key, the newest of each. */
+class Changes {
+  readonly #byName = new Map<string, Change>();
+  #bytes = 0;
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** Of keys and values. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(name: string): Change | undefined {
+    return this.#byName.get(name);
+  }
+
+  set(name: string, change: Change): void {
+    const before = this.#byName.get(name);
+    if (before !== undefined) this.#bytes -= sizeOf(before);
+    this.#bytes += sizeOf(change);
+    this.#byName.set(name, change);
+  }
+
+  /** Older changes, where there is no newer one of the same key. */
+  addOlder(others: Changes): void {
+    for (const [name, change] of others.#byName) if (!this.#byName.has(name)) this.set(name, change);
+  }
+
+  /** In the order of their keys, so that a store that keeps them in order meets each of its pages once. */
+  sorted(): Change[] {
+    return [...this.#byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, change]) => change);
+  }
+}
+
+const noChanges = new Changes();
 
 /**
  * Gathers batches in memory and gives them to the store beneath as one.
@@ -32,22 +71,26 @@ type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
  * transaction for every batch of the log costs more than the changes in it, and the answer to a client
  * would wait for it. What a crash takes is in the log, which is kept until `sync` has covered it.
  *
- * Reads see what has gathered. Whoever looks at more than single keys has it written first.
+ * Reads see what has gathered and what is on its way. Whoever looks at more than single keys has it written first.
  */
 export class WriteBehindStore implements OrderedStore {
   readonly #store: OrderedStore;
   readonly #bounds: WriteBehindBounds;
-  /** By the name of the key; newest of each. Not changed while it is being written. */
-  readonly #gathered = new Map<string, Change>();
-  #bytes = 0;
+  #gathered = new Changes();
+  /** On its way to the store beneath: not changed any more, and read from until it is there. */
+  #leaving = noChanges;
   #appliedIndex: LogIndex = 0;
   /** Applied index of the store beneath. */
   #storedIndex: LogIndex = 0;
   #opened = false;
   #writing = false;
-  /** Reads of the store beneath that are under way: nothing is written until they end, so that a read is of one moment. */
+  /** The last attempt to write what had gathered failed. */
+  #failed = false;
+  /** Reads of the store beneath that are under way: none begins to be written until they end, so that a read is of one moment. */
   #readers = 0;
   #noReaders: (() => void) | undefined;
+  /** Set while something waits for `#readers` to end: those that come now wait for it. */
+  #turn: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
 
   constructor(store: OrderedStore, bounds: Partial<WriteBehindBounds> = {}) {
@@ -63,9 +106,9 @@ export class WriteBehindStore implements OrderedStore {
   }
 
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    while (this.#flushing !== undefined) await settled(this.#flushing);
-    if (this.#gathered.size === 0) return this.#read(keys);
-    const changes = keys.map((key) => this.#gathered.get(nameOf(key)));
+    while (this.#turn !== undefined) await this.#turn;
+    if (this.#held === 0) return this.#read(keys);
+    const changes = keys.map((key) => this.#changeOf(nameOf(key)));
     const others = keys.filter((_, i) => changes[i] === undefined);
     const found = others.length === 0 ? [] : await this.#read(others);
     let next = 0;
@@ -91,10 +134,11 @@ export class WriteBehindStore implements OrderedStore {
     this.#writing = true;
     try {
       this.#check(batch);
-      if (this.#full) await this.#flush();
-      else while (this.#flushing !== undefined) await this.#flushing;
+      while (this.#failed || this.#isFull(1)) await (this.#flushing ?? this.#start());
       for (const change of batch.changes) this.#gather(change);
       this.#appliedIndex = batch.appliedIndex;
+      // The next write hears of a failure.
+      if (this.#flushing === undefined && this.#isFull(1 / 2)) void settled(this.#start());
     } finally {
       this.#writing = false;
     }
@@ -117,6 +161,7 @@ export class WriteBehindStore implements OrderedStore {
       put: (pairs) => restore.put(pairs),
       abort: () => restore.abort(),
       commit: async (appliedIndex) => {
+        while (this.#flushing !== undefined) await settled(this.#flushing);
         await restore.commit(appliedIndex);
         this.#forget();
         this.#appliedIndex = this.#storedIndex = appliedIndex;
@@ -147,8 +192,19 @@ export class WriteBehindStore implements OrderedStore {
     await this.close();
   }
 
-  get #full(): boolean {
-    return this.#gathered.size >= this.#bounds.maxChanges || this.#bytes >= this.#bounds.maxBytes;
+  /** Changes that are not known to be in the store beneath. */
+  get #held(): number {
+    return this.#gathered.size + this.#leaving.size;
+  }
+
+  /** Whether this part of what may gather has gathered. */
+  #isFull(part: number): boolean {
+    const { maxChanges, maxBytes } = this.#bounds;
+    return this.#held >= maxChanges * part || this.#gathered.bytes + this.#leaving.bytes >= maxBytes * part;
+  }
+
+  #changeOf(name: string): Change | undefined {
+    return this.#gathered.get(name) ?? this.#leaving.get(name);
   }
 
   /** What the store beneath would refuse is refused now, while nothing else is mixed with it. */
@@ -171,18 +227,14 @@ export class WriteBehindStore implements OrderedStore {
   }
 
   #gather([key, value]: Change): void {
-    const name = nameOf(key);
-    const before = this.#gathered.get(name);
-    if (before !== undefined) this.#bytes -= sizeOf(before);
     // A copy: a view would keep the whole message alive that the value came in.
-    const change: Change = [copyOf(key), value === undefined ? undefined : copyOf(value)];
-    this.#bytes += sizeOf(change);
-    this.#gathered.set(name, change);
+    this.#gathered.set(nameOf(key), [copyOf(key), value === undefined ? undefined : copyOf(value)]);
   }
 
   #forget(): void {
-    this.#gathered.clear();
-    this.#bytes = 0;
+    this.#gathered = new Changes();
+    this.#leaving = noChanges;
+    this.#failed = false;
   }
 
   async #read(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -196,24 +248,44 @@ export class WriteBehindStore implements OrderedStore {
   }
 
   /** Resolves when all that was gathered before the call is in the store beneath. What cannot be written stays gathered. */
-  #flush(): Promise<void> {
-    this.#flushing ??= this.#writeGathered().finally(() => {
+  async #flush(): Promise<void> {
+    const target = this.#appliedIndex;
+    while (this.#flushing !== undefined) await settled(this.#flushing);
+    if (this.#failed || this.#storedIndex < target || this.#held > 0) await this.#start();
+  }
+
+  /** Writes what has gathered until now. To be called while nothing is being written. */
+  #start(): Promise<void> {
+    this.#flushing = this.#writeGathered().finally(() => {
       this.#flushing = undefined;
     });
     return this.#flushing;
   }
 
   async #writeGathered(): Promise<void> {
-    while (this.#readers > 0) {
-      await new Promise<void>((resolve) => {
+    if (this.#readers > 0) {
+      this.#turn = new Promise((resolve) => {
         this.#noReaders = resolve;
       });
+      await this.#turn;
+      // First of all that wait for it, and in one go: nobody begins to read between here and the change of hands.
+      this.#turn = undefined;
+      this.#noReaders = undefined;
     }
     const appliedIndex = this.#appliedIndex;
-    if (this.#gathered.size === 0 && appliedIndex === this.#storedIndex) return;
-    await this.#store.write({ changes: [...this.#gathered.values()], appliedIndex });
-    this.#storedIndex = appliedIndex;
-    this.#forget();
+    this.#leaving = this.#gathered;
+    this.#gathered = new Changes();
+    try {
+      await this.#store.write({ changes: this.#leaving.sorted(), appliedIndex });
+      this.#storedIndex = appliedIndex;
+      this.#failed = false;
+    } catch (error) {
+      this.#gathered.addOlder(this.#leaving);
+      this.#failed = true;
+      throw error;
+    } finally {
+      this.#leaving = noChanges;
+    }
   }
 }
 
