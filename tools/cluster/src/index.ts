@@ -10,6 +10,7 @@ export {
   type ReadyReport,
   type ServerReport,
 } from './child-report.ts';
+export { balsaProgram } from './balsa-program.ts';
 export { ClusterClient, outcomeOfFailure, type ReadResult, type WriteOutcome } from './cluster-client.ts';
 export { openClusterFile, readClusterFile, writeClusterFile, type ClusterIdentity } from './cluster-file.ts';
 export { writeDurably } from './durable-file.ts';

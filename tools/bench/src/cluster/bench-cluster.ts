@@ -1,5 +1,5 @@
 /** Three nodes in processes of their own on one engine, with all that is needed to load and to hurt them. */
-import { ClusterClient, TestCluster, waitFor } from '@balsa/cluster';
+import { ClusterClient, TestCluster, waitFor, type TestClusterOptions } from '@balsa/cluster';
 import { randomHex64 } from '@balsa/raft-core';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import type { Entrant, WorkloadContext } from '../workloads/context.ts';
@@ -10,6 +10,12 @@ const ids = [1, 2, 3];
 const retryMs = 2;
 /** A SET that is not answered within this is tried elsewhere, in milliseconds. */
 const answerMs = 400;
+
+export interface BenchMember {
+  readonly pid: number;
+  /** By name; undefined when it does not answer. */
+  readonly metrics: () => Promise<ReadonlyMap<string, number> | undefined>;
+}
 
 export class BenchCluster implements LoadedCluster {
   readonly #cluster: TestCluster;
@@ -28,6 +34,7 @@ export class BenchCluster implements LoadedCluster {
     context: WorkloadContext,
     { source }: Entrant,
     directory: string,
+    started: Pick<TestClusterOptions, 'program' | 'nodeArguments'> = {},
   ): Promise<BenchCluster> {
     const { env, signal } = context;
     const client = new ClusterClient();
@@ -35,7 +42,14 @@ export class BenchCluster implements LoadedCluster {
       Object.entries(source.options).map(([key, value]) => [key, String(value)]),
     );
     const storages = ids.map(() => ({ name: source.name, options }));
-    const cluster = new TestCluster({ directory, clusterId: randomHex64(env), client, signal, storages });
+    const cluster = new TestCluster({
+      directory,
+      clusterId: randomHex64(env),
+      client,
+      signal,
+      storages,
+      ...started,
+    });
     const bench = new BenchCluster(cluster, client, context);
     try {
       await cluster.found(ids);
@@ -52,6 +66,14 @@ export class BenchCluster implements LoadedCluster {
     return this.#cluster
       .running()
       .flatMap(({ pid, server }) => (server === undefined ? [pid] : [pid, server.pid]));
+  }
+
+  /** The leader first. */
+  async membersLeaderFirst(): Promise<BenchMember[]> {
+    const { id: leader } = await this.#cluster.leader();
+    return [...this.#cluster.running()]
+      .sort((a, b) => Number(b.spec.id === leader) - Number(a.spec.id === leader))
+      .map(({ pid, spec }) => ({ pid, metrics: () => this.#cluster.metrics(spec.id) }));
   }
 
   async leaderAddress(): Promise<Address> {

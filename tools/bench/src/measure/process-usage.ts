@@ -34,6 +34,11 @@ function cpuOf(pid: number): number {
   return (Number(fields[11] ?? Number.NaN) + Number(fields[12] ?? Number.NaN)) * tickMs;
 }
 
+/** Of one other process alone. */
+export function usageOf(pid: number): Usage {
+  return { cpuMs: cpuOf(pid), writtenBytes: writtenBy(pid) };
+}
+
 export function usageNow(servers: readonly number[]): Usage {
   const { user, system } = process.cpuUsage();
   let cpuMs = (user + system) / 1000;

@@ -55,9 +55,12 @@ function barLines({ bars, profiles }: BenchReport): string[] {
       bars.map(({ text, measured, met }) => [text, verdict(met), short(measured)]),
       2,
     ),
-    ...profiles.flatMap(({ label, cell, functions }) => [
+    ...profiles.flatMap(({ label, cell, functions, figures = [] }) => [
       `Where the time goes, ${label}, ${cell} (self time, sampled): ` +
-        `${functions.map(({ name, share }) => `${(share * 100).toFixed(0)} % \`${name}\``).join(', ')}.`,
+        `${functions.map(({ name, share }) => `${(share * 100).toFixed(0)} % \`${name}\``).join(', ')}.` +
+        (figures.length > 0
+          ? ` ${figures.map(({ name, value }) => `${short(value)} ${name}`).join(', ')}.`
+          : ''),
       '',
     ]),
   ];

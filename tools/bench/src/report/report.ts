@@ -81,11 +81,19 @@ export interface Bar {
   readonly met: boolean | null;
 }
 
+export interface Figure {
+  /** With its unit. */
+  readonly name: string;
+  readonly value: number;
+}
+
 /** Where the time of a row went that missed its bar. */
 export interface Profile {
   readonly label: string;
   readonly cell: string;
-  /** Shares of the time, from 0 to 1, largest first. */
+  /** Of the same time, for a process of a cluster. */
+  readonly figures?: readonly Figure[];
+  /** Functions, or the parts of a process of a cluster. Shares of the time, from 0 to 1, largest first. */
   readonly functions: readonly { readonly name: string; readonly share: number }[];
 }
 

@@ -99,9 +99,10 @@ function barsText({ bars, profiles }: BenchReport): string {
   const lines = bars.map(({ text, measured, met }) =>
     wrap(`${met === null ? '?' : met ? 'met   ' : 'MISSED'}  ${text}: ${short(measured)}`, '        '),
   );
-  const wheres = profiles.map(({ label, cell, functions }) => {
+  const wheres = profiles.map(({ label, cell, functions, figures = [] }) => {
     const shares = functions.slice(0, 6).map(({ name, share }) => `${Math.round(share * 100)} % ${name}`);
-    return wrap(`${label}, ${cell}: ${shares.join(', ')}`);
+    const costs = figures.map(({ name, value }) => `${short(value)} ${name}`);
+    return wrap(`${label}, ${cell}: ${[shares.join(', '), ...costs].join('; ')}`);
   });
   return [
     `What the adapters are held to`,

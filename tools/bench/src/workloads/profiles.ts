@@ -1,8 +1,9 @@
-/** For adapters that missed a bar of appending: where their time goes. */
+/** For adapters and clusters that missed a bar: where their time goes. */
 import path from 'node:path';
 import { profileLane } from '../measure/profile.ts';
 import type { Bar, Profile } from '../report/report.ts';
 import { adapterRunner, titleOf } from './append.ts';
+import { profileCluster } from './cluster-profile.ts';
 import type { WorkloadContext } from './context.ts';
 
 const profileMs = 600;
@@ -28,5 +29,23 @@ export async function profileMissed(context: WorkloadContext, bars: readonly Bar
     });
     profiles.push({ label, cell: titleOf(cell), functions });
   }
+  profiles.push(...(await profileClusters(context, bars)));
   return profiles;
+}
+
+/** One cluster for all that its bars missed. */
+async function profileClusters(context: WorkloadContext, bars: readonly Bar[]): Promise<Profile[]> {
+  const missed = bars.filter(({ met, text }) => met === false && text.startsWith('three processes'));
+  const entrant = context.entrants.find(({ source }) => source.label === missed[0]?.label);
+  const counts = [1, ...context.plan.cluster.clients.filter((count) => count > 1)].filter((count) =>
+    missed.some(({ text }) => text.includes(count === 1 ? 'one client' : ` ${count} clients`)),
+  );
+  if (entrant === undefined || counts.length === 0) return [];
+  try {
+    return await profileCluster(context, entrant, counts);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.say(`profile: the cluster could not be profiled: ${String(error)}`);
+    return [];
+  }
 }

@@ -97,11 +97,13 @@ function barsHtml({ bars, profiles }: BenchReport): string {
       met === null ? 'not measured' : met ? '<span class="yes">met</span>' : '<span class="no">missed</span>';
     return `<tr><td class="text">${escape(text)}</td><td>${short(measured)}</td><td>${verdict}</td></tr>`;
   });
-  const where = profiles.map(({ label, cell, functions }) => {
+  const where = profiles.map(({ label, cell, functions, figures = [] }) => {
     const items = functions.map(
       ({ name, share }) => `<tr><td>${escape(name)}</td><td>${(share * 100).toFixed(1)} %</td></tr>`,
     );
-    return `<h3>Where the time goes: ${escape(label)}, ${escape(cell)}</h3>${tableOf(['<th>Function, itself</th>', '<th>Share</th>'], items)}`;
+    const costs = figures.map(({ name, value }) => `${short(value)} ${escape(name)}`);
+    const summary = costs.length === 0 ? '' : `<p>${costs.join('; ')}.</p>`;
+    return `<h3>Where the time goes: ${escape(label)}, ${escape(cell)}</h3>${summary}${tableOf(['<th>Function or part, itself</th>', '<th>Share</th>'], items)}`;
   });
   return `<h2 id="bars">What the adapters are held to</h2>${tableOf(['<th>Bar</th>', '<th>Measured</th>', '<th></th>'], rows)}${where.join('')}`;
 }
