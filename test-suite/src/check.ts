@@ -74,19 +74,34 @@ export async function rejects(act: () => Promise<unknown>, what: string): Promis
 /** Turns of the microtask queue within which a store that is synchronous inside has settled. */
 const promptTurns = 20;
 
+/** Whether a call that was just made takes longer than that. */
+async function isUnderWay(call: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const end = (): boolean => (settled = true);
+  call.then(end, end);
+  for (let turn = 0; turn < promptTurns && !(settled as boolean); turn++) await Promise.resolve();
+  return !(settled as boolean);
+}
+
+/** Rejects unless the call has settled by now, or does so in this turn of the event loop. */
+export async function hasSettled(call: Promise<unknown>, what: string): Promise<void> {
+  assert.ok(!(await isUnderWay(call)), `${what} has not settled`);
+}
+
 /**
- * While a write is truly under way, a second one has to be refused. A store that is synchronous inside has settled by
- * then: nothing is under way in it. True when a second one was refused.
+ * While a write is truly under way, a second one has to be refused, whether it comes later or in the same turn. A store
+ * that is synchronous inside has settled by then: nothing is under way in it. True when a second one was refused.
  */
 export async function refusesSecondWrite(
   first: () => Promise<void>,
   second: () => Promise<void>,
+  when: 'later' | 'in the same turn' = 'later',
 ): Promise<boolean> {
-  let settled = false;
-  const one = first().finally(() => (settled = true));
-  for (let turn = 0; turn < promptTurns && !(settled as boolean); turn++) await Promise.resolve();
-  const underWay = !(settled as boolean);
-  const [before, after] = await Promise.allSettled([one, second()]);
+  const one = first();
+  const early = when === 'later' ? undefined : second();
+  early?.catch(() => undefined);
+  const underWay = await isUnderWay(one);
+  const [before, after] = await Promise.allSettled([one, early ?? second()]);
   assert.equal(before.status, 'fulfilled', 'the first write');
   if (after.status === 'rejected') {
     assert.ok(isBalsaError(after.reason, 'STORE_WRITE_IN_FLIGHT'), String(after.reason));

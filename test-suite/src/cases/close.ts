@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { NoLimit } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
-import { descriptors, refuses, rejects, sameGroup } from '../check.ts';
+import { descriptors, hasSettled, refuses, rejects, sameGroup } from '../check.ts';
 import { bytes, create, hard, meta, run } from '../make.ts';
 
 export const closeCases: readonly ConformanceCase[] = [
@@ -72,7 +72,12 @@ export const closeCases: readonly ConformanceCase[] = [
           storage.createSnapshot(meta(3, 1)),
           storage.stats(),
         ];
-        calls.push(closeIt === 'group' ? storage.close() : (await context.engine()).close());
+        // Any of them may be refused for the closing.
+        for (const call of calls) call.catch(() => undefined);
+        const engine = await context.engine();
+        await (closeIt === 'group' ? storage.close() : engine.close());
+        for (const [i, call] of calls.entries())
+          await hasSettled(call, `the ${closeIt} is closed, but call ${String(i + 1)} that was under way`);
         const [write] = await Promise.allSettled(calls);
         const again = await context.reopen();
         const wrote = again.state.lastIndex === from + 4 && again.state.hardState.commit === from + 2;

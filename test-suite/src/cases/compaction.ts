@@ -145,6 +145,11 @@ export const compactionCases: readonly ConformanceCase[] = [
         confState,
       });
       await refuses(() => again.storage.compactTo(5), 'STORE_CONF_UNRECORDED');
+      const older = new Entry(1, 7, EntryType.ConfChange, bytes('conf'));
+      const settled = { index: 5, state: conf(1, 2, 3) };
+      await again.storage.write({ entries: [older], hardState: hard(1, 7), confState: settled });
+      await again.storage.compactTo(6);
+      await refuses(() => again.storage.compactTo(7), 'STORE_CONF_UNRECORDED');
     },
   },
   {

@@ -122,6 +122,27 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'ordered/view-beside-writes',
+    title: 'a view that is made beside a write has the pairs, the count and the index of one moment',
+    level: 'concurrency',
+    run: async (context) => {
+      const store = await openStore(context);
+      for (let i = 1; i <= 40; i++) {
+        const [before, , after] = await Promise.all([
+          store.view(),
+          put(store, i, `key ${String(i)}`),
+          store.view(),
+        ]);
+        for (const view of [before, after]) {
+          const { length } = await view.range({ limit: 100 });
+          // Each write adds one pair, and its index is their number.
+          assert.deepEqual([view.count, view.appliedIndex], [length, length], `beside write ${String(i)}`);
+          await view.release();
+        }
+      }
+    },
+  },
+  {
     id: 'crash-in-process/restore-survives',
     title:
       'a restore that has committed is whole after a crash, whatever was written before it and not synced',

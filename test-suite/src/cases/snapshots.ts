@@ -138,6 +138,8 @@ export const snapshotCases: readonly ConformanceCase[] = [
       const { storage } = await context.group();
       const made: string[] = [];
       for (const index of [1, 2, 3, 4, 5]) made.push((await create(storage, meta(index, 1))).id);
+      for (const keep of [-1, 1.5, Number.NaN])
+        await rejects(() => storage.pruneSnapshots(keep), `keeping ${String(keep)} snapshots`);
       await storage.pruneSnapshots(9);
       assert.equal((await ids(storage)).length, 5);
       await storage.pruneSnapshots(2);
@@ -198,7 +200,8 @@ export const snapshotCases: readonly ConformanceCase[] = [
       const { storage } = await context.group();
       const reader = await storage.openSnapshot((await create(storage, meta(3, 1), chunks)).id);
       for (const n of [3, 0, 2, 2, 1, 0]) sameBytes(await reader.chunk(n), chunks[n], `chunk ${String(n)}`);
-      await rejects(() => reader.chunk(4), 'chunk 4 of 4');
+      for (const n of [4, -1, 1.5, Number.NaN])
+        await rejects(() => reader.chunk(n), `chunk ${String(n)} of 4`);
       await reader.close();
     },
   },
