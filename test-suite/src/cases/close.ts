@@ -66,6 +66,7 @@ export const closeCases: readonly ConformanceCase[] = [
       for (const closeIt of ['group', 'engine'] as const) {
         const { storage, state } = await context.reopen();
         const from = state.lastIndex + 1;
+        const engine = await context.engine();
         const calls: Promise<unknown>[] = [
           storage.write({ entries: run(from, from + 4, from), hardState: hard(from, from + 2) }),
           storage.entries(from, from, NoLimit),
@@ -74,7 +75,6 @@ export const closeCases: readonly ConformanceCase[] = [
         ];
         // Any of them may be refused for the closing.
         for (const call of calls) call.catch(() => undefined);
-        const engine = await context.engine();
         await (closeIt === 'group' ? storage.close() : engine.close());
         for (const [i, call] of calls.entries())
           await hasSettled(call, `the ${closeIt} is closed, but call ${String(i + 1)} that was under way`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import type { Target } from '../target.ts';
 import { durabilityMutants } from './durability-mutants.ts';
+import { edgeMutants, slowEdgeMutants } from './edge-mutants.ts';
 import { engineMutants } from './engine-mutants.ts';
 import type { Animal, ZooFamily } from './family.ts';
 import { furtherMutants } from './further-mutants.ts';
@@ -49,10 +50,11 @@ const animals: readonly Animal[] = [
     ...durabilityMutants,
     ...engineMutants,
     ...furtherMutants,
+    ...edgeMutants,
     ...naiveLogMutants,
     ...naiveEngineMutants,
   ].map(({ bug, cite, killer, change }) => ({ bug, cite, killer, target: memoryTarget(bug, change) })),
-  ...slowMutants.map(({ bug, cite, killer, change }) => ({
+  ...[...slowMutants, ...slowEdgeMutants].map(({ bug, cite, killer, change }) => ({
     bug,
     cite,
     killer,

@@ -57,6 +57,26 @@ function unsyncedUntilWritten(handle: FileHandle): Partial<FileHandle> {
   };
 }
 
+/** What is written comes to the file when it is closed in good order, and not before. */
+function writtenAtTheEnd(handle: FileHandle): Partial<FileHandle> {
+  let last: { readonly bytes: readonly Uint8Array[]; readonly at: number } | undefined;
+  return {
+    write: async (buffers, at) => {
+      last = { bytes: buffers.map((one) => one.slice()), at };
+    },
+    writeNow: (bytes, at) => {
+      last = { bytes: [bytes.slice()], at };
+    },
+    sync: done,
+    dataSync: done,
+    close: async () => {
+      if (last !== undefined) await handle.write(last.bytes, last.at);
+      await handle.sync();
+      await handle.close();
+    },
+  };
+}
+
 const ofLog = (path: string): boolean => path.endsWith('.seg');
 
 export type FaultName =
@@ -70,6 +90,8 @@ export type FaultName =
   | 'no sync of what was recovered'
   | 'watermark not written'
   | 'no sync of the watermark'
+  | 'watermark written at the end'
+  | 'temporaries stay'
   | 'full disks ignored'
   | 'sync errors ignored'
   | 'failed syncs tried again'
@@ -95,6 +117,14 @@ const faults: Readonly<Record<FaultName, Fault>> = {
   },
   'no sync of the watermark': {
     inFile: (_handle, path) => (path.endsWith('watermark') ? { sync: done, dataSync: done } : {}),
+  },
+  'watermark written at the end': {
+    inFile: (handle, path) => (path.endsWith('watermark') ? writtenAtTheEnd(handle) : {}),
+  },
+  'temporaries stay': {
+    inNames: (fs) => ({
+      remove: (path) => (path.endsWith(temporarySuffix) ? done() : fs.remove(path)),
+    }),
   },
   'full disks ignored': {
     inFile: (handle) => ({

@@ -91,6 +91,18 @@ export const fileFamily: ZooFamily = {
       'power/watermark-survives-with-a-vote',
       'nats-server#7564: what is written and synced lazily is what a power cut takes',
     ),
+    careless(
+      'writes its watermark when it is closed in good order',
+      'watermark written at the end',
+      'capabilities/watermark-bounds-the-loss',
+      'nats-server#7564: what is written lazily is not there when it is needed',
+    ),
+    careless(
+      'leaves what it died in the middle of on the disk',
+      'temporaries stay',
+      'crash/leftovers-are-removed',
+      'tikv/tikv#10930: ten thousand snapshot files that nobody removed',
+    ),
     careless('takes a failed sync for none', 'sync errors ignored', 'faults/sync-error', linuxSyncs),
     careless('tries a failed sync again', 'failed syncs tried again', 'faults/sync-error', linuxSyncs),
     careless(
