@@ -143,6 +143,12 @@ const advised = [
     good: 'yes',
     why: 'after a power cut in the middle of a write the server does not start until redis-check-aof --fix has cut its file',
   },
+  {
+    setting: 'aof-rewrite-incremental-fsync',
+    bad: 'no',
+    good: 'yes',
+    why: 'a rewrite of the append-only file gives the disk all data at once, and everybody waits for the next sync behind it',
+  },
 ] as const;
 
 async function adviceOn(connection: Connection): Promise<string[]> {

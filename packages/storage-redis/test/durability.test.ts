@@ -91,7 +91,11 @@ describe('a server that would lose acknowledged writes', () => {
   });
 
   test('is told of settings that lose nothing and trouble it some day', async () => {
-    const bad = { 'auto-aof-rewrite-percentage': '0', 'aof-load-truncated': 'no' };
+    const bad = {
+      'auto-aof-rewrite-percentage': '0',
+      'aof-load-truncated': 'no',
+      'aof-rewrite-incremental-fsync': 'no',
+    };
     const place = await startServer({ config: bad });
     const told: string[] = [];
     const log = { enabled: () => true, log: (_level: number, text: string): void => void told.push(text) };
