@@ -56,31 +56,53 @@ describe('a snapshot', () => {
     confState: { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
   };
 
-  /** A server that is writing its file anew, and takes so long for each key. */
-  async function rewriting(microsecondsAKey: number) {
+  /** A server that writes its file anew and does not come to an end. */
+  async function rewriting() {
     const place = await startServer();
     const engine = await openEngine(place);
     const storage = await openGroup(engine);
     await storage.write({ entries: entries(1, 1, 1), hardState: { term: 1, vote: 1, commit: 1 } });
     const client = await rawClient(place.server);
-    await client.config('SET', 'rdb-key-save-delay', String(microsecondsAKey));
+    // Microseconds that it sleeps for each key.
+    await client.config('SET', 'rdb-key-save-delay', '60000000');
     await client.bgrewriteaof();
-    const isRewriting = async (): Promise<boolean> =>
-      (await client.info('persistence')).includes('aof_rewrite_in_progress:1');
-    expect(await isRewriting()).toBe(true);
-    return { engine, storage, isRewriting };
+    let asked = 0;
+    const info = (section: string): Promise<string> => {
+      asked++;
+      return client.info(section);
+    };
+    return {
+      engine,
+      storage,
+      client,
+      isRewriting: async () => (await info('persistence')).includes('aof_rewrite_in_progress:1'),
+      /** How often somebody else asked the server how it is. */
+      askedByOthers: async () => {
+        const calls = /cmdstat_info:calls=(\d+)/.exec(await info('commandstats'))?.[1];
+        return Number(calls) - (asked - 1);
+      },
+    };
   }
 
   test('waits while the server writes its file anew', async () => {
-    const { storage, isRewriting } = await rewriting(20_000);
+    const { storage, client, isRewriting, askedByOthers } = await rewriting();
     const writer = await storage.createSnapshot(metadata);
-    await writer.write(new Uint8Array(1000));
-    expect(await isRewriting()).toBe(false);
+    const before = await askedByOthers();
+    let isWritten = false;
+    const written = writer.write(new Uint8Array(1000)).then(() => {
+      isWritten = true;
+    });
+    while ((await askedByOthers()) < before + 5) expect(isWritten).toBe(false);
+    expect(isWritten).toBe(false);
+    expect(await isRewriting()).toBe(true);
+    // Ends it.
+    await client.config('SET', 'appendonly', 'no');
+    await written;
     await writer.commit();
   });
 
   test('that waits for that holds no closing up', async () => {
-    const { engine, storage, isRewriting } = await rewriting(60_000_000);
+    const { engine, storage, isRewriting } = await rewriting();
     const writer = await storage.createSnapshot(metadata);
     const written = writer.write(new Uint8Array(1000));
     await storage.close();
