@@ -45,6 +45,7 @@ test('shares go to the parts, largest first, and make one', () => {
       [30, ['(garbage collector)', '']],
       [15, ['constructor', 'file:///app/packages/raft-core/dist/raft-log.js']],
       [5, ['toString', '']],
+      [400, ['post', 'node:inspector'], ['dispatch', '']],
     ]),
   );
   expect(found).toEqual([

@@ -57,6 +57,8 @@ export function partsOf(profile: Profiler.Profile): { readonly name: string; rea
   for (const [id, time] of times) {
     const parents: Node[] = [];
     for (let node = byId.get(id); node !== undefined; node = parentOf.get(node.id)) parents.push(node);
+    // What the profiler itself takes is no work of the node.
+    if (parents.some(({ callFrame }) => callFrame.url.startsWith('node:inspector'))) continue;
     const part = partOf(parents);
     parts.set(part, (parts.get(part) ?? 0) + time);
     total += time;
