@@ -5,6 +5,8 @@ import { pathToFileURL } from 'node:url';
 import { launch, type Browser } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { metricOf, ratioOf } from '../src/measure/rows.ts';
+import { reportMarkdown } from '../src/report/markdown.ts';
+import { reportText } from '../src/report/table.ts';
 import { reportPage } from '../src/report/html/page.ts';
 import { reportFormat, type BenchReport, type Cell, type Row } from '../src/report/report.ts';
 
@@ -80,7 +82,13 @@ const report: BenchReport = {
     cell('failover', 'killed', { kills: 1 }),
   ],
   bars: [{ label: 's', text: 'fast enough', required: 1, measured: 0.5, met: false }],
-  profiles: [{ label: 's', cell: 'batch 1', functions: [{ name: 'write', share: 0.5 }] }],
+  profiles: [
+    { label: 's', cell: 'batch 1', functions: [{ name: 'write', share: 0.5 }] },
+    {
+      ...{ label: 'leader', cell: '16 clients', functions: [{ name: 'socket writes', share: 0.25 }] },
+      figures: [{ name: 'us CPU a SET', value: 42.5 }],
+    },
+  ],
 };
 
 const page = reportPage(report);
@@ -106,6 +114,13 @@ describe('the page', () => {
     expect(page).toMatch(/liar[^]*refused[^]*gets no number/);
     expect(page).toMatch(/fast enough[^]*missed/);
     expect(page).toContain('stopped before its end');
+  });
+
+  test('says where the time went, and what a process of a cluster cost, as the other forms do', () => {
+    expect(page).toMatch(/leader, 16 clients[^]*42\.5 us CPU a SET[^]*socket writes[^]*25\.0 %/);
+    expect(reportText(report)).toMatch(/leader, 16 clients: 25 % socket writes; 42\.5 us CPU a SET/);
+    const markdown = reportMarkdown(report, { data: 'x.json', command: 'bench' });
+    expect(markdown).toMatch(/leader, 16 clients[^\n]*25 % `socket writes`\. 42\.5 us CPU a SET\./);
   });
 });
 
