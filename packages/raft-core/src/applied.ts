@@ -10,16 +10,18 @@ import { EmptyBytes, Entry, EntryType, StateType, type LogIndex, type Snapshot }
 export function appliedTo(raft: Raft, index: LogIndex, bytes: number): void {
   const applied = Math.max(index, raft.log.applied);
   raft.log.appliedTo(applied, bytes);
-  if (!raft.tracker.config.autoLeave || raft.state !== StateType.Leader || applied < raft.pendingConfIndex)
-    return;
   leaveJointConfig(raft);
 }
 
 /**
- * Proposes to leave the joint configuration (thesis §4.3). Tried again whenever something is applied: the
- * proposal may be dropped, or be lost with a leader; the empty change has no effect once the configuration is left.
+ * Proposes to leave the joint configuration (thesis §4.3), when it is one to be left by itself and no change is on its
+ * way. Tried again whenever something is applied, and once an election timeout: the proposal may be dropped, while
+ * leadership is handed over for one, or be lost with a leader, and a cluster at rest applies nothing. The empty change has
+ * no effect once the configuration is left.
  */
-function leaveJointConfig(raft: Raft): void {
+export function leaveJointConfig(raft: Raft): void {
+  const due = raft.tracker.config.autoLeave && raft.state === StateType.Leader;
+  if (!due || raft.log.applied < raft.pendingConfIndex) return;
   const config = formatTrackerConfig(raft.tracker.config);
   try {
     proposeAsLeader(raft, [new Entry(0, 0, EntryType.ConfChangeV2, EmptyBytes)]);

@@ -1,4 +1,5 @@
 /** Logical time: election timeouts, heartbeats, and the check for a quorum (paper §5.2, thesis §6.2). */
+import { leaveJointConfig } from './applied.ts';
 import { CampaignType, hup } from './campaign.ts';
 import { tickSnapshots } from './snapshot-timeout.ts';
 import { leaderHandlers } from './step-leader.ts';
@@ -30,6 +31,7 @@ function tickLeader(raft: Raft): void {
     if (raft.checkQuorum) local(raft, MessageType.MsgCheckQuorum);
     // A transfer that has not succeeded by now is given up, so that proposals are taken again (thesis §3.10).
     if (raft.state === StateType.Leader) raft.leadTransferee = None;
+    leaveJointConfig(raft);
   }
   if (raft.state !== StateType.Leader || raft.heartbeatElapsed < raft.config.heartbeatTick) return;
   raft.heartbeatElapsed = 0;

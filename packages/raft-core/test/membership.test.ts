@@ -122,6 +122,25 @@ describe('membership', () => {
     expect(conf(network, 2)).toMatchObject({ voters: [1, 2, 4], votersOutgoing: [], autoLeave: false });
   });
 
+  test('a joint configuration is left though a transfer stood in the way at first, and nobody proposes anything', () => {
+    const network = new Network({ voters: [1, 2, 3], blank: [4] });
+    network.elect(1);
+    network.isolate(3);
+    network.node(1).proposeConfChange(
+      change([
+        [AddNode, 4],
+        [RemoveNode, 3],
+      ]),
+    );
+    network.node(1).transferLeader(3);
+    network.stabilize();
+    network.heartbeat(1);
+    expect(conf(network, 1)).toMatchObject({ votersOutgoing: [1, 2, 3], autoLeave: true });
+    for (let i = 0; i < 20; i++) network.heartbeat(1);
+    expect(conf(network, 1)).toMatchObject({ voters: [1, 2, 4], votersOutgoing: [], autoLeave: false });
+    expect(conf(network, 2)).toEqual(conf(network, 1));
+  });
+
   test('a second change is replaced by a no-op until the first is applied', () => {
     const network = new Network({ voters: [1, 2, 3], blank: [4, 5] });
     network.elect(1);
