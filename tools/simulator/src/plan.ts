@@ -30,6 +30,8 @@ export const faultNames = [
   'strand',
   'late',
   'swizzle',
+  'fade',
+  'seesaw',
 ] as const;
 export type FaultName = (typeof faultNames)[number];
 
@@ -70,6 +72,8 @@ export interface Plan {
   readonly reorder: number;
   /** Chance that a message stays on its way for up to seconds, past others, elections and restarts. */
   readonly late: number;
+  /** Nobody is told that a path is cut: what is sent is lost in silence, as it is until a connection times out. */
+  readonly silentCuts: boolean;
   /** Pre-vote is on here and off there, and changes when a node starts again, as while a setting is rolled out. */
   readonly mixedPreVote: boolean;
   /** Only a quorum comes back at first when the faults end, where the faults allow. */
@@ -100,6 +104,8 @@ const network: readonly FaultName[] = [
   'strand',
   'late',
   'swizzle',
+  'fade',
+  'seesaw',
 ];
 const process: readonly FaultName[] = ['kill', 'power', 'blackout', 'pause'];
 const disks: readonly FaultName[] = [
@@ -120,7 +126,7 @@ const profiles: Readonly<
   swarm: { faults: faultNames, chance: 0.5 },
   calm: { faults: [], chance: 1 },
   network: { faults: [...network, 'pause', 'transfer', 'kill'], chance: 0.7 },
-  storage: { faults: [...disks, ...process, 'isolate', 'strand', 'membership'], chance: 0.7 },
+  storage: { faults: [...disks, ...process, 'isolate', 'strand', 'seesaw', 'membership'], chance: 0.7 },
   membership: {
     faults: [
       'membership',
@@ -160,6 +166,15 @@ export function faultsOf(profile: ProfileName): readonly FaultName[] {
   return profiles[profile].faults;
 }
 
+/**
+ * With many operations to an event little time passes, and elections take time. But a lease that is trusted for too long
+ * shows only to who reads just then.
+ */
+function thinking(profile: ProfileName): readonly [number, number] {
+  if (profile === 'swarm') return [2, 200];
+  return profile === 'lease' ? [2, 100] : [8, 1500];
+}
+
 /** What the user asked for, or shrinking tries. */
 export interface PlanOptions {
   readonly profile: ProfileName;
@@ -184,7 +199,10 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
   return {
     seed,
     profile,
-    nodes: options.nodes ?? chance.pick([3, 3, 3, 3, 4, 5, 5, 1, 2]),
+    // With two, all depends on each.
+    nodes:
+      options.nodes ??
+      chance.pick(profile === 'membership' ? [3, 3, 2, 2, 4, 5, 5, 1, 2] : [3, 3, 3, 3, 4, 5, 5, 1, 2]),
     clients: options.clients ?? 2 + chance.below(5),
     keys: 3 + chance.below(12),
     events: options.events ?? 20_000,
@@ -202,9 +220,10 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     duplicate: drawn.includes('duplicate') ? chance.skewed(0.01, 0.3) : 0,
     reorder: drawn.includes('reorder') ? chance.skewed(0.01, 0.3) : 0,
     late: drawn.includes('late') ? chance.skewed(0.002, 0.1) : 0,
+    silentCuts: chance.happens(0.4),
     mixedPreVote: chance.happens(0.3),
     coreFirst: chance.happens(0.6),
-    checkEveryEntries: snapshots ? 1 + chance.below(20) : 1000,
+    checkEveryEntries: snapshots ? Math.floor(chance.skewed(1, 21)) : 1000,
     keepEntries: snapshots ? Math.max(0, chance.below(14) - 4) : 100,
     chunkBytes: chance.pick([64, 400, 1 << 18]),
     segmentBytes: chance.pick([4096, 16_384, 1 << 20]),
@@ -213,8 +232,7 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     maxMessageBytes: chance.pick([200, 1000, 1 << 20]),
     maxInflightMessages: chance.pick([1, 2, 16, 256]),
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
-    // With many operations to an event little time passes, and elections take time.
-    thinkMs: profile === 'swarm' ? chance.skewed(2, 200) : chance.skewed(8, 1500),
+    thinkMs: chance.skewed(...thinking(profile)),
     valueBytes: chance.pick([4, 20, 200, 1500, 4000, 4000]),
   };
 }

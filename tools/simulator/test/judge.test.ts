@@ -2,6 +2,9 @@
 import {
   EmptyConfState,
   Entry,
+  Message,
+  MessageType,
+  ProgressState,
   StateType,
   type RaftCore,
   type SnapshotMetadata,
@@ -22,6 +25,9 @@ interface Shown {
   committed: number;
   applied: number;
   lastIndex: number;
+  firstIndex: number;
+  progress: readonly unknown[];
+  step: (message: Message) => unknown;
 }
 
 class Court {
@@ -39,9 +45,11 @@ class Court {
       committed: 1,
       applied: 1,
       lastIndex: 1,
-      ...shown,
+      firstIndex: 1,
+      progress: [],
       step: () => undefined,
-      status: () => ({ confState }),
+      ...shown,
+      status: () => ({ confState, firstIndex: core.firstIndex, progress: core.progress }),
     };
     this.judge.attach(id, core as unknown as RaftCore);
     this.#cores.set(id, core);
@@ -181,6 +189,33 @@ describe('rules', () => {
     expect(court.verdict).toBe('I7 CommittedOnDurableQuorum');
   });
 
+  test('I7: a node that acknowledges another entry than its leader has there', () => {
+    const court = begun();
+    court.elect(1, 3);
+    court.fill([1, 2], 3, 2, 3);
+    court.fill([3], 2, 2, 3);
+    const acknowledged = (from: number): string => {
+      const message = new Message(MessageType.MsgAppResp, { to: 1, from, term: 3, index: 3 });
+      court.judge.checkAcknowledgement(court.site(from), message);
+      return court.verdict;
+    };
+    expect([2, 3].map(acknowledged)).toEqual(['none', 'I7 CommittedOnDurableQuorum']);
+  });
+
+  test('I7: a leader that counts what was acknowledged in an earlier term', () => {
+    const counted = (term: number): string => {
+      const court = begun();
+      const peer = { id: 2, match: 1, next: 2, state: ProgressState.Replicate };
+      const step = (): void => {
+        core.progress = [{ ...peer, match: 5 }];
+      };
+      const core = court.elect(1, 3, { progress: [peer], step });
+      core.step(new Message(MessageType.MsgAppResp, { to: 1, from: 2, term, index: 5 }));
+      return court.verdict;
+    };
+    expect([3, 2].map(counted)).toEqual(['none', 'I7 CommittedOnDurableQuorum']);
+  });
+
   test('I8: a term that goes back, in memory and on disk, and a vote that changes', () => {
     const court = begun();
     const core = court.core(1, { term: 5 });
@@ -197,6 +232,19 @@ describe('rules', () => {
     const core = court.core(1, { lastIndex: 3 });
     Object.assign(core, { applied: 2, term: 2 });
     expect(court.verdict).toBe('I9 Ordering');
+  });
+
+  test('I9: one that campaigns while its disk or its state machine has not got a snapshot yet', () => {
+    const campaigns = (firstIndex: number, restoring?: number): string => {
+      const court = begun();
+      const core = court.core(1, { firstIndex, lastIndex: 9 });
+      court.site(1).restoring = restoring;
+      core.state = StateType.PreCandidate;
+      return court.verdict;
+    };
+    expect(campaigns(2)).toBe('none');
+    expect(campaigns(10)).toBe('I9 Ordering');
+    expect(campaigns(2, 9)).toBe('I9 Ordering');
   });
 
   test('I10: two memberships of one index', () => {

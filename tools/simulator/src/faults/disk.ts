@@ -59,7 +59,7 @@ export const diskFaults: Faults = {
     if (host === undefined) return undefined;
     const ms = stage.chance.skewed(50, 10_000);
     host.disk.trouble.stalledUntil = stage.cluster.clock.now + ms;
-    told(stage, host, 'stalled-disk', `no sync ends for ${ms.toFixed(0)} ms`);
+    told(stage, host, 'stalled-disk', `no sync or read ends for ${ms.toFixed(0)} ms`);
     return byItself;
   },
 

@@ -1,6 +1,7 @@
 /** A fault: how it begins and how it ends. */
 import type { FaultName } from '../plan.ts';
 import type { Chance } from '../world/chance.ts';
+import { world } from '../world/clock.ts';
 import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
 
@@ -35,4 +36,30 @@ export function victim({ cluster, chance }: Stage): Host | undefined {
 
 export function told(stage: Stage, host: Host | undefined, name: FaultName, what: string): void {
   stage.cluster.onFault(host?.id ?? 0, name, what);
+}
+
+/** Members that run, but for some. */
+export function members(cluster: Cluster, ...without: readonly (Host | undefined)[]): Host[] {
+  const { voters, learners } = cluster.confState;
+  const all = [...voters, ...learners].map((id) => cluster.host(id));
+  return all.filter((host) => host.state === 'running' && !without.includes(host));
+}
+
+/** Asks now and then until `happened`, `ms` have passed or everything is mended; then `next` hears which. */
+export function when(
+  stage: Stage,
+  ms: number,
+  happened: () => boolean,
+  next: (so: boolean) => void,
+  lookMs = 10,
+): void {
+  const { clock } = stage.cluster;
+  const until = clock.now + ms;
+  const look = (): void => {
+    if (!stage.active()) return;
+    if (happened()) next(true);
+    else if (clock.now >= until) next(false);
+    else clock.set(world, lookMs, look);
+  };
+  look();
 }

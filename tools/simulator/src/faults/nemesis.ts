@@ -1,12 +1,13 @@
 /** Makes things go wrong, as the plan says, and everything well again in the end. */
 import { majority } from '@balsa/raft-core';
-import { faultNames, type FaultName } from '../plan.ts';
+import { faultNames, type FaultName, type ProfileName } from '../plan.ts';
 import { Chance } from '../world/chance.ts';
 import { world } from '../world/clock.ts';
 import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
 import { diskFaults } from './disk.ts';
 import type { FaultEnd, Faults } from './fault.ts';
+import { leadershipFaults } from './leadership.ts';
 import { membershipFaults } from './membership.ts';
 import { networkFaults } from './network.ts';
 import { processFaults } from './process.ts';
@@ -18,10 +19,18 @@ const faults: Faults = {
   ...diskFaults,
   ...membershipFaults,
   ...snapshotFaults,
+  ...leadershipFaults,
 };
 
 /** What did not fit is tried again after so much of the usual time. */
 const again = 0.25;
+
+/** What a profile is about comes more often. */
+const favourites: Readonly<Partial<Record<ProfileName, FaultName>>> = {
+  membership: 'membership',
+  storage: 'seesaw',
+  lease: 'fade',
+};
 
 interface Planned {
   /** Events that will have happened. */
@@ -64,8 +73,7 @@ export class Nemesis {
       active: () => this.#active,
       endLater: (end: FaultEnd) => this.#endLater(end),
     };
-    // What a profile is named after comes more often.
-    const every = (kinds * plan.faultEveryEvents) / ((name as string) === plan.profile ? 3 : 1);
+    const every = (kinds * plan.faultEveryEvents) / (name === favourites[plan.profile] ? 3 : 1);
     const at = clock.events + chance.between(0, 2) * every * share;
     const begin = (): void => {
       const end = faults[name]?.(stage);

@@ -58,15 +58,25 @@ export const processFaults: Faults = {
   pause: (stage) => {
     const host = victim(stage);
     if (host === undefined || host.paused) return undefined;
-    told(stage, host, 'pause', 'stands still');
-    host.pause();
     const { life } = host;
-    return {
-      afterMs: stage.chance.skewed(20, 6000),
-      end: () => {
-        if (host.life === life) host.resume();
-      },
+    // What its disk and what the others had to say meanwhile comes in either order.
+    const messagesFirst = stage.chance.happens(0.5);
+    const pause = (): void => {
+      if (host.life !== life || host.paused || !stage.active()) return;
+      told(stage, host, 'pause', 'stands still');
+      host.pause();
+      stage.endLater({
+        afterMs: stage.chance.skewed(20, 6000),
+        end: () => {
+          if (host.life === life) host.resume(messagesFirst);
+        },
+      });
     };
+    // As with deaths, some moments matter more than others; what was being read may be of no use afterwards.
+    if (stage.chance.happens(0.3)) host.disk.trap(stage.chance.below(3), pause, true);
+    else if (stage.chance.happens(0.4)) host.disk.trap(stage.chance.below(12), pause);
+    else pause();
+    return byItself;
   },
 
   skew: (stage) => {

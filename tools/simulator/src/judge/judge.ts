@@ -20,7 +20,7 @@ import {
 import { ChangeBook } from './change-book.ts';
 import { EntryBook } from './entry-book.ts';
 import { LogModel } from './log-model.ts';
-import { progressFault, refusedProgress } from './peer-progress.ts';
+import { outdatedFault, outdatedProgress, progressFault, refusedProgress } from './peer-progress.ts';
 import { Site, type CoreView, type InFlight } from './site.ts';
 import { Violation, type Rule } from './violation.ts';
 
@@ -93,9 +93,10 @@ export class Judge {
     const step = core.step.bind(core);
     core.step = (message) => {
       const before = refusedProgress(core, message);
+      const outdated = outdatedProgress(core, message);
       step(message);
       this.#look(site, view);
-      const wrong = before && progressFault(core, before);
+      const wrong = (before && progressFault(core, before)) ?? (outdated && outdatedFault(core, outdated));
       if (wrong !== undefined) this.complain(wrong.rule, `leader ${site.id} ${wrong.text}`);
     };
     this.#views.push({ site, view });
@@ -190,7 +191,8 @@ export class Judge {
   }
 
   /** Who campaigns must know by whom it is elected, and have the log that it boasts of. */
-  #checkCampaign(site: Site, { applied, committed }: RaftCore): void {
+  #checkCampaign(site: Site, core: RaftCore): void {
+    const { applied, committed } = core;
     for (let index = applied + 1; index <= committed; index++) {
       if (!this.#changes.has(index, this.#committed[index])) continue;
       this.complain(
@@ -198,7 +200,9 @@ export class Judge {
         `node ${site.id} campaigns and has not applied the change of membership at ${index}, though it is committed`,
       );
     }
-    if (site.inFlight?.installed === undefined) return;
+    // Its log ends where a snapshot does that its disk, or its state machine, does not have yet.
+    const pending = core.status().firstIndex > site.model.last + 1 || site.restoring !== undefined;
+    if (site.inFlight?.installed === undefined && !pending) return;
     this.complain('I9 Ordering', `node ${site.id} campaigns while it installs a snapshot`);
   }
 
@@ -210,6 +214,20 @@ export class Judge {
     this.complain(
       'I1 ElectionSafety',
       `node ${site.id} sends ${messageTypeName(type)} of term ${term}, which it does not lead`,
+    );
+  }
+
+  /** Who acknowledges entries to the leader of the term has those of that leader. */
+  checkAcknowledgement(site: Site, { term, index, to }: Message): void {
+    const leader = this.#leaders.get(term);
+    const { view, model } = this.site(to);
+    if (leader?.id !== to || view?.term !== term || view.state !== StateType.Leader) return;
+    // What the leader has not on its disk yet, or no longer in its log, cannot be compared.
+    const theirs = index < model.first ? undefined : model.term(index);
+    if (theirs === undefined || site.model.holds(index, theirs)) return;
+    this.complain(
+      'I7 CommittedOnDurableQuorum',
+      `node ${site.id} acknowledges entries up to ${index} to leader ${to} of term ${term}, which has term ${theirs} there; it has term ${String(site.model.term(index))}`,
     );
   }
 

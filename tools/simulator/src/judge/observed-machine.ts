@@ -59,10 +59,11 @@ export class ObservedMachine<R> implements StateMachine<R> {
         `node ${site.id} applies up to ${appliedIndex}, which is not committed`,
       );
     }
-    if (this.persistent && appliedIndex > site.model.last) {
+    const term = this.#judge.committedTerm(appliedIndex) ?? 0;
+    if (this.persistent && (appliedIndex > site.model.last || !site.model.holds(appliedIndex, term))) {
       this.#judge.complain(
         'I9 Ordering',
-        `node ${site.id} applies ${appliedIndex}, but only ${site.model.last} is durable there`,
+        `node ${site.id} applies ${appliedIndex} of term ${term}, but durable there is the log up to ${site.model.last}, and term ${String(site.model.term(appliedIndex))} at that index`,
       );
     }
     const wrong = this.#book.check(this.#applied, appliedIndex, commands);

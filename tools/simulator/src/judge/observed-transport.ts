@@ -24,6 +24,8 @@ export interface TransportWatch {
   readonly later: (ms: number, deliver: () => void) => void;
   /** Runs `deliver` when the node is awake and the path from `from` is free; in order. */
   readonly deliver: (from: NodeId, deliver: () => void) => void;
+  /** Whether a path that is cut looks to its sender as if all was well. */
+  readonly silent: () => boolean;
   /** Resolves when the node is awake. */
   readonly awake: () => Promise<void>;
 }
@@ -44,7 +46,7 @@ export class ObservedTransport implements Transport {
   }
 
   start(identity: TransportIdentity, handler: TransportHandler): Promise<void> {
-    const { deliver, onReceive, awake } = this.#watch;
+    const { deliver, onReceive, silent, awake } = this.#watch;
     return this.#inner.start(identity, {
       onMessages: (group, messages) => {
         const from = messages[0]?.from ?? 0;
@@ -57,7 +59,9 @@ export class ObservedTransport implements Transport {
       },
       onControl: (group, from, frame) => deliver(from, () => handler.onControl(group, from, frame)),
       onDisconnect: (peer) => deliver(peer, () => handler.onDisconnect(peer)),
-      onUnreachable: (group, peer) => deliver(peer, () => handler.onUnreachable(group, peer)),
+      onUnreachable: (group, peer) => {
+        if (!silent()) deliver(peer, () => handler.onUnreachable(group, peer));
+      },
       onSnapshot: async (group, from, message, source) => {
         await awake();
         onReceive(message);
@@ -126,6 +130,7 @@ export class ObservedTransport implements Transport {
         `node ${id} acknowledges entries up to ${index} to node ${to}, but ${model.last} is the last that is durable`,
       );
     }
+    if (type === MessageType.MsgAppResp) judge.checkAcknowledgement(site, message);
     if (type === MessageType.MsgVote && (model.hardState.term !== term || model.hardState.vote !== id)) {
       // One that asks for votes of an older term asks in vain.
       if (model.hardState.term > term) return;

@@ -22,6 +22,26 @@ export function refusedProgress(
   return refused && term === core.term ? progressOf(core, from) : undefined;
 }
 
+/** What a leader knows of a peer whose acknowledgement is of an earlier term; undefined for any other message. */
+export function outdatedProgress(
+  core: RaftCore,
+  { type, reject, term, from }: Message,
+): PeerProgress | undefined {
+  const outdated = type === MessageType.MsgAppResp && !reject && term < core.term && term !== 0;
+  return outdated && core.state === StateType.Leader ? progressOf(core, from) : undefined;
+}
+
+/** What the peer acknowledged in an earlier term may have been overwritten since: it proves nothing. */
+export function outdatedFault(
+  core: RaftCore,
+  before: PeerProgress,
+): { readonly rule: Rule; readonly text: string } | undefined {
+  const match = progressOf(core, before.id)?.match ?? 0;
+  if (match <= before.match) return undefined;
+  const text = `counts up to ${match} what node ${before.id} acknowledged in an earlier term; before, it was up to ${before.match}`;
+  return { rule: 'I7 CommittedOnDurableQuorum', text };
+}
+
 /** What is wrong with what it knows after the refusal, if anything. */
 export function progressFault(
   core: RaftCore,

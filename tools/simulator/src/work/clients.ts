@@ -33,7 +33,7 @@ export class Clients {
       await clock.sleep(chance.between(0, 2 * plan.thinkMs * rest));
       const host = this.#choose(chance);
       if (!this.open || host === undefined) continue;
-      const reads = chance.happens(0.4);
+      const reads = chance.happens(0.4) || this.#cluster.lull;
       const answer = reads
         ? await this.#read(client, host, chance, chance.skewed(50, 5000))
         : await this.#persist(client, host, chance);
@@ -48,8 +48,9 @@ export class Clients {
     if (running.length === 0) return undefined;
     const leader = this.#cluster.leader();
     const roll = chance.next();
-    if (leader === undefined || roll < 0.35) return chance.pick(running);
-    if (roll < 0.75) return leader;
+    const anybody = this.#cluster.plan.leaseReads ? 0.15 : 0.35;
+    if (leader === undefined || roll < anybody) return chance.pick(running);
+    if (roll < anybody + 0.4) return leader;
     return chance.pick(running.filter(({ core }) => core?.state === StateType.Leader));
   }
 

@@ -66,15 +66,16 @@ export class Clock {
     return new Promise((resolve) => this.set(world, ms, resolve));
   }
 
-  /** What waited while the owner was paused runs now. */
-  resume(owner: Owner): void {
+  /** What waited while the owner was paused runs now, or after a while, in order. */
+  resume(owner: Owner, afterMs = 0): void {
     owner.paused = false;
     const waiting = this.#waiting.get(owner) ?? [];
     this.#waiting.delete(owner);
     for (const timer of waiting) {
-      timer.due = this.now;
+      timer.due = this.now + afterMs;
       timer.order = this.#order++;
-      this.#soon.push(timer);
+      if (afterMs === 0) this.#soon.push(timer);
+      else this.#heap.push(timer);
     }
   }
 

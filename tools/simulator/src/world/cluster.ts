@@ -45,6 +45,8 @@ export class Cluster {
   afterEvent: () => void = () => undefined;
   /** Set when some node stopped by itself, so that somebody starts it again. */
   onStoppedByItself: (host: Host) => void = () => undefined;
+  /** What is to happen, once, when a node has received a snapshot, before it is installed. */
+  readonly onReceived: Map<NodeId, () => void> = new Map();
   /** Newest membership that any node applied. */
   confState: ConfState;
   #confIndex: LogIndex = 1;
@@ -53,6 +55,8 @@ export class Cluster {
   readonly #asked = new Set<{ readonly until: number }>();
   /** Chance that a message stays on its way for long. */
   late: number;
+  /** For a while clients only read, so that all logs are alike. */
+  lull = false;
   /** Whoever starts from now on has pre-vote, where the plan has it here on and there off. */
   rolledOut = false;
   #nextId: NodeId;
@@ -284,6 +288,10 @@ export class Cluster {
       peer,
     );
     this.coverage.count('state', `snapshot ${phase} ${state}`);
+    if (phase === 'receiving' && state === 'done') {
+      this.onReceived.get(node)?.();
+      this.onReceived.delete(node);
+    }
     if (phase === 'restoring' && state === 'done' && this.cuts.any) {
       this.coverage.count('state', snapshotInPartition);
     }

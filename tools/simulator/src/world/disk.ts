@@ -15,7 +15,7 @@ import { Inode, type Losses, type Survival } from './inode.ts';
 export interface DiskTrouble {
   /** Calls take so many times longer. */
   slowness: number;
-  /** Syncs do not end before this time. */
+  /** Syncs, and reads of what is not in memory, do not end before this time. */
   stalledUntil: number;
   /** Chance that a read, a write or a sync fails. */
   failing: number;
@@ -53,6 +53,9 @@ function systemError(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: simulated, ${path}`), { code });
 }
 
+/** Calls that do not end while a disk is stalled. */
+const stalling: ReadonlySet<string> = new Set(['sync', 'read of the disk']);
+
 export class Disk {
   readonly trouble: DiskTrouble = { slowness: 1, stalledUntil: 0, failing: 0, full: false };
   readonly counts: DiskCounts = {
@@ -66,7 +69,7 @@ export class Disk {
   readonly root: Directory = new Directory();
   readonly #options: DiskOptions;
   readonly #underWay = new Set<Call>();
-  #trap: { calls: number; readonly spring: () => void } | undefined;
+  #trap: { calls: number; readonly spring: () => void; readonly reads: boolean } | undefined;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -80,9 +83,12 @@ export class Disk {
     this.#underWay.clear();
   }
 
-  /** Runs `spring` while one of the next calls is under way: the one after `calls` others. Replaces an earlier trap. */
-  trap(calls: number, spring: () => void): void {
-    this.#trap = { calls, spring };
+  /**
+   * Runs `spring` while one of the next calls, or with `reads` of the next reads, is under way: the one after `calls`
+   * others. Replaces an earlier trap.
+   */
+  trap(calls: number, spring: () => void, reads = false): void {
+    this.#trap = { calls, spring, reads };
   }
 
   disarm(): void {
@@ -130,18 +136,19 @@ export class Disk {
         }
       };
       const wait = (): void => {
-        const stalled = what === 'sync' ? this.trouble.stalledUntil - clock.now : 0;
+        const stalled = stalling.has(what) ? this.trouble.stalledUntil - clock.now : 0;
         if (stalled > 0) clock.set(owner, stalled, wait);
         else finish();
       };
       const takes = ms * this.trouble.slowness;
-      this.#stepOnTrap(takes);
+      this.#stepOnTrap(what, takes);
       clock.set(owner, takes, wait);
     });
   }
 
-  #stepOnTrap(ms: number): void {
-    if (this.#trap === undefined || this.#trap.calls-- > 0) return;
+  #stepOnTrap(what: string, ms: number): void {
+    if (this.#trap === undefined || (this.#trap.reads && !what.startsWith('read'))) return;
+    if (this.#trap.calls-- > 0) return;
     const { spring } = this.#trap;
     this.#trap = undefined;
     this.#options.clock.set(world, this.#options.chance.between(0, ms), spring);
@@ -149,6 +156,18 @@ export class Disk {
 
   quickMs(): number {
     return this.#options.chance.between(0.005, 0.05);
+  }
+
+  /**
+   * Mostly a read is answered from memory. What is not there takes as long as a disk does, and hangs when it hangs; whoever is
+   * slow for that reason has little memory.
+   */
+  read(owner: Owner, path: string, effect: () => number): Promise<number> {
+    const { slowness, stalledUntil } = this.trouble;
+    const troubled = slowness > 1 || stalledUntil > this.#options.clock.now;
+    const cold = this.#options.chance.happens(troubled ? 0.5 : 0.1);
+    const ms = cold ? this.syncMs() / 2 : this.quickMs();
+    return this.call(owner, cold ? 'read of the disk' : 'read', path, ms, effect);
   }
 
   syncMs(): number {
@@ -312,7 +331,7 @@ class DiskFile implements FileHandle {
   }
 
   read(buffer: Uint8Array, position: number): Promise<number> {
-    return this.#quick('read', () => {
+    return this.#disk.read(this.#owner, this.#path, () => {
       this.#disk.assertWorks(this.#path, false);
       this.#disk.counts.reads++;
       return this.#inode.read(buffer, position);

@@ -26,6 +26,9 @@ import type { Surroundings } from './surroundings.ts';
 
 export const clusterId = '00000000000000c1';
 
+/** Virtual milliseconds in which a process that goes on has only messages to deal with. */
+const wakingMs = 0.01;
+
 export type HostState = 'down' | 'starting' | 'running' | 'retired';
 
 export class Host {
@@ -119,9 +122,10 @@ export class Host {
     this.#life.paused = true;
   }
 
-  resume(): void {
+  /** With `messagesFirst` it is given what has arrived before what its own timers and its disk have for it. */
+  resume(messagesFirst = false): void {
     if (!this.#life.paused) return;
-    this.#cluster.clock.resume(this.#life);
+    this.#cluster.clock.resume(this.#life, messagesFirst ? wakingMs : 0);
     this.flush();
     for (const wake of this.#wakers.splice(0)) wake();
   }
@@ -273,6 +277,7 @@ export class Host {
       deliver: (from, deliver) => {
         this.#deliver(from, deliver);
       },
+      silent: () => this.#cluster.plan.silentCuts && this.#cluster.cuts.any,
       awake: () => (this.paused ? new Promise((resolve) => this.#wakers.push(resolve)) : Promise.resolve()),
     });
   }

@@ -7,6 +7,7 @@ import type { Judge } from '../judge/judge.ts';
 import type { Plan } from '../plan.ts';
 import type { Clock } from './clock.ts';
 import type { Coverage } from './coverage.ts';
+import type { Cuts } from './cuts.ts';
 
 /** `M` is the machine itself. */
 export interface Surroundings<M> {
@@ -16,6 +17,7 @@ export interface Surroundings<M> {
   readonly applied: AppliedBook;
   readonly coverage: Coverage;
   readonly network: MemoryNetwork;
+  readonly cuts: Cuts;
   readonly founders: readonly Member[];
   readonly tracer: Tracer | undefined;
   /** Chance that a message stays on its way for long. */
