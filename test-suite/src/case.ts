@@ -55,6 +55,7 @@ export class CaseContext {
   readonly target: Target;
   readonly options: CaseOptions;
   #engine: Promise<Engine> | undefined;
+  #maxEntryBytes: number | undefined;
 
   constructor(harness: Harness, target: Target, options: CaseOptions = {}) {
     this.harness = harness;
@@ -74,8 +75,16 @@ export class CaseContext {
 
   /** The open engine; opened when there is none. */
   engine(): Promise<Engine> {
-    this.#engine ??= this.harness.open();
+    this.#engine ??= this.harness.open().then((engine) => {
+      this.#maxEntryBytes = engine.capabilities.maxEntryBytes;
+      return engine;
+    });
     return this.#engine;
+  }
+
+  /** Of the engine that this case opened last; undefined when it has opened none. */
+  get maxEntryBytes(): number | undefined {
+    return this.#maxEntryBytes;
   }
 
   async group(id: string = defaultGroup): Promise<OpenedGroup> {

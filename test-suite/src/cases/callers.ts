@@ -77,7 +77,7 @@ export const callersCases: readonly ConformanceCase[] = [
         clusterId: '0123456789abcdef',
         nodeId: 3,
         incarnation: 'fedcba9876543210',
-        maxEntryBytes: 4096,
+        maxEntryBytes: 1024,
       };
       const given: Changeable<StoreIdentity> = { ...expected };
       const engine = await context.engine();

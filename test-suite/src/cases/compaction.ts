@@ -1,6 +1,6 @@
 /** Dropping the front of the log. */
 import assert from 'node:assert/strict';
-import { Entry, EntryType, NoLimit, type Storage } from '@balsa/raft-core';
+import { Entry, entryOverheadBytes, EntryType, NoLimit, type Storage } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import {
   readSnapshot,
@@ -181,11 +181,12 @@ export const compactionCases: readonly ConformanceCase[] = [
     level: 'durable',
     run: async (context) => {
       const { storage } = await context.group();
+      const large = Math.min(40_000, (context.maxEntryBytes ?? Infinity) - entryOverheadBytes);
       const kept = [
         new Entry(2, 31, EntryType.Normal, bytes('data'), bytes('context')),
         confEntry(32, 2),
         new Entry(3, 33, EntryType.Normal),
-        new Entry(3, 34, EntryType.ConfChange, pattern(40_000), bytes('')),
+        new Entry(3, 34, EntryType.ConfChange, pattern(large), bytes('')),
       ];
       const confState = { index: 32, state: jointConf };
       await storage.write({ entries: [...run(1, 30, 1), ...kept], hardState: hard(4, 33, 2), confState });

@@ -82,7 +82,7 @@ const identity: StoreIdentity = {
   clusterId: '0123456789abcdef',
   nodeId: 2,
   incarnation: 'fedcba9876543210',
-  maxEntryBytes: 4096,
+  maxEntryBytes: 1024,
 };
 
 const founded = async (storage: Storage): Promise<void> => {

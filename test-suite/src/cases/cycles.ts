@@ -1,7 +1,7 @@
 /** Long lives: cycles of append and compact, many openings, a million entries. */
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
-import { NoLimit, type Storage } from '@balsa/raft-core';
+import { entryOverheadBytes, NoLimit, type Storage } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { descriptors, sameEntries } from '../check.ts';
 import { create, entry, hard, meta, pattern, run } from '../make.ts';
@@ -94,14 +94,15 @@ export const cycleCases: readonly ConformanceCase[] = [
     level: 'scale',
     run: async (context) => {
       const { storage } = await context.group();
-      for (let first = 1; first <= 128; first += 16) {
-        const entries = Array.from({ length: 16 }, (_, i) =>
-          entry(first + i, 1, pattern(64 * 1024, first + i)),
-        );
+      // Eight mebibytes, in larger entries or in more.
+      const size = Math.min(64 * 1024, (context.maxEntryBytes ?? Infinity) - entryOverheadBytes);
+      const last = Math.ceil((8 * megabyte) / size / 16) * 16;
+      for (let first = 1; first <= last; first += 16) {
+        const entries = Array.from({ length: 16 }, (_, i) => entry(first + i, 1, pattern(size, first + i)));
         await storage.write({ entries, hardState: hard(1, first + 15) });
       }
       const { held: full } = await spaceAtRest(context, storage);
-      await storage.compactTo(128);
+      await storage.compactTo(last);
       await maintainToEnd(storage);
       const { held, garbage } = await spaceAtRest(context, storage);
       const left = held - garbage;

@@ -9,7 +9,8 @@ const identity: StoreIdentity = {
   clusterId: '0123456789abcdef',
   nodeId: 2 ** 40 + 3,
   incarnation: 'fedcba9876543210',
-  maxEntryBytes: 1024 * 1024,
+  // What every store takes.
+  maxEntryBytes: 1024,
 };
 
 export const openAndIdentityCases: readonly ConformanceCase[] = [

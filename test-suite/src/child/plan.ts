@@ -8,6 +8,7 @@
  */
 import {
   Entry,
+  entryOverheadBytes,
   EntryType,
   type ConfState,
   type HardState,
@@ -71,6 +72,8 @@ export interface PlanOptions {
   readonly orderedStore: boolean;
   /** Bytes of the entries of a `big` step, together. Default 100 000. */
   readonly bigBytes?: number;
+  /** Largest entry that the store takes, in bytes as `entrySize` counts; at least 1024. Default: larger than any of a plan. */
+  readonly maxEntryBytes?: number | undefined;
 }
 
 /** Every kind of change comes up in every sixteen rounds; the seed says with what in it. */
@@ -81,7 +84,7 @@ const groupKinds = [
 const storeKinds = ['put', 'put', 'sync', 'put', 'restore', 'put', 'put', 'maintain', 'put', 'sync'] as const;
 
 export function makePlan(options: PlanOptions): Plan {
-  const { seed, orderedStore } = options;
+  const { seed, orderedStore, maxEntryBytes = Infinity } = options;
   const random = seededRandom(seed);
   let id = 0;
   const step = (lane: Lane, action: Action): Step => ({ id: id++, lane, action });
@@ -89,12 +92,11 @@ export function makePlan(options: PlanOptions): Plan {
     clusterId: '00c0ffee00c0ffee',
     nodeId: 1,
     incarnation: '0123456789abcdef',
-    maxEntryBytes: 1_000_000,
+    maxEntryBytes: Math.min(1_000_000, maxEntryBytes),
   };
+  const bigBytes = Math.min(options.bigBytes ?? 100_000, maxEntryBytes - entryOverheadBytes);
   const rounds: Step[][] = [[step('engine', { kind: 'stamp', identity })]];
-  const groups = groupLanes.map(
-    (lane, i) => new GroupPlanner(lane, random, options.bigBytes ?? 100_000, i * 5),
-  );
+  const groups = groupLanes.map((lane, i) => new GroupPlanner(lane, random, bigBytes, i * 5));
   const store = new StorePlanner(random);
   for (let round = 0; round < options.rounds; round++) {
     if (round === Math.floor(options.rounds / 2)) rounds.push([step('engine', { kind: 'reopen' })]);

@@ -34,6 +34,12 @@ export interface Survey {
   readonly ordered?: string;
 }
 
+/** With what is behind it: which error of the engine below has got the wrong code is what an author wants to know. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}; caused by ${messageOf(error.cause)}`;
+}
+
 /** Codes that the contract names for data that are not what was written. */
 export const damageCodes: readonly string[] = [
   'STORE_CORRUPT',
@@ -54,8 +60,7 @@ class Surveyor {
     try {
       return await run();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      this.refusals.push({ part, code: codeOf(error), message });
+      this.refusals.push({ part, code: codeOf(error), message: messageOf(error) });
       return undefined;
     }
   }

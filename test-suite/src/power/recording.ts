@@ -132,5 +132,6 @@ export class Announced {
 
 /** A plan of the case's seed; `salt` keeps cases from trying the same one. */
 export function planOf(context: CaseContext, salt: number, rounds = 40): PlanOptions {
-  return { seed: (seedOf(context.options) + salt) >>> 0, rounds, orderedStore: context.hasOrderedStore };
+  const { hasOrderedStore: orderedStore, maxEntryBytes } = context;
+  return { seed: (seedOf(context.options) + salt) >>> 0, rounds, orderedStore, maxEntryBytes };
 }
