@@ -20,6 +20,8 @@ export interface Plan {
   /** How often what takes long is done. */
   readonly repeats: number;
   readonly snapshotBytes: readonly number[];
+  /** A snapshot of so many bytes or more is made once only. */
+  readonly onceFromBytes: number;
   readonly cluster: {
     readonly clients: readonly number[];
     readonly measureMs: number;
@@ -59,6 +61,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 10_000,
     repeats: 2,
     snapshotBytes: [megabyte, 64 * megabyte],
+    onceFromBytes: 64 * megabyte,
     cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1, everyVariant: false },
     compaction: { cycles: 6, every: 4096, keep: 1024 },
   },
@@ -71,6 +74,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 50_000,
     repeats: 5,
     snapshotBytes: [megabyte, 64 * megabyte],
+    onceFromBytes: 256 * megabyte,
     cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1000, rounds: 5, kills: 3, everyVariant: true },
     compaction: { cycles: 12, every: 10_240, keep: 10_240 },
   },
@@ -82,6 +86,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     loadedEntries: 200_000,
     repeats: 7,
     snapshotBytes: [megabyte, 64 * megabyte, 1024 * megabyte],
+    onceFromBytes: 256 * megabyte,
     cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 4000, rounds: 5, kills: 7, everyVariant: true },
     compaction: { cycles: 96, every: 10_240, keep: 10_240 },
     append: [

@@ -36,7 +36,7 @@ export const snapshot: Workload = {
 
 async function snapshotCell(context: WorkloadContext, bytes: number): Promise<Cell> {
   const title = `${bytesText(bytes)} in chunks of ${bytesText(Math.min(bytes, maxChunkBytes))}`;
-  const repeats = bytes > 256 * megabyte ? 1 : context.plan.repeats;
+  const repeats = bytes >= context.plan.onceFromBytes ? 1 : context.plan.repeats;
   const floors = noTimes();
   const rows = await rowsOfEntrants(context, async (entrant, store) => {
     context.say(`snapshot: ${entrant.source.label}, ${title}`);

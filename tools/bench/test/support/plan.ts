@@ -14,6 +14,7 @@ export const tinyPlan: Plan = {
   loadedEntries: 300,
   repeats: 2,
   snapshotBytes: [65_536],
+  onceFromBytes: 64 * 1024 * 1024,
   cluster: { clients: [1], measureMs: 50, rounds: 1, kills: 0, everyVariant: true },
   compaction: { cycles: 2, every: 128, keep: 64 },
 };
