@@ -169,6 +169,8 @@ export class Link {
   }
 
   async #end(clean: boolean): Promise<void> {
+    // The port is open for a while yet: what comes now is of nobody's call.
+    this.#port.removeAllListeners('message');
     this.#port.close();
     if (!clean || this.#death !== undefined || this.#pending.size > 0) {
       await this.#thread.end();
