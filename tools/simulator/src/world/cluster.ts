@@ -154,10 +154,12 @@ export class Cluster {
       return this.host(id).damaged || this.host(id).state === 'retired';
     });
     if (!this.settled() || lost.length >= Math.floor((voters.length - 1) / 2)) return false;
-    // A member that has not heard of the newest membership may still count on another quorum.
+    // A member that has not heard of the newest membership may still count on another quorum; who is down comes back
+    // with what its disk has.
     return voters.every((id) => {
       const { core } = this.host(id);
-      return core === undefined || sameMembers(core.status().confState, this.confState);
+      const known = core?.status().confState ?? this.judge.site(id).model.confState.state;
+      return sameMembers(known, this.confState);
     });
   }
 
