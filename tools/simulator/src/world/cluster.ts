@@ -25,9 +25,6 @@ import { EventKind, Trace } from './trace.ts';
 
 export const snapshotInPartition = 'snapshot installed during a partition';
 
-/** Virtual milliseconds that a change of membership is waited for. */
-const changeMs = 3000;
-
 export class Cluster {
   readonly plan: Plan;
   readonly clock: Clock = new Clock();
@@ -52,7 +49,7 @@ export class Cluster {
   #confIndex: LogIndex = 1;
   readonly #clogged = new Set<string>();
   /** Changes of membership that nobody has answered yet. */
-  readonly #asked = new Set<{ readonly until: number }>();
+  readonly #asked = new Set<{ readonly host: Host; readonly node: Host['node'] }>();
   /** Chance that a message stays on its way for long. */
   late: number;
   /** For a while clients only read, so that all logs are alike. */
@@ -134,9 +131,14 @@ export class Cluster {
   settled(): boolean {
     const core = this.leader()?.core;
     // What was asked for may lie between the node and its core.
-    for (const { until } of this.#asked) if (until > this.clock.now) return false;
-    this.#asked.clear();
+    for (const asked of this.#asked) {
+      // A node that is killed never answers; one that stands still does when it goes on.
+      if (asked.host.node === asked.node && asked.host.state === 'running') return false;
+      this.#asked.delete(asked);
+    }
     if (core === undefined || !(core instanceof RawNode) || core.hasPendingConf) return false;
+    // Before, a log that ends with a change of an older term may still win an election and commit it.
+    if (this.judge.committedTerm(this.judge.committedTop) !== core.term) return false;
     return sameMembers(core.status().confState, this.confState) && this.confState.votersOutgoing.length === 0;
   }
 
@@ -169,10 +171,9 @@ export class Cluster {
     if (leader?.node === undefined) return;
     const what = changes.map(({ type, id }) => `${type} ${id}`).join(', ');
     this.trace.note(EventKind.Membership, this.clock.now, leader.id, 'is asked to %', what);
-    // A node that is killed never answers.
-    const asked = { until: this.clock.now + changeMs };
+    const asked = { host: leader, node: leader.node };
     this.#asked.add(asked);
-    const changed = leader.node.changeMembership(changes, { timeoutMs: changeMs });
+    const changed = leader.node.changeMembership(changes, { timeoutMs: 3000 });
     changed.then(
       () => this.#asked.delete(asked),
       () => this.#asked.delete(asked),
