@@ -93,7 +93,8 @@ function stepLowerTerm(raft: Raft, message: Message): void {
   } else if (type === MessageType.MsgPreVote) {
     // Answering lets a pre-candidate with an old term, which nobody else would tell, catch up.
     if (raft.infoOn) raft.info(describeVote(raft, message, 'rejected', 'from'));
-    raft.send(new Message(MessageType.MsgPreVoteResp, { to: from, term: raft.term, reject: true }));
+    const refusal = new Message(MessageType.MsgPreVoteResp, { to: from, term: raft.term, reject: true });
+    raft.send(sayCommit(raft, refusal));
   } else if (type === MessageType.MsgStorageAppendResp) {
     // Entries written in an older term may have been overwritten since, in memory: only a report of this term
     // tells. A snapshot cannot be undone.
@@ -108,6 +109,18 @@ function stepLowerTerm(raft: Raft, message: Message): void {
       `${raft.name} [term: ${String(raft.term)}] ignored a ${messageTypeName(type)} message with lower term from ${hex(from)} [term: ${String(message.term)}]`,
     );
   }
+  // What is committed stays so in every term; and who is refused in an old term by a member that may not campaign any
+  // more is refused for ever, unless it learns what that one knows.
+  if (isVote(type)) commitByVote(raft, message);
+}
+
+function isVote(type: MessageType): boolean {
+  return (
+    type === MessageType.MsgVote ||
+    type === MessageType.MsgVoteResp ||
+    type === MessageType.MsgPreVote ||
+    type === MessageType.MsgPreVoteResp
+  );
 }
 
 /** One vote for each term, and only for a log at least as up to date (paper §5.2, §5.4.1). */

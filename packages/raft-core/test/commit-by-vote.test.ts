@@ -54,6 +54,19 @@ describe('commit by vote', () => {
     expect(network.node(2).committed).toBe(committed);
   });
 
+  test('is learned from the refusal of a member in an older term, which may never vote or campaign again', () => {
+    const network = untold({ ...on, preVote: true });
+    const { committed, term } = network.node(1);
+    network.isolate(2);
+    for (let i = 0; i < 3; i++) network.elect(2);
+    network.isolate();
+    network.member(2).step(new Message(MessageType.MsgHeartbeat, { from: 3, to: 2, term: term + 2 }));
+    expect(network.node(2)).toMatchObject({ term: term + 2, state: StateType.Follower });
+    const refusal = { from: 1, to: 2, term, reject: true, commit: committed, commitTerm: term };
+    network.member(2).step(new Message(MessageType.MsgPreVoteResp, refusal));
+    expect(network.node(2)).toMatchObject({ committed, term: term + 2 });
+  });
+
   test('an entry that the member has under another term is not committed', () => {
     const network = untold(on);
     const { committed, term } = network.node(1);

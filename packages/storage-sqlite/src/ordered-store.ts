@@ -21,7 +21,7 @@ import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts'
 import { Views } from './ordered-view.ts';
 import type { Turns } from './turns.ts';
 import { slicesOf } from './slices.ts';
-import { StateFile, stateFileName } from './state-file.ts';
+import { StateFile, stateFileName, storeKey } from './state-file.ts';
 import { checkMark, openMark } from './state-mark.ts';
 
 export interface OrderedStoreOptions {
@@ -497,9 +497,4 @@ export class SqliteOrderedStore implements OrderedStore {
       throw refused(error, `read ${this.#life.what}`);
     }
   }
-}
-
-/** Where log.db says which generation is the present one. */
-export function storeKey(name: string): string {
-  return `store:${Buffer.from(name, 'utf16le').toString('hex')}`;
 }

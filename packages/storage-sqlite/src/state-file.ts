@@ -17,6 +17,11 @@ export function stateFileName(generation: number): string {
   return `state-${String(generation)}.db`;
 }
 
+/** Where log.db says which generation of a store is the present one. */
+export function storeKey(name: string): string {
+  return `store:${Buffer.from(name, 'utf16le').toString('hex')}`;
+}
+
 /** The generation that a file belongs to; undefined for files that are not of an ordered store. */
 export function generationOf(name: string): number | undefined {
   const digits = statePattern.exec(name)?.[1];
