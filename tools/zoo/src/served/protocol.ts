@@ -22,6 +22,7 @@ export interface PlainError {
   readonly code: string | undefined;
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
+  readonly cause?: PlainError;
 }
 
 export interface Answer {
@@ -56,13 +57,16 @@ export function sendFrame(socket: Socket, value: Call | Answer): void {
 }
 
 export function plainError(error: unknown): PlainError {
-  if (isBalsaError(error)) return { code: error.code, message: error.message, details: error.details };
-  return { code: undefined, message: error instanceof Error ? error.message : String(error), details: {} };
+  const message = error instanceof Error ? error.message : String(error);
+  const cause = error instanceof Error && error.cause !== undefined ? { cause: plainError(error.cause) } : {};
+  if (isBalsaError(error)) return { code: error.code, message, details: error.details, ...cause };
+  return { code: undefined, message, details: {}, ...cause };
 }
 
 const isCode = (text: string | undefined): text is ErrorCode =>
   text !== undefined && Object.hasOwn(errorRegistry, text);
 
-export function revivedError({ code, message, details }: PlainError): Error {
-  return isCode(code) ? new BalsaError(code, message, { details }) : new Error(message);
+export function revivedError({ code, message, details, cause }: PlainError): Error {
+  const why = cause === undefined ? {} : { cause: revivedError(cause) };
+  return isCode(code) ? new BalsaError(code, message, { details, ...why }) : new Error(message, why);
 }
