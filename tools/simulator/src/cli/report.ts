@@ -73,6 +73,7 @@ export function pageOf(totals: Totals): string {
     `- ${verdictLine(totals)}`,
     ...defectLines(totals).map((line) => `- ${line}`),
     '',
+    '<!-- prettier-ignore -->',
     '| what | times | in so many seeds |',
     '| --- | ---: | ---: |',
     ...rows,
