@@ -1,32 +1,20 @@
 /** The ordered store at its edges: bounds of ranges, bounds of numbers, restores that meet something else. */
 import assert from 'node:assert/strict';
 import { maxKeyBytes, type KeyValue, type OrderedStore } from '@balsa/raft-core';
-import type { CaseContext, ConformanceCase } from '../case.ts';
-import { refuses, showBytes } from '../check.ts';
+import type { ConformanceCase } from '../case.ts';
+import { refuses } from '../check.ts';
 import { bytes, hard, pattern, run } from '../make.ts';
+import { all, openStore, put, raw, samePairs } from './ordered-pairs.ts';
 
-async function openStore(context: CaseContext): Promise<OrderedStore> {
-  const store = (await context.engine()).orderedStore('kv');
-  await store.open();
-  return store;
-}
+const pair = (key: string | Uint8Array, value = ''): KeyValue => ({ key: raw(key), value: bytes(value) });
 
-const pair = (key: string | Uint8Array, value = ''): KeyValue => ({
-  key: typeof key === 'string' ? bytes(key) : key,
-  value: bytes(value),
-});
-
-async function holds(
-  store: Pick<OrderedStore, 'range'>,
-  expected: readonly KeyValue[],
-  what: string,
-): Promise<void> {
-  const show = ({ key, value }: KeyValue): string => `${showBytes(key)} = ${showBytes(value)}`;
-  assert.deepEqual((await store.range({ limit: 1000 })).map(show), expected.map(show), what);
-}
-
-const put = (store: OrderedStore, appliedIndex: number, ...keys: string[]): Promise<void> =>
-  store.write({ appliedIndex, changes: keys.map((key) => [bytes(key), bytes(key)]) });
+/** Each key with itself as its value. */
+const putKeys = (store: OrderedStore, appliedIndex: number, ...keys: string[]): Promise<void> =>
+  put(
+    store,
+    appliedIndex,
+    keys.map((key) => [key, key] as const),
+  );
 
 export const orderedEdgeCases: readonly ConformanceCase[] = [
   {
@@ -35,7 +23,7 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     level: 'core',
     run: async (context) => {
       const store = await openStore(context);
-      await put(store, 1, 'a', 'b', 'c');
+      await putKeys(store, 1, 'a', 'b', 'c');
       const view = await store.view();
       for (const source of [store, view]) {
         assert.deepEqual(await source.range({ limit: 0 }), []);
@@ -54,7 +42,7 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     level: 'core',
     run: async (context) => {
       const store = await openStore(context);
-      await put(store, 1, 'a', 'b', 'c');
+      await putKeys(store, 1, 'a', 'b', 'c');
       for (const large of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
         assert.equal((await store.range({ limit: large })).length, 3, `limit ${String(large)}`);
         const found = await store.range({ limit: 9, maxBytes: large });
@@ -69,7 +57,7 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     run: async (context) => {
       let store = await openStore(context);
       for (const index of [2 ** 31, 2 ** 32 + 1, 2 ** 40 + 3, Number.MAX_SAFE_INTEGER]) {
-        await put(store, index, 'a');
+        await putKeys(store, index, 'a');
         assert.equal(await store.sync(), index);
         await context.closeEngine();
         store = (await context.engine()).orderedStore('kv');
@@ -88,7 +76,7 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     level: 'core',
     run: async (context) => {
       const store = await openStore(context);
-      await put(store, 1, 'old');
+      await putKeys(store, 1, 'old');
       const restore = await store.beginRestore();
       const first = pair('b', 'B');
       await restore.put([first]);
@@ -99,7 +87,14 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
       first.value.fill(0x7a);
       await restore.put([pair('d', 'D')]);
       await restore.commit(2);
-      await holds(store, [pair('b', 'B'), pair('d', 'D')], 'what was restored');
+      samePairs(
+        await store.range(all),
+        [
+          ['b', 'B'],
+          ['d', 'D'],
+        ],
+        'what was restored',
+      );
     },
   },
   {
@@ -111,13 +106,13 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
       await group.storage.write({ entries: run(1, 3, 1), hardState: hard(1, 2) });
       await group.storage.close();
       let store = await openStore(context);
-      await put(store, 2, 'a');
+      await putKeys(store, 2, 'a');
       await store.sync();
       await (await context.engine()).destroyGroup('kv');
-      await holds(store, [pair('a', 'a')], 'beside the destruction');
+      samePairs(await store.range(all), [['a', 'a']], 'beside the destruction');
       await context.closeEngine();
       store = await openStore(context);
-      await holds(store, [pair('a', 'a')], 'after reopening');
+      samePairs(await store.range(all), [['a', 'a']], 'after reopening');
       assert.equal((await context.group('kv')).state.lastIndex, 0);
     },
   },
@@ -130,7 +125,7 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
       for (let i = 1; i <= 40; i++) {
         const [before, , after] = await Promise.all([
           store.view(),
-          put(store, i, `key ${String(i)}`),
+          putKeys(store, i, `key ${String(i)}`),
           store.view(),
         ]);
         for (const view of [before, after]) {
@@ -150,18 +145,25 @@ export const orderedEdgeCases: readonly ConformanceCase[] = [
     needs: ['crash'],
     run: async (context) => {
       let store = await openStore(context);
-      await put(store, 3, 'a', 'b');
+      await putKeys(store, 3, 'a', 'b');
       await store.sync();
-      await put(store, 4, 'c');
+      await putKeys(store, 4, 'c');
       await store.write({ appliedIndex: 5, changes: [[bytes('b'), undefined]] });
       const restore = await store.beginRestore();
       await restore.put([pair('b', 'B'), pair('x', 'X')]);
-      await put(store, 6, 'd');
+      await putKeys(store, 6, 'd');
       await restore.commit(4);
       await context.crashEngine();
       store = (await context.engine()).orderedStore('kv');
       assert.equal((await store.open()).appliedIndex, 4);
-      await holds(store, [pair('b', 'B'), pair('x', 'X')], 'what was restored');
+      samePairs(
+        await store.range(all),
+        [
+          ['b', 'B'],
+          ['x', 'X'],
+        ],
+        'what was restored',
+      );
       assert.equal(await store.count(), 2);
     },
   },

@@ -1,35 +1,11 @@
 /** The ordered key-value store. */
 import assert from 'node:assert/strict';
-import { maxKeyBytes, type KeyValue, type OrderedStore, type RangeOptions } from '@balsa/raft-core';
-import type { CaseContext, ConformanceCase } from '../case.ts';
+import { maxKeyBytes, type KeyValue, type RangeOptions } from '@balsa/raft-core';
+import type { ConformanceCase } from '../case.ts';
 import { refuses, refusesSecondWrite, rejects, showBytes } from '../check.ts';
 import { bytes, pattern } from '../make.ts';
+import { all, openStore, put, samePairs, show, type Pairs } from './ordered-pairs.ts';
 
-type Pairs = readonly (readonly [key: string | Uint8Array, value: string | Uint8Array | undefined])[];
-
-const raw = (value: string | Uint8Array): Uint8Array => (typeof value === 'string' ? bytes(value) : value);
-
-async function openStore(context: CaseContext, name = 'kv'): Promise<OrderedStore> {
-  const store = (await context.engine()).orderedStore(name);
-  await store.open();
-  return store;
-}
-
-const put = (store: OrderedStore, appliedIndex: number, pairs: Pairs): Promise<void> =>
-  store.write({
-    appliedIndex,
-    changes: pairs.map(([key, value]) => [raw(key), value === undefined ? undefined : raw(value)]),
-  });
-
-const show = (pairs: readonly KeyValue[]): string[] =>
-  pairs.map(({ key, value }) => `${showBytes(key)} = ${showBytes(value)}`);
-
-function samePairs(found: readonly KeyValue[], expected: Pairs, what = 'pairs'): void {
-  const wanted = expected.map(([key, value]) => ({ key: raw(key), value: raw(value ?? '') }));
-  assert.deepEqual(show(found), show(wanted), what);
-}
-
-const all: RangeOptions = { limit: 100_000 };
 const letters: Pairs = Array.from('abcdefgh').map((letter) => [letter, letter.repeat(3)] as const);
 
 function ranged(id: string, title: string, options: RangeOptions, expected: string): ConformanceCase {
