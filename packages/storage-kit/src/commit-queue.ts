@@ -1,5 +1,5 @@
 /**
- * The queue of what is to be written to a database whose commits block the calling thread.
+ * The queue of what is to be written to a database that commits one transaction after the other.
  *
  * What different groups want to write in one turn of the event loop becomes one commit and one sync. A
  * job is prepared (validated) first and can be refused alone; once all are validated, only the disk can
@@ -38,9 +38,14 @@ export interface CommitQueueOptions<Target> {
   readonly sequence: number;
   /**
    * Runs the works in their order and commits them as one, durably, with the sequence. What it throws is
-   * told to all of them; where the outcome is unknown it calls `poisonWith` before it throws.
+   * told to all of them; where the outcome is unknown it calls `poisonWith` before it throws. A promise, where the
+   * sync takes place elsewhere: nothing else is prepared or committed until it settles, and a rejection is as a throw.
    */
-  readonly commit: (works: readonly PreparedJob<Target>[], sequence: number, bytes: number) => void;
+  readonly commit: (
+    works: readonly PreparedJob<Target>[],
+    sequence: number,
+    bytes: number,
+  ) => Promise<void> | undefined;
   /** Runs after each commit whose jobs are on their way to being told. Must not throw. */
   readonly committed?: (bytes: number) => void;
   /** How long the next commit is held back, in milliseconds. Default 0: until the next turn. */
@@ -73,6 +78,8 @@ export class CommitQueue<Target> {
   #idle: (() => void)[] = [];
   /** Jobs that were taken and not told yet. */
   #settling = 0;
+  /** A commit that is not known to be durable yet. Never rejects. */
+  #committing: Promise<void> | undefined;
 
   constructor(options: CommitQueueOptions<Target>) {
     this.#options = options;
@@ -87,6 +94,14 @@ export class CommitQueue<Target> {
   /** The last write sequence that was committed. */
   get sequence(): number {
     return this.#sequence;
+  }
+
+  /**
+   * A commit under way whose works have run and are not done: what they have changed can be read from the database,
+   * and is not the present yet. Resolves when it is, or failed.
+   */
+  get committing(): Promise<void> | undefined {
+    return this.#committing;
   }
 
   /** The first cause stays. */
@@ -116,7 +131,7 @@ export class CommitQueue<Target> {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#committing !== undefined) return;
     this.#scheduled = true;
     // After the present turn: messages that this turn sends are on their way before the sync blocks.
     this.#options.env.setTimer(this.#options.delayMs?.() ?? 0, () => {
@@ -136,12 +151,34 @@ export class CommitQueue<Target> {
     const { jobs, works } = this.#prepare(taken);
     if (jobs.length === 0) return;
     const sequence = this.#sequence + 1;
+    let pending: Promise<void> | undefined;
     try {
-      this.#options.commit(works, sequence, bytes);
+      pending = this.#options.commit(works, sequence, bytes);
     } catch (error) {
       for (const one of jobs) this.#settle(one, error);
       return;
     }
+    if (pending === undefined) {
+      this.#committed({ jobs, works }, sequence, bytes);
+      return;
+    }
+    this.#committing = this.#await(pending, { jobs, works }, sequence, bytes);
+  }
+
+  async #await(pending: Promise<void>, ready: Ready<Target>, sequence: number, bytes: number): Promise<void> {
+    try {
+      await pending;
+    } catch (error) {
+      for (const one of ready.jobs) this.#settle(one, error);
+      return;
+    } finally {
+      this.#committing = undefined;
+      if (this.#queue.length > 0) this.#schedule();
+    }
+    this.#committed(ready, sequence, bytes);
+  }
+
+  #committed({ jobs, works }: Ready<Target>, sequence: number, bytes: number): void {
     this.#sequence = sequence;
     let sync = false;
     for (const work of works) {

@@ -23,6 +23,12 @@ export interface FileHandle {
   sync(): Promise<void>;
   /** fdatasync: data, and the metadata needed to read it. */
   dataSync(): Promise<void>;
+  /**
+   * As `dataSync`, done when it returns: for a sync that is known to be short, where a trip through other threads
+   * costs as much. It throws what `dataSync` rejects with. A file system that cannot, or that wants to decide when
+   * a sync happens, has none.
+   */
+  dataSyncNow?(): void;
   size(): Promise<number>;
   /** Idempotent. */
   close(): Promise<void>;

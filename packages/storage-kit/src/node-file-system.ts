@@ -1,8 +1,8 @@
 /**
- * The real file system, on Node's asynchronous calls (libuv's thread pool): but for `writeNow`, which is for a few
- * bytes, nothing here blocks the event loop.
+ * The real file system, on Node's asynchronous calls (libuv's thread pool): but for `writeNow` and `dataSyncNow`,
+ * which are called where that costs more, nothing here blocks the event loop.
  */
-import { writeSync } from 'node:fs';
+import { fdatasyncSync, writeSync } from 'node:fs';
 import { open, mkdir, readdir, rename, rm, stat, type FileHandle as NodeHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileHandle, FileSystem, OpenMode } from './file-system.ts';
@@ -62,6 +62,10 @@ class NodeFile implements FileHandle {
 
   async dataSync(): Promise<void> {
     await this.#handle.datasync();
+  }
+
+  dataSyncNow(): void {
+    fdatasyncSync(this.#handle.fd);
   }
 
   async size(): Promise<number> {

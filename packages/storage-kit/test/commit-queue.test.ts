@@ -139,4 +139,53 @@ describe('a commit queue', () => {
     expect(order).toEqual(['told', 'drained']);
     await queue.drained();
   });
+
+  test('while a commit is synced elsewhere nothing is done, told, prepared or committed', async () => {
+    const { queue, commits, turn, syncElsewhere, synced } = await queueBench();
+    syncElsewhere();
+    const order: string[] = [];
+    const submit = (text: string): Promise<unknown> =>
+      queue
+        .submit(word({}, text, { done: () => order.push(`done ${text}`) }))
+        .then(() => order.push(`told ${text}`));
+    const first = submit('a');
+    turn();
+    const { committing } = queue;
+    expect(committing).toBeDefined();
+    const second = submit('b');
+    turn();
+    const drained = queue.drained().then(() => order.push('drained'));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    expect([order, commits.length, queue.sequence]).toEqual([[], 1, 7]);
+    synced();
+    await first;
+    expect(queue.committing).toBeUndefined();
+    expect([order, queue.sequence]).toEqual([['done a', 'told a'], 8]);
+    await committing;
+    turn();
+    synced();
+    await Promise.all([second, drained]);
+    expect(order).toEqual(['done a', 'told a', 'done b', 'told b', 'drained']);
+    expect(commits.map(({ sequence }) => sequence)).toEqual([8, 9]);
+  });
+
+  test('a sync elsewhere that fails tells all of its commit, and what came meanwhile is refused', async () => {
+    const { queue, commits, turn, syncElsewhere, synced } = await queueBench();
+    syncElsewhere();
+    let done = 0;
+    const outcomes = Promise.allSettled([
+      queue.submit(word({}, 'a', { done: () => done++ })),
+      queue.submit(word({}, 'b', { done: () => done++ })),
+    ]);
+    turn();
+    const later = queue.submit(word({}, 'c'));
+    const error = new BalsaError('STORE_UNKNOWN_OUTCOME', 'a sync failed');
+    queue.poisonWith(error);
+    synced(error);
+    expect(await outcomes).toMatchObject([{ reason: error }, { reason: error }]);
+    turn();
+    await expect(later).rejects.toMatchObject({ code: 'STORE_POISONED' });
+    expect([done, commits.length, queue.sequence, queue.committing]).toEqual([0, 1, 7, undefined]);
+    await queue.drained();
+  });
 });

@@ -57,6 +57,7 @@ export class LogDatabase {
       maxBytes: bytesPerTurn,
       commit: (works, sequence, bytes) => {
         this.#commit(works, sequence, bytes);
+        return undefined;
       },
       committed: (bytes) => {
         this.#wrote(bytes + overheadBytes);

@@ -4,6 +4,7 @@ import { Watermark, type FileSystem } from '@balsa/storage-kit';
 import { refused } from './errors.ts';
 import { inspectStore, type Found, type FoundState } from './inspection.ts';
 import { LogDatabase } from './log-database.ts';
+import { LogSync } from './log-sync.ts';
 import type { RecoveredGroup } from './recovery.ts';
 import {
   Groups,
@@ -36,6 +37,7 @@ export interface BootstrapOptions {
   readonly synchronous: Synchronous;
   readonly watermarkLag: number;
   readonly walLimitBytes: number;
+  readonly blockMs: number;
 }
 
 export interface OpenedLog {
@@ -64,7 +66,7 @@ export async function openLog(
     try {
       for (const state of found?.states ?? []) await upgradeState(options, state);
     } catch (error) {
-      opened.log.db.close();
+      await opened.log.close();
       throw error;
     }
     return opened;
@@ -97,7 +99,8 @@ async function openWriter(
       rows.set(decodeName(row.name), row);
       sequence = Math.max(sequence, row.sequence);
     }
-    const log = new LogDatabase(db, watermark, epoch, sequence, { env, durability, walLimitBytes });
+    const sync = await logSync(db, path, options);
+    const log = new LogDatabase(db, watermark, epoch, sequence, { env, durability, walLimitBytes, sync });
     return {
       log,
       rows,
@@ -108,6 +111,21 @@ async function openWriter(
     db.close();
     throw error;
   }
+}
+
+/**
+ * Takes the syncs of commits over from SQLite, where there are any. With NORMAL it still syncs the log before it
+ * copies it, and the database before it reuses the log.
+ */
+async function logSync(
+  db: Connection,
+  path: string,
+  { fs, env, synchronous, blockMs }: BootstrapOptions,
+): Promise<LogSync | undefined> {
+  if (synchronous === 'OFF' || synchronous === 'NORMAL') return undefined;
+  const wal = await fs.open(`${path}-wal`, 'update');
+  db.pragma('synchronous = NORMAL');
+  return new LogSync({ env, wal, blockMs });
 }
 
 /**

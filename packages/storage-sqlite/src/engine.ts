@@ -42,7 +42,7 @@ export interface SqliteEngineOptions {
   /** Default `strict`: every resolved write survives a power cut. */
   readonly durability?: Durability;
   /**
-   * How often log.db syncs. Default `FULL`; with `durability: 'relaxed'`, `NORMAL`. `NORMAL` and `OFF`
+   * How often log.db syncs: with `FULL`, as with `EXTRA`, each commit. Default `FULL`; with `durability: 'relaxed'`, `NORMAL`. `NORMAL` and `OFF`
    * are refused with `STORE_UNSAFE_SETTING` in strict mode.
    */
   readonly synchronous?: Synchronous;
@@ -50,6 +50,11 @@ export interface SqliteEngineOptions {
   readonly maxEntryBytes?: number;
   /** Acknowledged writes that the synced watermark may trail by. Default 1024. */
   readonly watermarkLag?: number;
+  /**
+   * How long a sync may hold the calling thread up, in milliseconds on average of the last ones; longer ones, and those of
+   * commits of 16 KiB and more, are made in libuv's thread pool. 0: all of them. Default 1.
+   */
+  readonly blockMs?: number;
   /** Bytes of write-ahead log, of each database, above which it is checkpointed, in a turn of its own. Default 4 MiB. */
   readonly walLimitBytes?: number;
   /** Bytes of write-ahead log above which `maintain` checkpoints. Default 1 MiB. */
@@ -78,6 +83,7 @@ function settle(options: SqliteEngineOptions): Settings {
     synchronous: options.synchronous ?? (durability === 'relaxed' ? 'NORMAL' : 'FULL'),
     maxEntryBytes: options.maxEntryBytes ?? defaultMaxEntryBytes,
     watermarkLag: options.watermarkLag ?? 1024,
+    blockMs: options.blockMs ?? 1,
     walLimitBytes: options.walLimitBytes ?? 4 * megabyte,
     checkpointBytes: options.checkpointBytes ?? megabyte,
     maxPinnedBytes: options.maxPinnedBytes ?? 1024 * megabyte,
@@ -97,6 +103,7 @@ function settle(options: SqliteEngineOptions): Settings {
   for (const field of ['walLimitBytes', 'checkpointBytes', 'maxPinnedBytes'] as const)
     assertSafeInteger(settings[field], field, 4096);
   assertSafeInteger(settings.maxViews, 'maxViews', 1);
+  assertSafeInteger(settings.blockMs, 'blockMs', 0);
   return settings;
 }
 
@@ -130,7 +137,7 @@ export async function openSqliteEngine(options: SqliteEngineOptions): Promise<En
       const lastGeneration = await removeOldGenerations(opened, directory);
       return new AdapterEngine(new SqliteEngine(settings, owner, opened, snapshots, lastGeneration));
     } catch (error) {
-      opened.log.db.close();
+      await opened.log.close();
       await opened.log.watermark.close();
       throw error;
     }
@@ -295,7 +302,7 @@ class SqliteEngine implements EngineCore<Storage, SqliteOrderedStore> {
       // A poisoned engine has said so already; any other is told now that its watermark is behind.
       if (log.poison === undefined) throw error;
     } finally {
-      log.db.close();
+      await log.close();
       this.#owner.release();
     }
   }

@@ -43,6 +43,8 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
   #conf: { readonly state: ConfState; readonly text: string } | undefined;
   /** Changes whenever stored entries are replaced: a long read that sees it change ends with what it has. */
   rewrites = 0;
+  /** Whether the last commit, which may not be durable yet, has replaced or deleted rows. */
+  rewriting = false;
 
   constructor(options: GroupLogOptions, row: GroupRow | undefined, state: LogState, lowestRow: LogIndex) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
     const fresh = old === undefined || plan.install?.keepsSuffix === false;
     const logId = fresh ? numbering.nextLog() : old.logId;
     const table = log.table(logId);
+    this.rewriting = plan.truncateFrom !== undefined;
     if (fresh) table.create();
 
     let boundaryChain = old?.boundaryChain ?? 0;
@@ -131,6 +134,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       boundaryTerm: boundary.term,
       boundaryChain: table.chainAt(boundary.index),
     };
+    this.rewriting = true;
     const left = table.deleteSlice(boundary.index, deletesPerSlice.rows, deletesPerSlice.bytes);
     log.groups.update(row);
     log.wrote(log.pageBytes);

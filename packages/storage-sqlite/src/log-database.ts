@@ -2,6 +2,7 @@
 import { BalsaError, LogLevel, type Durability, type Env } from '@balsa/raft-core';
 import { CommitQueue, yieldTo, type CommitJob, type PreparedJob, type Watermark } from '@balsa/storage-kit';
 import { refused, sqliteCode, unknownOutcome } from './errors.ts';
+import type { LogSync } from './log-sync.ts';
 import { LogTable } from './log-table.ts';
 import { Groups, Meta, type Connection, type Statement } from './schema.ts';
 
@@ -13,6 +14,8 @@ export interface LogDatabaseOptions {
   readonly durability: Durability;
   /** Write-ahead log above which a checkpoint is made at once, in bytes. */
   readonly walLimitBytes: number;
+  /** Undefined where SQLite's own setting decides what is synced. */
+  readonly sync: LogSync | undefined;
 }
 
 const checkWalEveryBytes = 256 * 1024;
@@ -56,9 +59,7 @@ export class LogDatabase {
       env: options.env,
       watermark,
       sequence,
-      commit: (works, to) => {
-        this.#write(works, to);
-      },
+      commit: (works, to, bytes) => this.#write(works, to, bytes),
       committed: () => {
         this.#boundWalSoon();
       },
@@ -90,7 +91,13 @@ export class LogDatabase {
     await this.#bounding;
   }
 
-  /** A transaction of housekeeping, which carries no sequence: what it loses may be lost. */
+  /** Closes the database and what syncs it. Nothing may be under way. */
+  async close(): Promise<void> {
+    this.db.close();
+    await this.#options.sync?.close();
+  }
+
+  /** A transaction of housekeeping, which carries no sequence and is not synced: what it loses may be lost. */
   transaction<T>(run: () => T): T {
     this.check();
     this.#open('begin housekeeping');
@@ -101,7 +108,7 @@ export class LogDatabase {
       this.#rollback(error);
       throw refused(error, 'do housekeeping in log.db');
     }
-    this.#close(0);
+    this.#close();
     return result;
   }
 
@@ -179,8 +186,8 @@ export class LogDatabase {
     );
   }
 
-  /** Everything up to the commit is refused when it fails; the commit itself has an unknown outcome. */
-  #write(works: readonly PreparedLogJob[], sequence: number): void {
+  /** Everything up to the commit is refused when it fails; the commit itself, and its sync, have an unknown outcome. */
+  #write(works: readonly PreparedLogJob[], sequence: number, bytes: number): Promise<void> | undefined {
     const before = this.#options.env.now();
     this.#open('begin a transaction in log.db');
     try {
@@ -189,7 +196,33 @@ export class LogDatabase {
       this.#rollback(error);
       throw refused(error, 'write to log.db');
     }
-    this.#close(before);
+    this.#close();
+    return this.#sync(before, bytes);
+  }
+
+  #sync(before: number, bytes: number): Promise<void> | undefined {
+    const failed = (error: unknown): never => {
+      this.queue.poisonWith(error);
+      throw unknownOutcome(error, 'the sync of a commit to log.db');
+    };
+    const done = (): void => {
+      this.lastSyncMs = this.#options.env.now() - before;
+    };
+    let pending: Promise<void> | undefined;
+    try {
+      pending = this.#options.sync?.run(bytes);
+    } catch (error) {
+      failed(error);
+    }
+    if (pending !== undefined) {
+      return pending.then(() => {
+        // What poisoned meanwhile may have been told of pages that this sync is not told of any more.
+        if (this.poison !== undefined) failed(this.poison);
+        done();
+      }, failed);
+    }
+    done();
+    return undefined;
   }
 
   #open(what: string): void {
@@ -206,7 +239,7 @@ export class LogDatabase {
     }
   }
 
-  #close(before: number): void {
+  #close(): void {
     try {
       this.#commit.run();
     } catch (error) {
@@ -214,7 +247,6 @@ export class LogDatabase {
       if (this.db.inTransaction) this.#rollback(error);
       throw unknownOutcome(error, 'a commit to log.db');
     }
-    if (before > 0) this.lastSyncMs = this.#options.env.now() - before;
   }
 
   /** SQLite may have rolled back by itself, on a full disk for one. */

@@ -91,9 +91,25 @@ class SqliteGroup implements GroupCore {
     return this.#commits.compact(index);
   }
 
-  maintain(): Promise<boolean> {
+  async maintain(): Promise<boolean> {
     const { maintenance, turns } = this.#options;
+    await this.#settled();
     return turns.run(() => maintenance.slice(this.#group));
+  }
+
+  /**
+   * Rows that were replaced or deleted, and not durably so yet, belong to neither the old log nor the new one. Returns
+   * whether there were any to wait for.
+   */
+  async #settled(): Promise<boolean> {
+    const { queue } = this.#options.log;
+    let waited = false;
+    while (this.#group.rewriting && queue.committing !== undefined) {
+      await queue.committing;
+      queue.check();
+      waited = true;
+    }
+    return waited;
   }
 
   async stats(): Promise<LogStats> {
@@ -105,6 +121,8 @@ class SqliteGroup implements GroupCore {
   async read(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]> {
     const group = this.#group;
     const { log, env } = this.#options;
+    // What was in range when the call came may be so no more.
+    if (await this.#settled()) group.state.checkRange(low, high);
     const { rewrites } = group;
     const entries: Entry[] = [];
     let [next, left] = [low, maxBytes];
@@ -127,6 +145,7 @@ class SqliteGroup implements GroupCore {
       if (page.full || left < entryOverheadBytes) break;
       if (next < high) {
         await yieldTo(env);
+        await this.#settled();
         log.check();
       }
     }

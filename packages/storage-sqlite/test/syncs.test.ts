@@ -29,7 +29,7 @@ describe('system calls', () => {
       expect(between(trace, 'shared', 'vote'), 'twenty times three groups in one turn').toHaveLength(20);
       expect(between(trace, 'vote', 'end').sort(), 'a write that changes term and vote').toEqual([
         'fdatasync',
-        'fsync',
+        'fdatasync',
       ]);
     },
   );

@@ -14,6 +14,10 @@ export const sqlite: EngineDefinition = {
       choices: ['OFF', 'NORMAL', 'FULL', 'EXTRA'],
       meaning: 'how often the log syncs (default FULL; less needs durability=relaxed)',
     },
+    blockMs: {
+      type: 'count',
+      meaning: 'syncs of the log that take longer, in milliseconds, leave the event loop free (default 1)',
+    },
     walLimitBytes: { type: 'bytes', meaning: 'write-ahead log above which it is checkpointed' },
     checkpointBytes: { type: 'bytes', meaning: 'write-ahead log above which maintenance checkpoints' },
     maxPinnedBytes: { type: 'bytes', meaning: 'write-ahead log that views may keep from reuse' },

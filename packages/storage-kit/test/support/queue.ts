@@ -25,6 +25,9 @@ export interface QueueBench {
   turn(): void;
   /** The next commit throws it, and poisons first when `unknown`. */
   fail(error: Error, unknown: boolean): void;
+  /** From now on each commit waits for a sync; calls of `synced` end them, with an error or without. */
+  syncElsewhere(): void;
+  synced(error?: Error): void;
 }
 
 export async function queueBench(
@@ -44,6 +47,8 @@ export async function queueBench(
     log: silentLogger,
   };
   const commits: { sequence: number; words: string[]; bytes: number }[] = [];
+  const syncs: { resolve(): void; reject(error: Error): void }[] = [];
+  let elsewhere = false;
   let failure: { readonly error: Error; readonly unknown: boolean } | undefined;
   const queue: CommitQueue<Text> = new CommitQueue<Text>({
     ...options,
@@ -58,6 +63,8 @@ export async function queueBench(
       if (failing?.unknown === true) queue.poisonWith(failing.error);
       if (failing !== undefined) throw failing.error;
       commits.push({ sequence, words, bytes });
+      if (!elsewhere) return undefined;
+      return new Promise((resolve, reject) => syncs.push({ resolve, reject }));
     },
     refused: refusal,
   });
@@ -71,6 +78,14 @@ export async function queueBench(
     },
     fail: (error, unknown) => {
       failure = { error, unknown };
+    },
+    syncElsewhere: () => {
+      elsewhere = true;
+    },
+    synced: (error) => {
+      const sync = syncs.shift();
+      if (error === undefined) sync?.resolve();
+      else sync?.reject(error);
     },
   };
 }
