@@ -24,6 +24,8 @@ export interface Plan {
   readonly onceFromBytes: number;
   readonly cluster: {
     readonly clients: readonly number[];
+    /** Before anything counts: see `loadRows`. */
+    readonly warmUpMs: number;
     readonly measureMs: number;
     readonly rounds: number;
     readonly kills: number;
@@ -62,7 +64,14 @@ const plans: Readonly<Record<Mode, Plan>> = {
     repeats: 2,
     snapshotBytes: [megabyte, 64 * megabyte],
     onceFromBytes: 64 * megabyte,
-    cluster: { clients: [1, 16, 256], measureMs: 700, rounds: 2, kills: 1, everyVariant: false },
+    cluster: {
+      clients: [1, 16, 256],
+      warmUpMs: 4000,
+      measureMs: 700,
+      rounds: 2,
+      kills: 1,
+      everyVariant: false,
+    },
     compaction: { cycles: 6, every: 4096, keep: 1024 },
   },
   standard: {
@@ -75,7 +84,14 @@ const plans: Readonly<Record<Mode, Plan>> = {
     repeats: 5,
     snapshotBytes: [megabyte, 64 * megabyte],
     onceFromBytes: 256 * megabyte,
-    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 1000, rounds: 5, kills: 3, everyVariant: true },
+    cluster: {
+      clients: [1, 16, 64, 256, 1000],
+      warmUpMs: 10_000,
+      measureMs: 1000,
+      rounds: 5,
+      kills: 3,
+      everyVariant: true,
+    },
     compaction: { cycles: 12, every: 10_240, keep: 10_240 },
   },
   full: {
@@ -87,7 +103,14 @@ const plans: Readonly<Record<Mode, Plan>> = {
     repeats: 7,
     snapshotBytes: [megabyte, 64 * megabyte, 1024 * megabyte],
     onceFromBytes: 256 * megabyte,
-    cluster: { clients: [1, 16, 64, 256, 1000], measureMs: 4000, rounds: 5, kills: 7, everyVariant: true },
+    cluster: {
+      clients: [1, 16, 64, 256, 1000],
+      warmUpMs: 10_000,
+      measureMs: 4000,
+      rounds: 5,
+      kills: 7,
+      everyVariant: true,
+    },
     compaction: { cycles: 96, every: 10_240, keep: 10_240 },
     append: [
       ...cross(payloads, batches, 1),

@@ -8,7 +8,7 @@ import { usageNow, usageOf, type Usage } from '../measure/process-usage.ts';
 import type { Figure, Profile } from '../report/report.ts';
 import type { Entrant, WorkloadContext } from './context.ts';
 
-const warmUp = { clients: 64, ms: 1500 };
+const warmUpClients = 64;
 const profileMs = 1000;
 
 export async function profileCluster(
@@ -25,7 +25,7 @@ export async function profileCluster(
       nodeArguments: [profileOption, profiles],
     });
     try {
-      await load(context, nodes, warmUp.clients, warmUp.ms);
+      await load(context, nodes, warmUpClients, context.plan.cluster.warmUpMs);
       const found: Profile[] = [];
       for (const count of clientCounts) {
         context.say(`profile: ${label}, three processes, ${count} ${count === 1 ? 'client' : 'clients'}`);

@@ -15,6 +15,6 @@ export const tinyPlan: Plan = {
   repeats: 2,
   snapshotBytes: [65_536],
   onceFromBytes: 64 * 1024 * 1024,
-  cluster: { clients: [1], measureMs: 50, rounds: 1, kills: 0, everyVariant: true },
+  cluster: { clients: [1], warmUpMs: 100, measureMs: 50, rounds: 1, kills: 0, everyVariant: true },
   compaction: { cycles: 2, every: 128, keep: 64 },
 };
