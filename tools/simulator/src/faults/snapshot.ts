@@ -1,13 +1,17 @@
 /** What goes wrong with snapshots. */
-import { ProgressState, type NodeId } from '@balsa/raft-core';
 import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
 import { members, told, when, type Faults, type FaultEnd, type Stage } from './fault.ts';
 import { startLater } from './process.ts';
 
-/** Virtual milliseconds: that somebody is cut off at most, and that a snapshot is waited for. */
+/** Virtual milliseconds: that somebody is cut off at most. */
 const strandedMs = 15_000;
-const waitMs = 4000;
+/** Virtual milliseconds between looks. Each is an event, of which a run has only so many. */
+const lookMs = 50;
+
+/** Calls to the disk of a restore, about, and of a start that has to finish one. */
+const restoreCalls = 12;
+const startCalls = 40;
 
 /** Whether the leader has no longer what the node needs next. */
 function leftBehind(cluster: Cluster, host: Host): boolean {
@@ -15,9 +19,31 @@ function leftBehind(cluster: Cluster, host: Host): boolean {
   return host.core === undefined || first > host.core.lastIndex + 1;
 }
 
-function isSentSnapshot(cluster: Cluster, id: NodeId): boolean {
-  const progress = cluster.leader()?.core?.status().progress ?? [];
-  return progress.some((peer) => peer.id === id && peer.state === ProgressState.Snapshot);
+/** It dies while its disk is at work, and perhaps again as it starts with what it has not finished. */
+function dieAtWork(stage: Stage, host: Host, calls: number, text: string): void {
+  const { chance } = stage;
+  const { life } = host;
+  host.disk.trap(chance.below(calls), () => {
+    if (!stage.active() || host.life !== life) return;
+    stage.cluster.onFault(host.id, 'snapshot disturbed', text);
+    host.kill(chance.happens(0.5) ? 'anything' : undefined);
+    const again = chance.happens(0.4);
+    const later = startLater(stage, [host]);
+    stage.endLater({
+      ...later,
+      end: () => {
+        later.end();
+        if (again) dieAtWork(stage, host, startCalls, 'it dies again as it starts');
+      },
+    });
+  });
+}
+
+/** Whoever restores the next snapshot dies of it. */
+function killNextRestore(stage: Stage): void {
+  stage.cluster.onRestoring = (host) => {
+    if (stage.active()) dieAtWork(stage, host, restoreCalls, 'it dies while it restores one');
+  };
 }
 
 /** While a snapshot is on its way to `host`. */
@@ -80,22 +106,19 @@ export const snapshotFaults: Faults = {
     const host = chance.pick(followers);
     told(stage, host, 'strand', 'reaches nobody until the others have shortened their logs');
     const end = cluster.cuts.add((network) => network.isolate(host.id));
+    if (chance.happens(0.3)) killNextRestore(stage);
     when(
       stage,
       strandedMs,
       () => leftBehind(cluster, host),
       () => {
         end();
-        when(
-          stage,
-          waitMs,
-          () => isSentSnapshot(cluster, host.id),
-          (sent) => {
-            const more = sent ? disturb(stage, host) : undefined;
-            if (more !== undefined) stage.endLater(more);
-          },
-        );
+        cluster.onOffered.set(host.id, () => {
+          const more = stage.active() ? disturb(stage, host) : undefined;
+          if (more !== undefined) stage.endLater(more);
+        });
       },
+      lookMs,
     );
     return { afterMs: strandedMs, end };
   },

@@ -1,6 +1,7 @@
 /** A whole world: machines, network, clients' view of them, and the judge over it. */
 import {
   isBalsaError,
+  MessageType,
   messageTypeName,
   RawNode,
   stateTypeName,
@@ -42,8 +43,12 @@ export class Cluster {
   afterEvent: () => void = () => undefined;
   /** Set when some node stopped by itself, so that somebody starts it again. */
   onStoppedByItself: (host: Host) => void = () => undefined;
+  /** What is to happen, once, when a node is sent a snapshot. */
+  readonly onOffered: Map<NodeId, () => void> = new Map();
   /** What is to happen, once, when a node has received a snapshot, before it is installed. */
   readonly onReceived: Map<NodeId, () => void> = new Map();
+  /** Called once, with whoever begins next to restore its state machine from a snapshot that it has installed. */
+  onRestoring: ((host: Host) => void) | undefined;
   /** Newest membership that any node applied. */
   confState: ConfState;
   #confIndex: LogIndex = 1;
@@ -142,10 +147,16 @@ export class Cluster {
     return sameMembers(core.status().confState, this.confState) && this.confState.votersOutgoing.length === 0;
   }
 
-  /** Whether the node runs and counts by the newest membership. */
+  /** Whether the node runs and counts by the newest membership, and will do so as well when it starts again. */
   isInformed(id: NodeId): boolean {
-    const core = this.host(id).core;
-    return core !== undefined && sameMembers(core.status().confState, this.confState);
+    return this.host(id).core !== undefined && this.#countsBy(id);
+  }
+
+  /** Whether the node counts by the newest membership, also if it dies now: what only its core knows is gone then. */
+  #countsBy(id: NodeId): boolean {
+    const stored = this.judge.site(id).model.confState.state;
+    const known = this.host(id).core?.status().confState ?? stored;
+    return sameMembers(known, this.confState) && sameMembers(stored, this.confState);
   }
 
   /** Whether one more voter may lose its data, and a quorum still has everything. */
@@ -158,11 +169,7 @@ export class Cluster {
     if (!this.settled() || lost.length >= Math.floor((voters.length - 1) / 2)) return false;
     // A member that has not heard of the newest membership may still count on another quorum; who is down comes back
     // with what its disk has.
-    return voters.every((id) => {
-      const { core } = this.host(id);
-      const known = core?.status().confState ?? this.judge.site(id).model.confState.state;
-      return sameMembers(known, this.confState);
-    });
+    return voters.every((id) => this.#countsBy(id));
   }
 
   /** Asks the leader for a change, and its successor when it steps down first. What comes of it shows in the membership. */
@@ -224,6 +231,10 @@ export class Cluster {
       'sends % to %: term %, index %, % entries, commit %%',
       ...brief(message, message.to),
     );
+    const offered = message.type === MessageType.MsgSnap ? this.onOffered.get(message.to) : undefined;
+    if (offered === undefined) return;
+    this.onOffered.delete(message.to);
+    this.clock.set(world, 0, offered);
   }
 
   onReceive(node: NodeId, message: Message): void {
@@ -278,8 +289,11 @@ export class Cluster {
     this.confState = confState;
   }
 
-  onSnapshot(node: NodeId, { phase, state, index, peer }: SnapshotProgress): void {
-    if (state === 'running') return;
+  onSnapshot(node: NodeId, { phase, state, index, peer, chunks }: SnapshotProgress): void {
+    if (state === 'running') {
+      if (phase === 'restoring' && chunks === 0) this.#beginsToRestore(this.host(node));
+      return;
+    }
     this.trace.note(
       EventKind.Snapshot,
       this.clock.now,
@@ -298,6 +312,12 @@ export class Cluster {
     if (phase === 'restoring' && state === 'done' && this.cuts.any) {
       this.coverage.count('state', snapshotInPartition);
     }
+  }
+
+  #beginsToRestore(host: Host): void {
+    const told = this.onRestoring;
+    this.onRestoring = undefined;
+    told?.(host);
   }
 }
 
