@@ -8,8 +8,9 @@ import { roleOf, type NodeStatus, type PeerStatus } from './status.ts';
 const progressStates = ['probe', 'replicate', 'snapshot'] as const;
 
 export function statusOf<R>(runtime: Runtime<R>, connectedPeers: readonly number[]): NodeStatus {
-  const { core, settings, book, compactor, proposals, reads, queue, apply } = runtime;
+  const { core, settings, book, compactor, proposals, reads, queue, apply, history } = runtime;
   const status = core.status();
+  const recorded = history.confState?.state ?? status.confState;
   const stats = compactor.stats;
   return {
     id: settings.id,
@@ -22,11 +23,11 @@ export function statusOf<R>(runtime: Runtime<R>, connectedPeers: readonly number
     leader: status.leader === 0 ? undefined : status.leader,
     leaderAddress: status.leader === 0 ? undefined : book.address(status.leader),
     commit: status.commit,
-    applied: runtime.history.applied,
+    applied: history.applied,
     firstIndex: compactor.firstIndex,
     lastIndex: status.lastIndex,
     confState: status.confState,
-    members: membersOf(status.confState, book),
+    members: membersOf(recorded, book),
     connectedPeers,
     progress: status.progress.map((peer) => peerStatus(peer, status.lastIndex)),
     log: {

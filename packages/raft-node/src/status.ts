@@ -53,7 +53,12 @@ export interface NodeStatus {
   readonly applied: LogIndex;
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
+  /** What this node counts votes by. */
   readonly confState: ConfState;
+  /**
+   * As its disk has it: the change of a membership counts as soon as it is applied, and shows here once a restart cannot
+   * forget it.
+   */
   readonly members: readonly MemberStatus[];
   /** Peers that the transport has a connection to. */
   readonly connectedPeers: readonly NodeId[];

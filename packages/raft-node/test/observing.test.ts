@@ -39,3 +39,24 @@ test('tracer is told what the core of each node does, in order', async () => {
   for (const id of [1, 2, 3]) expect(of(id)).not.toEqual([]);
   await cluster.stop();
 });
+
+test('a member that a change removes is shown until the disk has the change', async () => {
+  const cluster = await Cluster.start();
+  const leader = await cluster.leader();
+  const [stays = 0, leaves = 0] = [1, 2, 3].filter((id) => id !== leader);
+  const { writes, hangWrites } = cluster.site(stays);
+  const before = writes.length;
+  const removed = cluster.node(leader).changeMembership([{ type: 'remove', id: leaves }]);
+  const hasEntry = (): boolean => writes.slice(before).some(({ entries }) => (entries ?? []).length > 0);
+  await cluster.until(hasEntry, 'the change is in the log');
+  const goOn = hangWrites();
+  const counts = (): boolean => cluster.status(stays).confState.voters.length === 2;
+  await cluster.until(counts, 'the membership changes');
+  // Whoever switches a removed member off by this list must not do so before a power cut can no longer undo it.
+  expect(cluster.status(stays).members.map(({ id }) => id)).toContain(leaves);
+  goOn();
+  await cluster.do(removed);
+  const shown = (): number => cluster.status(stays).members.length;
+  await cluster.until(() => shown() === 2, 'the member is gone from the list');
+  await cluster.stop();
+});
