@@ -27,6 +27,7 @@ interface Shown {
   lastIndex: number;
   firstIndex: number;
   progress: readonly unknown[];
+  leader: number;
   step: (message: Message) => unknown;
 }
 
@@ -47,13 +48,19 @@ class Court {
       lastIndex: 1,
       firstIndex: 1,
       progress: [],
+      leader: 0,
       step: () => undefined,
       ...shown,
       status: () => ({ confState, firstIndex: core.firstIndex, progress: core.progress }),
     };
-    this.judge.attach(id, core as unknown as RaftCore);
+    this.attach(id, core);
     this.#cores.set(id, core);
     return core;
+  }
+
+  attach(id: number, core: Shown): void {
+    this.judge.detach(id);
+    this.judge.attach(id, core as unknown as RaftCore);
   }
 
   write(id: number, batch: WriteBatch, installed?: SnapshotMetadata): void {
@@ -161,6 +168,16 @@ describe('rules', () => {
     expect(court.verdict).toBe('I4 LeaderCompleteness');
   });
 
+  test('I4: leadership is handed to one that has not got the whole log', () => {
+    const court = begun();
+    court.elect(1, 2, { lastIndex: 2 });
+    court.fill([1, 2], 2, 2, 2);
+    court.judge.checkHandover(court.site(1), 2);
+    expect(court.verdict).toBe('none');
+    court.judge.checkHandover(court.site(1), 3);
+    expect(court.verdict).toBe('I4 LeaderCompleteness');
+  });
+
   test('I5: another command at an index, and another state', () => {
     const book = new AppliedBook();
     const command = { index: 2, term: 2, data: Uint8Array.of(1) };
@@ -214,6 +231,33 @@ describe('rules', () => {
       return court.verdict;
     };
     expect([3, 2].map(counted)).toEqual(['none', 'I7 CommittedOnDurableQuorum']);
+  });
+
+  test('one message: more taken for committed than it shows, a term by a pre-vote, a leader of an older term obeyed', () => {
+    const verdictOf = (message: Message, becomes: Partial<Shown>): string => {
+      const court = begun();
+      court.fill([1, 2, 3], 1, 2, 8);
+      const core = court.core(1, { term: 3, lastIndex: 8, leader: 2 });
+      // Somebody has committed it all: only the message is to blame.
+      const leader = court.elect(2, 3, { lastIndex: 9 });
+      court.fill([2, 3], 3, 9, 9);
+      leader.committed = 9;
+      court.judge.refresh();
+      core.step = () => Object.assign(core, becomes);
+      court.attach(1, core);
+      core.step(message);
+      return court.verdict;
+    };
+    const entries = [new Entry(1, 4)];
+    const append = new Message(MessageType.MsgApp, { from: 2, term: 3, index: 3, entries, commit: 8 });
+    expect(verdictOf(append, { committed: 1 })).toBe('none');
+    expect(verdictOf(append, { committed: 5 })).toBe('I6 CommittedImmutable');
+    const granted = new Message(MessageType.MsgPreVoteResp, { from: 2, term: 4 });
+    expect(verdictOf(granted, { term: 4, state: StateType.Candidate })).toBe('none');
+    expect(verdictOf(granted, { term: 4 })).toBe('I8 Monotonic');
+    const old = new Message(MessageType.MsgHeartbeat, { from: 3, term: 2 });
+    expect(verdictOf(old, {})).toBe('none');
+    expect(verdictOf(old, { leader: 3 })).toBe('I1 ElectionSafety');
   });
 
   test('I8: a term that goes back, in memory and on disk, and a vote that changes', () => {

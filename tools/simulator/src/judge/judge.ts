@@ -21,6 +21,7 @@ import { ChangeBook } from './change-book.ts';
 import { EntryBook } from './entry-book.ts';
 import { LogModel } from './log-model.ts';
 import { outdatedFault, outdatedProgress, progressFault, refusedProgress } from './peer-progress.ts';
+import { beforeStep, stepFault } from './step-contract.ts';
 import { Site, type CoreView, type InFlight } from './site.ts';
 import { Violation, type Rule } from './violation.ts';
 
@@ -92,12 +93,16 @@ export class Judge {
     // Several messages can come in one event, and a leader that commits by one may step down by the next.
     const step = core.step.bind(core);
     core.step = (message) => {
-      const before = refusedProgress(core, message);
+      const before = beforeStep(core);
+      const refused = refusedProgress(core, message);
       const outdated = outdatedProgress(core, message);
       step(message);
       this.#look(site, view);
-      const wrong = (before && progressFault(core, before)) ?? (outdated && outdatedFault(core, outdated));
-      if (wrong !== undefined) this.complain(wrong.rule, `leader ${site.id} ${wrong.text}`);
+      const wrong =
+        (refused && progressFault(core, refused)) ??
+        (outdated && outdatedFault(core, outdated)) ??
+        stepFault(core, message, before);
+      if (wrong !== undefined) this.complain(wrong.rule, `node ${site.id} ${wrong.text}`);
     };
     this.#views.push({ site, view });
   }
@@ -214,6 +219,17 @@ export class Judge {
     this.complain(
       'I1 ElectionSafety',
       `node ${site.id} sends ${messageTypeName(type)} of term ${term}, which it does not lead`,
+    );
+  }
+
+  /** Leadership is handed only to who has all that the leader has (thesis §3.10). */
+  checkHandover(site: Site, to: NodeId): void {
+    const last = site.view?.core.lastIndex ?? 0;
+    const { model } = this.site(to);
+    if (model.last >= last) return;
+    this.complain(
+      'I4 LeaderCompleteness',
+      `leader ${site.id} hands over to node ${to}, which has ${model.last} of ${last} entries`,
     );
   }
 

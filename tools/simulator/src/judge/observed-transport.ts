@@ -123,6 +123,7 @@ export class ObservedTransport implements Transport {
     const { model, id } = site;
     const { type, term, index, reject, to } = message;
     if (leadersOnly.has(type)) judge.checkSpeaker(site, message);
+    if (type === MessageType.MsgTimeoutNow) judge.checkHandover(site, to);
     if (reject) return;
     if (type === MessageType.MsgAppResp && index > model.last) {
       judge.complain(
