@@ -58,6 +58,58 @@ function deaf(stage: Stage, leader: Host, others: readonly Host[]): FaultEnd {
   };
 }
 
+/**
+ * The disk of one hangs while it takes the entries of a leader that reaches nobody else, and then those of the next
+ * leader: what it was about to write is replaced before it is written.
+ */
+function hung(stage: Stage, leader: Host, others: readonly Host[]): FaultEnd {
+  const { cluster, chance } = stage;
+  const one = chance.happens(0.6) ? leader : chance.pick(others);
+  const rest = others.filter((host) => host !== one);
+  told(
+    stage,
+    one,
+    'seesaw',
+    `its disk hangs until there is another leader than ${leader.id}, and it follows that one`,
+  );
+  one.disk.trouble.stalledUntil = cluster.clock.now + electionMs + acceptanceMs;
+  let cut = (): void => undefined;
+  // Some of what hangs has reached the others, and what comes later has not.
+  cluster.clock.set(world, chance.skewed(0.5, 100), () => {
+    if (!stage.active()) return;
+    cut = cluster.cuts.add((network) => {
+      for (const { id } of rest) {
+        network.oneWay(leader.id, id);
+        network.oneWay(id, leader.id);
+      }
+    });
+  });
+  const end = (): void => {
+    cut();
+    one.disk.unstall();
+  };
+  const successor = (): Host | undefined => {
+    const other = cluster.leader();
+    return other === leader ? undefined : other;
+  };
+  const follows = (): boolean => {
+    const other = successor();
+    return other !== undefined && one.core?.leader === other.id;
+  };
+  when(
+    stage,
+    electionMs,
+    () => successor() !== undefined,
+    () => {
+      if (one === leader) cut();
+      when(stage, acceptanceMs, follows, () => {
+        cluster.clock.set(world, chance.skewed(0.5, 300), end);
+      });
+    },
+  );
+  return { end, afterMs: electionMs + acceptanceMs };
+}
+
 /** A leader and fewer than half of the others reach nobody else; what they tell each other may come late. */
 function seesaw(stage: Stage): FaultEnd | undefined {
   const { cluster, chance } = stage;
@@ -65,6 +117,7 @@ function seesaw(stage: Stage): FaultEnd | undefined {
   const others = chance.shuffled(members(cluster, leader));
   const few = Math.floor(others.length / 2);
   if (leader === undefined || few === 0) return undefined;
+  if (chance.happens(0.4)) return hung(stage, leader, others);
   const along = others.slice(0, chance.below(few));
   const side = [leader, ...along].map(({ id }) => id);
   const rest = others.slice(along.length).map(({ id }) => id);

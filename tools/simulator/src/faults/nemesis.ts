@@ -141,7 +141,8 @@ export class Nemesis {
       host.clock.setRate(1);
       host.disk.disarm();
       host.resume();
-      Object.assign(host.disk.trouble, { slowness: 1, stalledUntil: 0, failing: 0, full: false });
+      Object.assign(host.disk.trouble, { slowness: 1, failing: 0, full: false });
+      host.disk.unstall();
       host.start();
     }
   }

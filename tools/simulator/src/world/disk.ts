@@ -5,6 +5,7 @@
  * way: each of them had its effect or had not. When the power goes, too, what was not synced is lost, torn or
  * kept at random, sector by sector and name by name.
  */
+import type { Timer } from '@balsa/raft-core';
 import type { FileHandle, FileSystem, OpenMode } from '@balsa/storage-kit';
 import type { Chance } from './chance.ts';
 import { world, type Clock, type Owner } from './clock.ts';
@@ -69,6 +70,8 @@ export class Disk {
   readonly root: Directory = new Directory();
   readonly #options: DiskOptions;
   readonly #underWay = new Set<Call>();
+  /** Calls that wait until the disk stalls no longer. */
+  readonly #stalled = new Set<{ readonly owner: Owner; readonly timer: Timer; readonly goOn: () => void }>();
   #trap: { calls: number; readonly spring: () => void; readonly reads: boolean } | undefined;
 
   constructor(options: DiskOptions) {
@@ -81,6 +84,7 @@ export class Disk {
     onTrouble('call cut off', this.#underWay.size);
     for (const call of this.#underWay) if (chance.happens(0.5)) call.effect?.();
     this.#underWay.clear();
+    this.#stalled.clear();
   }
 
   /**
@@ -137,13 +141,34 @@ export class Disk {
       };
       const wait = (): void => {
         const stalled = stalling.has(what) ? this.trouble.stalledUntil - clock.now : 0;
-        if (stalled > 0) clock.set(owner, stalled, wait);
+        if (stalled > 0) this.#wait(owner, stalled, wait);
         else finish();
       };
       const takes = ms * this.trouble.slowness;
       this.#stepOnTrap(what, takes);
       clock.set(owner, takes, wait);
     });
+  }
+
+  #wait(owner: Owner, ms: number, goOn: () => void): void {
+    const { clock } = this.#options;
+    const timer = clock.set(owner, ms, () => {
+      this.#stalled.delete(waiting);
+      goOn();
+    });
+    const waiting = { owner, timer, goOn };
+    this.#stalled.add(waiting);
+  }
+
+  /** Ends a stall before its time. */
+  unstall(): void {
+    this.trouble.stalledUntil = 0;
+    const stalled = [...this.#stalled];
+    this.#stalled.clear();
+    for (const { owner, timer, goOn } of stalled) {
+      timer.cancel();
+      this.#options.clock.set(owner, 0, goOn);
+    }
   }
 
   #stepOnTrap(what: string, ms: number): void {
