@@ -10,7 +10,7 @@ import type { FaultEnd, Faults } from './fault.ts';
 import { leadershipFaults } from './leadership.ts';
 import { membershipFaults } from './membership.ts';
 import { networkFaults } from './network.ts';
-import { processFaults } from './process.ts';
+import { processFaults, survivals } from './process.ts';
 import { snapshotFaults } from './snapshot.ts';
 
 const faults: Faults = {
@@ -31,6 +31,9 @@ const favourites: Readonly<Partial<Record<ProfileName, FaultName>>> = {
   storage: 'seesaw',
   lease: 'fade',
 };
+
+/** Virtual milliseconds after which a node that has stopped by itself is started again. */
+const restartMs = 500;
 
 interface Planned {
   /** Events that will have happened. */
@@ -60,8 +63,16 @@ export class Nemesis {
     cluster.afterEvent = () => {
       if (cluster.clock.events >= this.#nextAt) this.#begin();
     };
+    const chance = Chance.of(cluster.plan.seed, 'stopped');
     cluster.onStoppedByItself = (host) => {
-      cluster.clock.set(world, 500, () => host.start());
+      cluster.clock.set(world, restartMs, () => host.start());
+      if (!cluster.plan.faults.includes('power') || !chance.happens(0.3)) return;
+      // What a node has refused, or taken back, must not be there again.
+      cluster.clock.set(world, chance.between(0, restartMs), () => {
+        if (!this.#active || host.state !== 'down') return;
+        cluster.onFault(host.id, 'power', 'goes after it has stopped by itself');
+        host.kill(chance.pick(survivals));
+      });
     };
   }
 

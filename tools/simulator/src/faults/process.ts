@@ -3,7 +3,7 @@ import type { Survival } from '../world/inode.ts';
 import { byItself, told, victim, type FaultEnd, type Faults, type Stage } from './fault.ts';
 import type { Host } from '../world/host.ts';
 
-const survivals: readonly Survival[] = [
+export const survivals: readonly Survival[] = [
   'nothing',
   'prefix',
   'prefix',
@@ -22,10 +22,33 @@ export function startLater(stage: Stage, hosts: readonly Host[]): FaultEnd {
   };
 }
 
-/** Half of the deaths find the disk at work: a random moment would rarely hit one of those that matter. */
-function die(stage: Stage, name: 'kill' | 'power', what: string, survival?: Survival): FaultEnd | undefined {
+interface Death {
+  readonly name: 'kill' | 'power';
+  readonly what: string;
+  /** Of a machine: what its disk keeps. */
+  readonly survival?: Survival;
+}
+
+/**
+ * Half of the deaths find the disk at work: a random moment would rarely hit one of those that matter. Some of them wait
+ * for the next election, when logs end with other terms than what was applied.
+ */
+function die(stage: Stage, death: Death): FaultEnd | undefined {
+  const atWork = stage.chance.happens(0.5);
+  if (atWork && stage.chance.happens(0.3)) {
+    stage.cluster.onElected = () => {
+      const host = victim(stage);
+      if (host !== undefined && stage.active()) dieNow(stage, host, death, true);
+    };
+    return byItself;
+  }
   const host = victim(stage);
   if (host === undefined) return undefined;
+  dieNow(stage, host, death, atWork);
+  return byItself;
+}
+
+function dieNow(stage: Stage, host: Host, { name, what, survival }: Death, atWork: boolean): void {
   const { life } = host;
   const kill = (): void => {
     if (host.life !== life || !stage.active()) return;
@@ -33,17 +56,16 @@ function die(stage: Stage, name: 'kill' | 'power', what: string, survival?: Surv
     host.kill(survival);
     stage.endLater(startLater(stage, [host]));
   };
-  if (stage.chance.happens(0.5)) host.disk.trap(stage.chance.below(12), kill);
+  if (atWork) host.disk.trap(stage.chance.below(12), kill);
   else kill();
-  return byItself;
 }
 
 export const processFaults: Faults = {
-  kill: (stage) => die(stage, 'kill', 'the process dies'),
+  kill: (stage) => die(stage, { name: 'kill', what: 'the process dies' }),
 
   power: (stage) => {
     const survival = stage.chance.pick(survivals);
-    return die(stage, 'power', `goes, keeping ${survival} of what was not synced`, survival);
+    return die(stage, { name: 'power', what: `goes, keeping ${survival} of what was not synced`, survival });
   },
 
   blackout: (stage) => {

@@ -355,7 +355,13 @@ export class Judge {
       }
     }
     if (confState !== undefined) this.checkConf(site.id, confState.index, confState.state);
-    if (installed !== undefined) this.checkSnapshotPlace(site.id, installed);
+    if (installed === undefined) return;
+    this.checkSnapshotPlace(site.id, installed);
+    if ((hardState?.commit ?? installed.index) >= installed.index) return;
+    this.complain(
+      'I9 Ordering',
+      `node ${site.id} installs a snapshot of index ${installed.index} with commit ${hardState?.commit}`,
+    );
   }
 
   /** What is committed and was on the disk stays there, also behind the entries that are written. */

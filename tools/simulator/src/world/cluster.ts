@@ -49,6 +49,8 @@ export class Cluster {
   readonly onReceived: Map<NodeId, () => void> = new Map();
   /** Called once, with whoever begins next to restore its state machine from a snapshot that it has installed. */
   onRestoring: ((host: Host) => void) | undefined;
+  /** What is to happen, once, when somebody becomes leader. */
+  onElected: (() => void) | undefined;
   /** Newest membership that any node applied. */
   confState: ConfState;
   #confIndex: LogIndex = 1;
@@ -100,6 +102,7 @@ export class Cluster {
       this.trace.note(EventKind.Role, clock.now, node, 'role %, term %', after, term);
       this.coverage.count('state', `becomes ${stateTypeName(after)}`);
       if (before === StateType.Leader && after !== before) this.coverage.count('state', 'leader steps down');
+      if (after === StateType.Leader) this.#elected();
     };
     for (const id of ids) this.addHost(id, true).start();
   }
@@ -312,6 +315,12 @@ export class Cluster {
     if (phase === 'restoring' && state === 'done' && this.cuts.any) {
       this.coverage.count('state', snapshotInPartition);
     }
+  }
+
+  #elected(): void {
+    const told = this.onElected;
+    this.onElected = undefined;
+    if (told !== undefined) this.clock.set(world, 0, told);
   }
 
   #beginsToRestore(host: Host): void {
