@@ -11,6 +11,7 @@ import {
   type StorageState,
   type WriteBatch,
 } from '@balsa/raft-core';
+import type { Reply } from '@balsa/kv';
 import { describe, expect, test } from 'vitest';
 import { AppliedBook } from '../src/judge/history-of-state.ts';
 import { Judge } from '../src/judge/judge.ts';
@@ -180,13 +181,41 @@ describe('rules', () => {
 
   test('I5: another command at an index, and another state', () => {
     const book = new AppliedBook();
+    const key = Uint8Array.of(107);
     const command = { index: 2, term: 2, data: Uint8Array.of(1) };
+    expect(new AppliedBook().check(1, 2, [command])).toBe('nobody proposed its command at 2');
+    book.kv.proposed(command.data, { op: 'incrby', key, delta: 3n });
     expect(book.check(1, 2, [command])).toBeUndefined();
     expect(book.check(1, 2, [command])).toBeUndefined();
     expect(book.check(1, 2, [{ ...command, data: Uint8Array.of(2) }])).toMatch(/another/);
     expect(book.check(1, 2, [])).toMatch(/skips/);
     expect(book.sameSnapshot(2, 'a')).toBe(true);
     expect(book.sameSnapshot(2, 'b')).toBe(false);
+  });
+
+  test('I5: a reply that the commands before do not lead to', () => {
+    const book = new AppliedBook();
+    const key = Uint8Array.of(107);
+    const data = [1, 2, 3].map((n) => Uint8Array.of(n));
+    const [incr, set, del] = data as [Uint8Array, Uint8Array, Uint8Array];
+    book.kv.proposed(incr, { op: 'incrby', key, delta: 3n });
+    book.kv.proposed(set, { op: 'set', key, value: key, condition: 'xx', get: true });
+    book.kv.proposed(del, { op: 'del', keys: [key, key] });
+    const commands = [incr, incr, set, incr, del].map((one, i) => ({ index: i + 2, term: 1, data: one }));
+    expect(book.check(1, 6, commands)).toBeUndefined();
+    const replies: Reply[] = [
+      { kind: 'integer', value: 3 },
+      { kind: 'integer', value: 6 },
+      { kind: 'bulk', bytes: Uint8Array.of(54) },
+      { kind: 'error', text: 'ERR value is not an integer or out of range' },
+      { kind: 'integer', value: 1 },
+    ];
+    const faults = replies.map((reply, i) => book.kv.check(i + 2, reply));
+    expect(faults).toEqual(replies.map(() => undefined));
+    expect(book.kv.check(3, { kind: 'integer', value: 3 })).toBe(
+      'answers integer 3 to the command at 3, not integer 6',
+    );
+    expect(book.kv.state.size).toBe(0);
   });
 
   test('I6: a follower that takes for committed what no leader committed, and a write over what is committed', () => {

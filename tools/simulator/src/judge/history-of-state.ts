@@ -1,13 +1,14 @@
 /** What was applied, by whoever applied it first: every other node must apply the same. */
 import { crc32 } from 'node:zlib';
 import type { Command, LogIndex } from '@balsa/raft-core';
+import { KvBook } from './kv-book.ts';
 
 export class AppliedBook {
   /** Digest of the command at each index; 0 where there is none. */
   readonly #commands: number[] = [0, 0];
   readonly #snapshots = new Map<LogIndex, string>();
-  /** In order; for a state computed anew at the end. */
-  readonly commands: Command[] = [];
+  /** What the commands mean. */
+  readonly kv: KvBook = new KvBook();
 
   get top(): LogIndex {
     return this.#commands.length - 1;
@@ -24,7 +25,7 @@ export class AppliedBook {
       const known = this.#commands[index];
       if (known === undefined) {
         this.#commands.push(digest);
-        if (has) this.commands.push({ ...command, data: command.data.slice() });
+        if (has && !this.kv.applied(index, command.data)) return `nobody proposed its command at ${index}`;
       } else if (known !== digest) {
         if (digest === 0) return `it skips the command at ${index}`;
         return known === 0

@@ -1,11 +1,12 @@
 /** A state machine as its node sees it, with the judge looking over its shoulder. */
 import { crc32 } from 'node:zlib';
+import type { Reply } from '@balsa/kv';
 import type { ApplyBatch, LogIndex, SnapshotMetadata, StateMachine, StateView } from '@balsa/raft-core';
 import type { AppliedBook } from './history-of-state.ts';
 import type { Judge } from './judge.ts';
 import type { Site } from './site.ts';
 
-export class ObservedMachine<R> implements StateMachine<R> {
+export class ObservedMachine<R extends Reply> implements StateMachine<R> {
   readonly persistent: boolean;
   readonly #inner: StateMachine<R>;
   readonly #judge: Judge;
@@ -72,6 +73,10 @@ export class ObservedMachine<R> implements StateMachine<R> {
     site.givenApplied = Math.max(site.givenApplied, appliedIndex);
     const results = await this.#inner.apply(batch);
     this.#applied = appliedIndex;
+    for (const [i, { index }] of commands.entries()) {
+      const fault = this.#book.kv.check(index, results[i]);
+      if (fault !== undefined) this.#judge.complain('I5 StateMachineSafety', `node ${site.id} ${fault}`);
+    }
     return results;
   }
 

@@ -79,7 +79,8 @@ export class Clients {
   }
 
   async #write(client: number, host: Host, key: string, write: Write, patience: number): Promise<Answer> {
-    const { history } = this.#cluster;
+    const { history, applied } = this.#cluster;
+    applied.kv.proposed(write.data, write.command);
     const call = history.invoke({ client, op: write.op, key, input: write.input });
     const { node } = host;
     if (node === undefined) {

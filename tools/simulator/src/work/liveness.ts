@@ -1,5 +1,5 @@
 /** The second phase: all is well again, so the cluster has to be, too, within a bounded virtual time. */
-import { digestOf, encodeCommand } from '@balsa/kv';
+import { digestOf, encodeCommand, storeKey, type KvCommand, type StateDigest } from '@balsa/kv';
 import { RawNode, StateType } from '@balsa/raft-core';
 import { Violation, type Rule } from '../judge/violation.ts';
 import type { Cluster } from '../world/cluster.ts';
@@ -91,7 +91,7 @@ async function returnsToRest(cluster: Cluster): Promise<void> {
     const answered = (): void => {
       isAnswered = true;
     };
-    leader.node?.propose(setCommand(leader), { timeoutMs: 1000 }).then(answered, answered);
+    leader.node?.propose(setCommand(cluster, leader), { timeoutMs: 1000 }).then(answered, answered);
     await clock.run(() => isAnswered, answerEvents);
     const { firstIndex = 0, lastIndex = 0 } = leader.core?.status() ?? {};
     if (firstIndex > before && firstIndex > lastIndex) break;
@@ -114,9 +114,12 @@ function alike(cluster: Cluster): string | undefined {
   return undefined;
 }
 
-function setCommand(host: Host): Uint8Array {
+function setCommand(cluster: Cluster, host: Host): Uint8Array {
   const value = bytesOf(`${host.id}`);
-  return encodeCommand({ op: 'set', key: bytesOf('end'), value, get: false, condition: 'always' });
+  const command: KvCommand = { op: 'set', key: bytesOf('end'), value, get: false, condition: 'always' };
+  const data = encodeCommand(command);
+  cluster.applied.kv.proposed(data, command);
+  return data;
 }
 
 /** A write through every member must be answered; one may be refused while leadership settles, and is tried again. */
@@ -126,7 +129,7 @@ async function serve(cluster: Cluster, through: readonly Host[] = members(cluste
     let reason = '';
     const ask = (): void => {
       state = 'asked';
-      const served = host.node?.propose(setCommand(host), { timeoutMs: 5000 });
+      const served = host.node?.propose(setCommand(cluster, host), { timeoutMs: 5000 });
       (served ?? Promise.reject(new Error('it does not run'))).then(
         () => {
           state = 'served';
@@ -147,21 +150,39 @@ async function serve(cluster: Cluster, through: readonly Host[] = members(cluste
   }
 }
 
+/** All have the same state, and it is what the commands make. */
 async function sameState(cluster: Cluster): Promise<void> {
+  const { state } = cluster.applied.kv;
+  const keys = [...state.keys()];
+  const expected = JSON.stringify([...state.values()]);
+  const names = keys.map((key) => storeKey(Buffer.from(key, 'latin1')));
   const digests = new Map<string, number>();
+  const wrong: string[] = [];
   let waiting = 0;
+  const look = async (
+    id: number,
+    found: Promise<StateDigest>,
+    values: Promise<(Uint8Array | undefined)[]>,
+  ) => {
+    const { digest, count, appliedIndex } = await found;
+    digests.set(`${digest} of ${count} keys at index ${appliedIndex}`, id);
+    const texts = (await values).map((value) => value && Buffer.from(value).toString('latin1'));
+    if (count !== keys.length || JSON.stringify(texts) !== expected) wrong.push(`node ${id}: ${count} keys`);
+    waiting--;
+  };
   for (const { id, store } of members(cluster)) {
     if (store === undefined) continue;
     waiting++;
-    void digestOf(store).then((found) => {
-      digests.set(`${found.digest} of ${found.count} keys at index ${found.appliedIndex}`, id);
-      waiting--;
-    });
+    void look(id, digestOf(store), store.getMany(names));
   }
   await until(cluster, () => (waiting > 0 ? 'the states cannot be read' : undefined));
   if (digests.size > 1) {
     const all = [...digests].map(([digest, id]) => `node ${id}: ${digest}`);
     throw new Violation('I5 StateMachineSafety', 'the members have different states in the end', all);
+  }
+  if (wrong.length > 0) {
+    const text = `the state in the end is not that of the commands, which make ${keys.length} keys`;
+    throw new Violation('I5 StateMachineSafety', text, wrong);
   }
 }
 

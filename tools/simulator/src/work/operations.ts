@@ -15,11 +15,12 @@ export interface Write {
   readonly op: string;
   readonly input: Value;
   readonly data: Uint8Array;
+  readonly command: KvCommand;
   readonly outputOf: (reply: Reply) => Value;
 }
 
 function write(op: string, input: Value, command: KvCommand, outputOf: (reply: Reply) => Value): Write {
-  return { op, input, data: encodeCommand(command), outputOf };
+  return { op, input, data: encodeCommand(command), command, outputOf };
 }
 
 const nothing = (): Value => null;
@@ -27,26 +28,52 @@ const wasSet = (reply: Reply): Value => reply.kind !== 'null';
 const integer = (reply: Reply): Value => (reply.kind === 'integer' ? Number(reply.value) : 'not an integer');
 const bulk = (reply: Reply): Value => (reply.kind === 'bulk' ? textOf(reply.bytes) : null);
 
+/** With GET the reply is the value before, whether that is replaced or not: it tells which. */
+const wasAbsent = (reply: Reply): Value => reply.kind === 'null';
+const wasThere = (reply: Reply): Value => reply.kind === 'bulk';
+
+/** One of several ways to say the same. */
+function set(chance: Chance, key: Uint8Array, value: string): Write {
+  const bytes = bytesOf(value);
+  if (chance.happens(0.8)) {
+    return write('set', value, { op: 'set', key, value: bytes, get: false, condition: 'always' }, nothing);
+  }
+  // The last one counts.
+  const pairs = [[key, bytesOf('x')] as const, [key, bytes] as const];
+  return write('set', value, { op: 'mset', pairs: pairs.slice(chance.below(2)) }, nothing);
+}
+
+function conditional(chance: Chance, key: Uint8Array, value: string, expected: string | null): Write {
+  const get = chance.happens(0.3);
+  const command = { op: 'set', key, value: bytesOf(value), get } as const;
+  const roll = chance.next();
+  if (roll < 0.5 && expected !== null) {
+    const condition = { ifeq: bytesOf(expected) };
+    const output = get ? (reply: Reply): Value => bulk(reply) === expected : wasSet;
+    return write('cas', [expected, value], { ...command, condition }, output);
+  }
+  if (roll < 0.75) return write('setnx', value, { ...command, condition: 'nx' }, get ? wasAbsent : wasSet);
+  return write('setxx', value, { ...command, condition: 'xx' }, get ? wasThere : wasSet);
+}
+
 /** A random write. `expected` is what the client thinks the value is. */
 export function randomWrite(chance: Chance, keyName: string, value: string, expected: string | null): Write {
   const key = bytesOf(keyName);
-  const bytes = bytesOf(value);
-  const set = { op: 'set', key, value: bytes, get: false } as const;
   const roll = chance.next();
-  if (roll < 0.4) return write('set', value, { ...set, condition: 'always' }, nothing);
-  if (roll < 0.55)
-    return write(
-      'append',
-      `${value.slice(0, 3)}.`,
-      { op: 'append', key, value: bytesOf(`${value.slice(0, 3)}.`) },
-      integer,
-    );
-  if (roll < 0.7) return write('incr', 1, { op: 'incrby', key, delta: 1n }, integer);
-  if (roll < 0.8 && expected !== null) {
-    return write('cas', [expected, value], { ...set, condition: { ifeq: bytesOf(expected) } }, wasSet);
+  if (roll < 0.4) return set(chance, key, value);
+  if (roll < 0.55) {
+    const tail = `${value.slice(0, 3)}.`;
+    return write('append', tail, { op: 'append', key, value: bytesOf(tail) }, integer);
   }
-  if (roll < 0.85) return write('setnx', value, { ...set, condition: 'nx' }, wasSet);
-  if (roll < 0.9) return write('setxx', value, { ...set, condition: 'xx' }, wasSet);
-  if (roll < 0.95) return write('del', null, { op: 'del', keys: [key] }, integer);
-  return write('getset', value, { ...set, get: true, condition: 'always' }, bulk);
+  if (roll < 0.7) {
+    const delta = chance.pick([1, 1, 1, 7, -1, -30]);
+    return write('incr', delta, { op: 'incrby', key, delta: BigInt(delta) }, integer);
+  }
+  if (roll < 0.9) return conditional(chance, key, value, expected);
+  if (roll < 0.95) {
+    // To remove a key twice is to remove it once.
+    return write('del', null, { op: 'del', keys: chance.happens(0.2) ? [key, key] : [key] }, integer);
+  }
+  const command = { op: 'set', key, value: bytesOf(value), get: true, condition: 'always' } as const;
+  return write('getset', value, command, bulk);
 }
