@@ -227,8 +227,8 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     keepEntries: snapshots ? Math.max(0, chance.below(14) - 4) : 100,
     chunkBytes: chance.pick([64, 400, 1 << 18]),
     segmentBytes: chance.pick([4096, 16_384, 1 << 20]),
-    // With damage to what is stored every acknowledged write is watched over, not one in a thousand.
-    watermarkLag: damage ? 1 : chance.pick([1, 16, 1024]),
+    // With damage to what is stored every acknowledged write is watched over, not one in a thousand; or only votes are damaged.
+    watermarkLag: damage ? chance.pick([1, 1, 1, 1024]) : chance.pick([1, 16, 1024]),
     maxMessageBytes: chance.pick([200, 1000, 1 << 20]),
     maxInflightMessages: chance.pick([1, 2, 16, 256]),
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),

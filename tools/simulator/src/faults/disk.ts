@@ -39,6 +39,39 @@ function replaceLater(stage: Stage, host: Host): FaultEnd {
   };
 }
 
+/**
+ * The next term or vote that it writes is damaged, and the power goes at once. However far the watermark may trail, it does
+ * not trail that write, so that nobody takes it for one that was never finished.
+ */
+function flipVote(stage: Stage, host: Host): FaultEnd {
+  const { cluster, chance } = stage;
+  const { life } = host;
+  cluster.onVoteWritten.set(host.id, () => {
+    const [newest] = [...host.disk.root.files()]
+      .filter(([path]) => path.endsWith('.seg'))
+      .sort()
+      .reverse();
+    if (newest === undefined || host.life !== life || !stage.active() || !cluster.mayDamage()) return;
+    const [path, inode] = newest;
+    const at = inode.size - 1 - chance.below(8);
+    inode.corrupt(at, (byte) => byte ^ 1);
+    told(stage, host, 'flip', `byte ${at} of ${path}, the vote that was just written; the power goes`);
+    host.damaged = true;
+    cluster.clock.set(world, 0, () => {
+      if (host.life !== life) return;
+      host.kill('nothing');
+      stage.endLater({
+        afterMs: chance.skewed(100, 4000),
+        end: () => host.start(),
+      });
+      cluster.clock.set(world, chance.skewed(4000, 8000), () => {
+        if (stage.active()) host.retire();
+      });
+    });
+  });
+  return byItself;
+}
+
 export const diskFaults: Faults = {
   'slow-disk': (stage) => {
     const host = victim(stage);
@@ -93,6 +126,7 @@ export const diskFaults: Faults = {
 
   flip: (stage) => {
     const host = expendable(stage);
+    if (host !== undefined && stage.cluster.plan.watermarkLag > 1) return flipVote(stage, host);
     const file = host && anyFile(stage, host);
     if (host === undefined || file === undefined) return undefined;
     const [path, inode] = file;
@@ -104,6 +138,7 @@ export const diskFaults: Faults = {
   },
 
   misdirect: (stage) => {
+    if (stage.cluster.plan.watermarkLag > 1) return undefined;
     const host = expendable(stage);
     const from = host && anyFile(stage, host);
     const to = host && anyFile(stage, host);

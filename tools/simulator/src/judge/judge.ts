@@ -56,6 +56,8 @@ export class Judge {
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
   onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
+  /** A term or a vote has become durable just now. */
+  onVoteWritten: (node: NodeId) => void = () => undefined;
   onRole: (node: NodeId, before: StateType, after: StateType, term: Term) => void = () => undefined;
 
   /** Keeps the first violation only. */
@@ -401,9 +403,11 @@ export class Judge {
   }
 
   afterWrite(site: Site, { batch, installed }: InFlight): void {
+    const { term, vote } = site.model.hardState;
     site.model.apply(batch, installed);
     site.inFlight = undefined;
     const { hardState, last } = site.model;
+    if (hardState.term !== term || hardState.vote !== vote) this.onVoteWritten(site.id);
     if (hardState.commit > last) {
       this.complain(
         'I9 Ordering',

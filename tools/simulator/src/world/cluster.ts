@@ -49,6 +49,8 @@ export class Cluster {
   readonly onReceived: Map<NodeId, () => void> = new Map();
   /** Called once, with whoever begins next to restore its state machine from a snapshot that it has installed. */
   onRestoring: ((host: Host) => void) | undefined;
+  /** What is to happen, once, when a node has written a term or a vote, and nothing after that. */
+  readonly onVoteWritten: Map<NodeId, () => void> = new Map();
   /** What is to happen, once, when somebody becomes leader. */
   onElected: (() => void) | undefined;
   /** Newest membership that any node applied. */
@@ -97,6 +99,11 @@ export class Cluster {
     };
     this.judge.onChange = (node, what, ...details) => {
       this.trace.note(EventKind.Role, clock.now, node, what, ...details);
+    };
+    this.judge.onVoteWritten = (node) => {
+      const told = this.onVoteWritten.get(node);
+      this.onVoteWritten.delete(node);
+      told?.();
     };
     this.judge.onRole = (node, before, after, term) => {
       this.trace.note(EventKind.Role, clock.now, node, 'role %, term %', after, term);

@@ -370,8 +370,8 @@ class DiskFile implements FileHandle {
       try {
         this.#disk.assertWorks(this.#path, true);
       } catch (error) {
-        // What fails may have got some way.
-        const part = data.slice(0, chance.below(data.length + 1));
+        // What fails may have got some way, or all of it.
+        const part = chance.happens(0.3) ? data : data.slice(0, chance.below(data.length + 1));
         if (part.length > 0 && chance.happens(0.5)) this.#inode.write(part, position);
         throw error;
       }
