@@ -29,6 +29,7 @@ interface Shown {
   firstIndex: number;
   progress: readonly unknown[];
   leader: number;
+  tick: () => void;
   step: (message: Message) => unknown;
 }
 
@@ -50,9 +51,10 @@ class Court {
       firstIndex: 1,
       progress: [],
       leader: 0,
+      tick: () => undefined,
       step: () => undefined,
       ...shown,
-      status: () => ({ confState, firstIndex: core.firstIndex, progress: core.progress }),
+      status: () => ({ id, confState, firstIndex: core.firstIndex, progress: core.progress }),
     };
     this.attach(id, core);
     this.#cores.set(id, core);
@@ -344,6 +346,21 @@ describe('rules', () => {
     other.site(1).inFlight = inFlight;
     other.judge.beforeWrite(other.site(1), inFlight);
     expect(other.verdict).toBe('I12 ReadyContract');
+  });
+
+  test('I14: a leader that leads on and hears from no quorum', () => {
+    const ticks = (answering: readonly number[]): string => {
+      const court = begun();
+      court.judge.quorumCheckTicks = 3;
+      const core = court.elect(1, 2, { tick: () => undefined });
+      for (let n = 0; n < 60; n++) {
+        core.tick();
+        for (const from of answering)
+          core.step(new Message(MessageType.MsgHeartbeatResp, { to: 1, from, term: 2 }));
+      }
+      return court.verdict;
+    };
+    expect([[2], [3], []].map(ticks)).toEqual(['none', 'none', 'I14 Liveness']);
   });
 
   test('I17: what was being written is there in part', () => {

@@ -17,11 +17,12 @@ import {
   type StorageState,
   type Term,
 } from '@balsa/raft-core';
+import { watchAttention } from './attention.ts';
 import { ChangeBook } from './change-book.ts';
+import { ConfBook } from './conf-book.ts';
 import { EntryBook } from './entry-book.ts';
 import { LogModel } from './log-model.ts';
-import { outdatedFault, outdatedProgress, progressFault, refusedProgress } from './peer-progress.ts';
-import { beforeStep, stepFault } from './step-contract.ts';
+import { expectations } from './step-contract.ts';
 import { Site, type CoreView, type InFlight } from './site.ts';
 import { Violation, type Rule } from './violation.ts';
 
@@ -51,11 +52,13 @@ export class Judge {
   readonly #committed: Term[] = [0, 1];
   /** Terms of the leaders that committed it, by index. */
   readonly #committedIn: Term[] = [0, 1];
-  readonly #confs = new Map<LogIndex, string>();
+  readonly #confs = new ConfBook();
   readonly #changes = new ChangeBook();
   #violation: Violation | undefined;
   /** Told of changes worth a line in the trace. */
   onChange: (node: NodeId, what: string, ...details: number[]) => void = () => undefined;
+  /** Ticks of an election timeout, where leaders have to hear from a quorum; else 0. */
+  quorumCheckTicks = 0;
   /** A term or a vote has become durable just now. */
   onVoteWritten: (node: NodeId) => void = () => undefined;
   onRole: (node: NodeId, before: StateType, after: StateType, term: Term) => void = () => undefined;
@@ -92,18 +95,17 @@ export class Judge {
       last: core.lastIndex,
     };
     site.view = view;
+    const attention = watchAttention(core, this.quorumCheckTicks, (text) => {
+      this.complain('I14 Liveness', `leader ${site.id} ${text}`);
+    });
     // Several messages can come in one event, and a leader that commits by one may step down by the next.
     const step = core.step.bind(core);
     core.step = (message) => {
-      const before = beforeStep(core);
-      const refused = refusedProgress(core, message);
-      const outdated = outdatedProgress(core, message);
+      const faultOf = expectations(core, message);
       step(message);
+      attention?.stepped(message);
       this.#look(site, view);
-      const wrong =
-        (refused && progressFault(core, refused)) ??
-        (outdated && outdatedFault(core, outdated)) ??
-        stepFault(core, message, before);
+      const wrong = faultOf();
       if (wrong !== undefined) this.complain(wrong.rule, `node ${site.id} ${wrong.text}`);
     };
     this.#views.push({ site, view });
@@ -406,6 +408,7 @@ export class Judge {
     const { term, vote } = site.model.hardState;
     site.model.apply(batch, installed);
     site.inFlight = undefined;
+    site.changes++;
     const { hardState, last } = site.model;
     if (hardState.term !== term || hardState.vote !== vote) this.onVoteWritten(site.id);
     if (hardState.commit > last) {
@@ -442,14 +445,12 @@ export class Judge {
   /** The membership that a core counts by must be the newest that it has applied, or one that is being recorded. */
   #checkOwnConf(site: Site, core: RaftCore, confState: object): void {
     const text = JSON.stringify(confState);
-    let newest = 0;
-    for (const index of this.#confs.keys()) if (index <= core.applied && index > newest) newest = index;
-    const known = this.#confs.get(newest);
+    const { index: newest, text: known } = this.#confs.newest(core.applied);
     if (known === undefined || known === text) {
       site.doubt = undefined;
       return;
     }
-    const indexes = [...this.#confs].filter(([, one]) => one === text).map(([index]) => index);
+    const indexes = this.#confs.indexesOf(text);
     if (indexes.length === 0 || indexes.some((index) => index > newest)) return;
     // Like an old one can be a new one, too, that counts already and is still being recorded: then it is not yet
     // told to be applied. What is still so when more is applied is old.
@@ -463,14 +464,12 @@ export class Judge {
 
   checkConf(id: NodeId, index: LogIndex, state: object): void {
     const text = JSON.stringify(state);
-    const known = this.#confs.get(index);
-    if (known === undefined) this.#confs.set(index, text);
-    else if (known !== text) {
-      this.complain(
-        'I10 ConfigFidelity',
-        `node ${id} has the membership ${text} at index ${index}, another node ${known}`,
-      );
-    }
+    const other = this.#confs.clash(index, text);
+    if (other === undefined) return;
+    this.complain(
+      'I10 ConfigFidelity',
+      `node ${id} has the membership ${text} at index ${index}, another node ${other}`,
+    );
   }
 
   /** A snapshot must carry the term and the membership of its index. */
@@ -486,9 +485,7 @@ export class Judge {
         `node ${id} has a snapshot of index ${index}, term ${term}; committed is term ${String(committed)}`,
       );
     }
-    let newest = 0;
-    for (const at of this.#confs.keys()) if (at <= index && at > newest) newest = at;
-    const known = this.#confs.get(newest);
+    const { text: known } = this.#confs.newest(index);
     const text = JSON.stringify(metadata.confState);
     if (known !== undefined && known !== text) {
       this.complain(

@@ -86,6 +86,7 @@ export class ObservedStorage implements Storage {
     }
     site.model.compactTo(index);
     site.compacting = undefined;
+    site.changes++;
   }
 
   async createSnapshot(metadata: SnapshotMetadata): Promise<SnapshotWriter> {
@@ -113,8 +114,20 @@ export class ObservedStorage implements Storage {
     return this.#inner.maintain();
   }
 
-  stats(): Promise<StorageStats> {
-    return this.#inner.stats();
+  async stats(): Promise<StorageStats> {
+    const site = this.#site;
+    const before = site.settled;
+    const stats = await this.#inner.stats();
+    // What came and went meanwhile may lie on either side of the answer.
+    if (before === undefined || before !== site.settled) return stats;
+    const { first, last } = site.model;
+    if (stats.entryCount !== last - first + 1) {
+      this.#judge.complain(
+        'I11 RestartFidelity',
+        `the store of node ${site.id} has ${stats.entryCount} entries; it was given ${first} to ${last}`,
+      );
+    }
+    return stats;
   }
 
   close(): Promise<void> {

@@ -33,6 +33,8 @@ export class Site {
   inFlight: InFlight | undefined;
   /** A compaction of the same kind. */
   compacting: LogIndex | undefined;
+  /** Writes and compactions that were answered. */
+  changes = 0;
   /** Snapshots that the store holds or held. */
   readonly snapshots: Map<SnapshotId, SnapshotMetadata> = new Map();
   view: CoreView | undefined;
@@ -47,6 +49,11 @@ export class Site {
 
   constructor(id: NodeId) {
     this.id = id;
+  }
+
+  /** How much was changed, while nothing is under way. */
+  get settled(): number | undefined {
+    return this.inFlight === undefined && this.compacting === undefined ? this.changes : undefined;
   }
 
   /** Everything that a store may have found: with and without what was in flight. */

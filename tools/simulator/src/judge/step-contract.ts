@@ -11,10 +11,27 @@ import {
   type Message,
   type RaftCore,
 } from '@balsa/raft-core';
+import { outdatedFault, outdatedProgress, progressFault, refusedProgress } from './peer-progress.ts';
 import type { Rule } from './violation.ts';
 
+export interface Fault {
+  readonly rule: Rule;
+  readonly text: string;
+}
+
+/** To be called before a core gets a message; what it gives says afterwards what is wrong with what came of it, if anything. */
+export function expectations(core: RaftCore, message: Message): () => Fault | undefined {
+  const before = beforeStep(core);
+  const refused = refusedProgress(core, message);
+  const outdated = outdatedProgress(core, message);
+  return () =>
+    (refused && progressFault(core, refused)) ??
+    (outdated && outdatedFault(core, outdated)) ??
+    stepFault(core, message, before);
+}
+
 /** A core before it got a message. */
-export interface Before {
+interface Before {
   readonly term: number;
   readonly state: StateType;
   readonly leader: number;
@@ -22,7 +39,7 @@ export interface Before {
   readonly last: LogIndex;
 }
 
-export function beforeStep(core: RaftCore): Before {
+function beforeStep(core: RaftCore): Before {
   const { term, state, leader, committed, lastIndex: last } = core;
   return { term, state, leader, committed, last };
 }
@@ -55,11 +72,7 @@ const ofLeaders: ReadonlySet<MessageType> = new Set([
 ]);
 
 /** What is wrong with what the core made of the message, if anything. */
-export function stepFault(
-  core: RaftCore,
-  message: Message,
-  before: Before,
-): { readonly rule: Rule; readonly text: string } | undefined {
+function stepFault(core: RaftCore, message: Message, before: Before): Fault | undefined {
   const { type, term, reject, from } = message;
   const { committed } = core;
   const what = `${messageTypeName(type)} of node ${from}, term ${term}`;

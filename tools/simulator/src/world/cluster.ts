@@ -100,6 +100,7 @@ export class Cluster {
     this.judge.onChange = (node, what, ...details) => {
       this.trace.note(EventKind.Role, clock.now, node, what, ...details);
     };
+    if (plan.checkQuorum) this.judge.quorumCheckTicks = plan.electionTick;
     this.judge.onVoteWritten = (node) => {
       const told = this.onVoteWritten.get(node);
       this.onVoteWritten.delete(node);
