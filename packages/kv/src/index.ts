@@ -11,6 +11,7 @@ export {
   type KvCommand,
   type SetCondition,
 } from './machine/command.ts';
+export type { WriteBehindBounds } from './machine/write-behind.ts';
 export { digestOf, type StateDigest } from './machine/digest.ts';
 export { maxCommandBytes, maxUserKeyBytes, maxValueBytes } from './machine/limits.ts';
 export { storeKey, userKey } from './machine/store-key.ts';

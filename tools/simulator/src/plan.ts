@@ -89,6 +89,8 @@ export interface Plan {
   readonly entryCacheBytes: number;
   readonly thinkMs: number;
   readonly valueBytes: number;
+  /** Changes that the state machine gathers before it writes them. */
+  readonly gatherChanges: number;
 }
 
 const network: readonly FaultName[] = [
@@ -234,5 +236,6 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     entryCacheBytes: chance.pick([300, 4000, 1 << 20]),
     thinkMs: chance.skewed(...thinking(profile)),
     valueBytes: chance.pick([4, 20, 200, 1500, 4000, 4000]),
+    gatherChanges: chance.pick([2, 8, 8192, 8192]),
   };
 }

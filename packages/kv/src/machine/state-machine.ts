@@ -17,13 +17,15 @@ import { applyCommand, keysRead } from './apply.ts';
 import { decodeCommand } from './command.ts';
 import { digestOf, type StateDigest } from './digest.ts';
 import { Overlay } from './overlay.ts';
-import { WriteBehindStore } from './write-behind.ts';
+import { WriteBehindStore, type WriteBehindBounds } from './write-behind.ts';
 
 export interface KvStateMachineOptions {
   /** Whether the store outlives the process. Default true. */
   readonly persistent?: boolean;
   /** Length of the chunks of a snapshot, in bytes: the same on every node, so that the same state gives the same bytes. Default 256 KiB. */
   readonly snapshotChunkBytes?: number;
+  /** How much gathers in memory before it is written to the store. Default: 8192 changes, 8 MiB. */
+  readonly gather?: Partial<WriteBehindBounds>;
 }
 
 /**
@@ -42,7 +44,7 @@ export class KvStateMachine implements StateMachine<KvResult> {
   #failed: BalsaError | undefined;
 
   constructor(store: OrderedStore, options: KvStateMachineOptions = {}) {
-    this.#store = new WriteBehindStore(store);
+    this.#store = new WriteBehindStore(store, options.gather);
     this.#chunkBytes = options.snapshotChunkBytes ?? 256 * 1024;
     this.persistent = options.persistent ?? true;
   }

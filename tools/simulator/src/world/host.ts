@@ -176,10 +176,12 @@ export class Host {
       watermarkLag: plan.watermarkLag,
     });
     const site = judge.site(this.id);
-    const store = plan.volatileState ? openMemoryEngine().orderedStore('kv') : engine.orderedStore('kv');
+    const plain = plan.volatileState ? openMemoryEngine().orderedStore('kv') : engine.orderedStore('kv');
+    const store = plan.gatherChanges > 100 ? plain : this.#slowed(plain, life);
     const machine = createKvStateMachine(store, {
       persistent: !plan.volatileState,
       snapshotChunkBytes: plan.chunkBytes,
+      gather: { maxChanges: plan.gatherChanges },
     });
     const node = await RaftNode.start<KvResult>({
       id: this.id,
@@ -206,6 +208,17 @@ export class Host {
     void node.stopped.then((error) => {
       if (life.alive) this.#failed(life, error ?? new Error('it stopped without being asked to'), 'stops');
     });
+  }
+
+  /** Writes take their time, as in a database on another thread; what is applied meanwhile gathers. */
+  #slowed(store: OrderedStore, life: Owner): OrderedStore {
+    const write = store.write.bind(store);
+    store.write = async (batch) => {
+      const ms = this.#chance.skewed(0.05, 30);
+      await new Promise<void>((resolve) => this.#cluster.clock.set(life, ms, resolve));
+      await write(batch);
+    };
+    return store;
   }
 
   #listen(node: RaftNode<KvResult>): void {
