@@ -6,7 +6,8 @@
  *
  * A server that syncs every write serves nobody meanwhile, so the disk sets the floor: the same client's wait while a
  * bare client sends one small write after another, before and after. Each phase is told as a multiple of that, too,
- * and beside it stand bare commands of the same sizes.
+ * and beside it stand bare commands of the same sizes, and bare rewrites of the file: the server makes these by its own
+ * rule, and forks for each.
  *
  * `--busy`: another process writes and syncs a megabyte after the other on the same file system meanwhile.
  * `--realtime`, for root: server and second client run before everything else, so that only the server's own pauses are
@@ -91,7 +92,7 @@ async function phase(name, run) {
   const said = events.map(([event, , , longest]) => `${event} ${longest} ms`).join(', ');
   const multiple = floor.length === 0 ? '' : ` (${(max / Math.max(...floor)).toFixed(1)} of the floor's)`;
   process.stdout.write(
-    `${name.padEnd(44)} ${seconds.toFixed(1).padStart(5)} s, ${String(pings).padStart(5)} pings: ` +
+    `${name.padEnd(45)} ${seconds.toFixed(1).padStart(5)} s, ${String(pings).padStart(5)} pings: ` +
       `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, longest ${max.toFixed(1)} ms${multiple}; ` +
       `server: ${said || 'nothing above 2 ms'}\n`,
   );
@@ -103,6 +104,30 @@ const smallWrites = () =>
     const began = performance.now();
     while (performance.now() - began < floorMs) await client.set('bare', small);
   });
+
+const isRewriting = async () => /aof_rewrite_in_progress:1/.test(await client.info('persistence'));
+const pause = (ms) => new Promise((resolve) => env.setTimer(ms, resolve));
+
+/** What the server does by itself when its file has grown: with nobody writing, and with single small writes. */
+async function bareRewrite() {
+  const { used_memory_rss: bytes } = Object.fromEntries(
+    (await client.info('memory')).split('\r\n').map((line) => line.split(':')),
+  );
+  const held = `${(Number(bytes) / 2 ** 20).toFixed(0)} MiB`;
+  await phase(`floor: bare rewrite, ${held} resident`, async () => {
+    await client.bgrewriteaof();
+    while (await isRewriting()) await pause(5);
+    await pause(100);
+  });
+  await phase('floor: bare rewrite, writes of 64 B beside it', async () => {
+    await client.bgrewriteaof();
+    while (await isRewriting()) await client.set('bare', small);
+    for (let i = 0; i < 50; i++) {
+      await client.set('bare', small);
+      await pause(2);
+    }
+  });
+}
 
 const storage = engine.group('g');
 await storage.open();
@@ -118,7 +143,7 @@ await phase(`fill with ${String(count)} entries (not measured)`, async () => {
     await storage.write({ entries, hardState: { term: 1, vote: 1, commit: first + 999 } });
   }
 });
-await phase('nothing', () => new Promise((resolve) => env.setTimer(1000, resolve)));
+await phase('nothing', () => pause(1000));
 floor.push(await smallWrites());
 const piece = Buffer.alloc(pieceBytes, 7);
 await phase('floor: 100 MiB by bare RPUSH of 64 KiB', async () => {
@@ -134,6 +159,7 @@ await phase('snapshot of 100 MiB written', async () => {
   for (let at = 0; at < snapshotBytes; at += chunkBytes) await writer.write(chunk);
   await writer.commit();
 });
+await bareRewrite();
 await phase('snapshot removed', async () => {
   await storage.pruneSnapshots(0);
   await maintain();
@@ -146,14 +172,10 @@ await phase('all compacted', async () => {
   await storage.compactTo(count);
   await maintain();
 });
-await phase('rewrite of what is left', async () => {
-  await client.bgrewriteaof();
-  while (/aof_rewrite_in_progress:1/.test(await client.info('persistence')))
-    await new Promise((resolve) => env.setTimer(5, resolve));
-});
+await bareRewrite();
 const store = engine.orderedStore('kv');
 await store.open();
-for (const name of ['restored', 'restored again, and the old state removed']) {
+for (const name of ['restored', 'restored again, the old state removed']) {
   await phase(`${String(count)} pairs ${name}`, async () => {
     const restore = await store.beginRestore();
     for (let first = 0; first < count; first += pairsAtOnce) {
@@ -163,6 +185,7 @@ for (const name of ['restored', 'restored again, and the old state removed']) {
     await restore.commit(1);
     while (await store.maintain());
   });
+  await bareRewrite();
 }
 floor.push(await smallWrites());
 await storage.close();

@@ -3,6 +3,14 @@ import { BalsaError } from '@balsa/raft-core';
 import { ServerError, type Connection, type Reply } from './connection.ts';
 import { checkWaitAof } from './wait-aof.ts';
 
+/** When the server writes its append-only file anew by itself. */
+export interface RewriteRule {
+  /** The file has grown by so many hundredths of what it was after the last rewrite; 0: never. */
+  readonly percentage: number;
+  /** And is of so many bytes. */
+  readonly minBytes: number;
+}
+
 export interface ServerFacts {
   readonly version: string;
   /** Of the server's process. */
@@ -11,6 +19,8 @@ export interface ServerFacts {
   readonly needsWaitAof: boolean;
   /** Settings that lose nothing and should be others all the same, each with the fix. */
   readonly advice: readonly string[];
+  /** Undefined where it was not asked for: a relaxed store takes the server as it is. */
+  readonly rewriteRule?: RewriteRule;
 }
 
 export interface DurabilityOptions {
@@ -85,7 +95,11 @@ export async function checkServer(connection: Connection, options: DurabilityOpt
   await checkMemory(connection);
   const needsWaitAof = await checkAppendOnlyFile(connection, info, version);
   if (needsWaitAof) await checkWaitAof(connection, options.probeKey, options.now);
-  return { ...facts, needsWaitAof, advice: await adviceOn(connection) };
+  const rewriteRule = {
+    percentage: Number(await readSetting(connection, 'auto-aof-rewrite-percentage')),
+    minBytes: Number(await readSetting(connection, 'auto-aof-rewrite-min-size')),
+  };
+  return { ...facts, needsWaitAof, advice: await adviceOn(connection), rewriteRule };
 }
 
 function checkRole(info: ReadonlyMap<string, string>, allowFailover: boolean): void {

@@ -111,6 +111,7 @@ class RedisEngine implements EngineCore<Storage, RedisOrderedStore> {
     this.#file = new AppendOnlyFile({
       env,
       connection: server.connection,
+      rule: () => server.facts.rewriteRule,
       changes: () => this.#writer.changes,
     });
     server.checkHeads = () => this.#checkHeads();

@@ -12,12 +12,16 @@ const toleratedBytes = 4 * 1024 * 1024;
 /** Bytes of entries moved at once. */
 const movedBytes = 64 * 1024;
 
-/** Does one slice for one group. True when more is left. */
+/** Does one slice for one group, or waits one slice by `pause`. True when more is left. */
 export async function maintainGroup(
   group: GroupLog,
   snapshots: Snapshots,
   read: ReadRange,
+  pause: () => Promise<boolean>,
 ): Promise<boolean> {
+  const hasWork = group.deadSegments().length > 0 || snapshots.hasDoomed() || hasGaps(group);
+  // What follows can wait, unlike others' writes that would have to wait for it.
+  if (hasWork && (await pause())) return true;
   if (group.deadSegments().length > 0) {
     await group.removeSegments(segmentsAtOnce);
     return true;
@@ -26,19 +30,24 @@ export async function maintainGroup(
   return moveSome(group, read);
 }
 
+/** Whether more than half of the log is garbage that lies behind live entries. */
+function hasGaps(group: GroupLog): boolean {
+  const { firstIndex, lastIndex } = group.state.outline;
+  const { liveBytes } = group.locations;
+  return group.bytes - liveBytes >= Math.max(toleratedBytes, liveBytes) && firstIndex <= lastIndex;
+}
+
 /**
  * When more than half of the log is garbage that lies behind live entries, these are written anew at the end,
  * so that the segments at the beginning can go.
  */
 async function moveSome(group: GroupLog, read: ReadRange): Promise<boolean> {
+  if (!hasGaps(group)) return false;
   const { outline } = group.state;
-  const wasted = group.bytes - group.locations.liveBytes;
   const [oldest] = group.segments.keys();
-  const first = outline.firstIndex;
-  if (wasted < Math.max(toleratedBytes, group.locations.liveBytes) || first > outline.lastIndex) return false;
   const last = [...group.segments.keys()].at(-1);
   // The lowest entries that do not lie in the last segment already.
-  let from = first;
+  let from = outline.firstIndex;
   while (from <= outline.lastIndex && group.locations.get(from).segment !== oldest) from++;
   if (from > outline.lastIndex || oldest === last) return false;
   let to = from;

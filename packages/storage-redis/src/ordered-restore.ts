@@ -27,8 +27,8 @@ export interface RestoreOptions {
   readonly generation: number;
   readonly codec: PairCodec;
   readonly check: () => void;
-  /** Adds pairs (key, value, key, value) to the generation. */
-  readonly fill: (pairs: readonly Argument[]) => Promise<void>;
+  /** Adds pairs (key, value, key, value), of so many bytes, to the generation. */
+  readonly fill: (pairs: readonly Argument[], bytes: number) => Promise<void>;
   /** Makes the finished contents the present ones, durably. */
   readonly switchTo: (filled: Filled, appliedIndex: LogIndex) => Promise<void>;
   readonly discard: () => Promise<void>;
@@ -93,11 +93,11 @@ export class RedisRestore implements OrderedRestore {
       this.#digest = (this.#digest + checksum) % 2 ** 32;
       this.#count++;
       if (args.length < 2 * fillPairs && bytes < fillBytes) continue;
-      await this.#options.fill(args);
+      await this.#options.fill(args, bytes);
       args = [];
       bytes = 0;
     }
-    if (args.length > 0) await this.#options.fill(args);
+    if (args.length > 0) await this.#options.fill(args, bytes);
   }
 
   async #abort(): Promise<void> {

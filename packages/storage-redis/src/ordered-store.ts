@@ -169,7 +169,7 @@ export class RedisOrderedStore implements OrderedStore {
         check: () => {
           this.#life.assertAlive();
         },
-        fill: (pairs) => this.#fill(generation, pairs),
+        fill: (pairs, bytes) => this.#fill(generation, pairs, bytes),
         switchTo: (filled, appliedIndex) => this.#inTurn(() => this.#switchTo(filled, appliedIndex)),
         discard: () => this.#drop(generation),
         ended: () => this.#restores.delete(restore),
@@ -336,10 +336,10 @@ export class RedisOrderedStore implements OrderedStore {
     }
   }
 
-  async #fill(generation: number, pairs: readonly Argument[]): Promise<void> {
+  async #fill(generation: number, pairs: readonly Argument[], bytes: number): Promise<void> {
     const { writer, file } = this.#options;
     const { order, values } = this.#keys(generation);
-    await file.untilRewritten(() => !this.#life.isClosing);
+    await file.untilFree(bytes, () => !this.#life.isClosing);
     await writer.prepare(
       fillScript,
       [this.#headKey, order, values],

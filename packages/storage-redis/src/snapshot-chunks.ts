@@ -5,9 +5,9 @@ import type { GroupPlace } from './group-log.ts';
 import type { LogWriter } from './log-writer.ts';
 import { dropScript, pieceScript } from './scripts.ts';
 
-/** Bytes that are sent at once: the server does nothing else while it takes and syncs them. */
-const pieceBytes = 64 * 1024;
 const checksumBytes = 4;
+/** Bytes that are sent at once: the server does nothing else while it takes and syncs them. */
+const pieceBytes = checksumBytes + 64 * 1024;
 /** Chunks removed at once. */
 const removedAtOnce = 1;
 
@@ -20,8 +20,16 @@ export class SnapshotChunks {
     this.#writer = writer;
   }
 
-  /** Durable when it resolves. What was written in part when it rejects, `remove` removes. */
-  async write(snapshot: string, n: number, chunk: Uint8Array): Promise<void> {
+  /**
+   * Durable when it resolves. `untilFree` is waited for before each piece, with the bytes of it. What was written
+   * in part when it rejects, `remove` removes.
+   */
+  async write(
+    snapshot: string,
+    n: number,
+    chunk: Uint8Array,
+    untilFree: (bytes: number) => Promise<void>,
+  ): Promise<void> {
     const { keys } = this.#place;
     const key = keys.chunk(snapshot, n);
     const value = Buffer.allocUnsafe(checksumBytes + chunk.length);
@@ -29,6 +37,7 @@ export class SnapshotChunks {
     value.set(chunk, checksumBytes);
     for (let at = 0; at < value.length; at += pieceBytes) {
       const piece = value.subarray(at, at + pieceBytes);
+      await untilFree(piece.length);
       const args = [this.#writer.epoch, piece, String(at + piece.length)];
       await this.#writer.prepare(pieceScript, [keys.head, key], args, `writing chunk ${String(n)}`);
     }

@@ -25,8 +25,8 @@ export interface SnapshotsOptions {
   readonly random: () => number;
   /** Throws when nothing may be read any more. */
   readonly check: () => void;
-  /** Resolves when the disk is free for something large, or `isWanted` no longer. */
-  readonly untilDiskIsFree: (isWanted: () => boolean) => Promise<void>;
+  /** Resolves when the disk is free for so many bytes, or `isWanted` no longer. */
+  readonly untilDiskIsFree: (bytes: number, isWanted: () => boolean) => Promise<void>;
   /** Whether anything can be removed: not with the connection gone. */
   readonly mayWrite: () => boolean;
 }
@@ -110,16 +110,17 @@ export class Snapshots implements GroupSnapshots {
     }
   }
 
+  /** Whether there is something that `maintain` would remove now. */
+  hasDoomed(): boolean {
+    return this.#doomed() !== undefined;
+  }
+
   /** A slice of removing. False when nothing is to be removed now. */
   async maintain(): Promise<boolean> {
-    const inUse = new Set([...this.#readers].map((reader) => reader.snapshot.id));
-    for (const known of this.#options.group.snapshots.values()) {
-      const isAbandoned = known.status === 'begun' && !this.#writers.has(known.id);
-      if ((known.status !== 'doomed' && !isAbandoned) || inUse.has(known.id)) continue;
-      await this.#removeSome(known);
-      return true;
-    }
-    return false;
+    const doomed = this.#doomed();
+    if (doomed === undefined) return false;
+    await this.#removeSome(doomed);
+    return true;
   }
 
   /** Ends what is being written and read. */
@@ -140,10 +141,8 @@ export class Snapshots implements GroupSnapshots {
       origin,
       metadata: copyMetadata(metadata),
       sink: {
-        append: async (chunk, n) => {
-          await untilDiskIsFree(() => !this.#isClosing);
-          await chunks.write(id, n, chunk);
-        },
+        append: (chunk, n) =>
+          chunks.write(id, n, chunk, (bytes) => untilDiskIsFree(bytes, () => !this.#isClosing)),
         commit: (stored) =>
           group.submit(() =>
             this.#change({ id, ordinal, status: 'stored', chunkCount: stored.chunkCount, stored }),
@@ -163,6 +162,15 @@ export class Snapshots implements GroupSnapshots {
       throw error;
     }
     return writer;
+  }
+
+  /** One that does not count any more, and that nobody reads or writes. */
+  #doomed(): KnownSnapshot | undefined {
+    const inUse = new Set([...this.#readers].map((reader) => reader.snapshot.id));
+    return [...this.#options.group.snapshots.values()].find(({ id, status }) => {
+      const isAbandoned = status === 'begun' && !this.#writers.has(id);
+      return (status === 'doomed' || isAbandoned) && !inUse.has(id);
+    });
   }
 
   /** False when all chunks are gone, and the snapshot with them. */

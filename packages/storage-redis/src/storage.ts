@@ -63,7 +63,7 @@ class RedisGroup implements GroupCore {
       chunks,
       random: () => env.random(),
       check,
-      untilDiskIsFree: (isWanted) => file.untilRewritten(isWanted),
+      untilDiskIsFree: (bytes, isWanted) => file.untilFree(bytes, isWanted),
       mayWrite: () => writer.mayWrite,
     });
   }
@@ -104,7 +104,8 @@ class RedisGroup implements GroupCore {
 
   async maintain(): Promise<boolean> {
     const { read, file } = this.#options;
-    return (await maintainGroup(this.#group, this.#snapshots, read)) || (await file.maintain());
+    const pause = (): Promise<boolean> => file.pause();
+    return (await maintainGroup(this.#group, this.#snapshots, read, pause)) || (await file.maintain());
   }
 
   async stats(): Promise<LogStats> {

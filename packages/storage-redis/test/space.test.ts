@@ -119,6 +119,7 @@ function pretend() {
   const said: string[] = [];
   let now = 0;
   let refused = '';
+  const rule = { percentage: 0, minBytes: 0 };
   let answer: () => void = () => {
     state.rewriting = true;
   };
@@ -159,11 +160,13 @@ function pretend() {
         return Buffer.from('Background append only file rewriting started');
       },
     },
+    rule: () => rule,
     changes: () => state.changes,
   });
   return {
     file,
     state,
+    rule,
     said,
     calls,
     asked: () => calls.filter((name) => name === 'bgrewriteaof').length,
@@ -212,6 +215,8 @@ describe('housekeeping of the file', () => {
     expect(slices).toBeGreaterThan(100);
     expect(time()).toBeLessThan(60_000);
     Object.assign(state, { size: 1000, base: 1000, rewriting: false });
+    // One more slice, for the disk to settle.
+    expect(await file.maintain()).toBe(true);
     expect(await file.maintain()).toBe(false);
     expect(asked()).toBe(1);
   });
@@ -224,6 +229,8 @@ describe('housekeeping of the file', () => {
     state.rewriting = true;
     expect(await file.maintain()).toBe(true);
     Object.assign(state, { size: 1000, rewriting: false });
+    // One more slice, for the disk to settle.
+    expect(await file.maintain()).toBe(true);
     expect(await file.maintain()).toBe(false);
     expect(asked()).toBe(1);
   });
@@ -255,36 +262,135 @@ describe('housekeeping of the file', () => {
   });
 
   test('lets what is large wait until a rewrite is over, and not for ever', async () => {
-    const { file, state, time } = pretend();
-    await file.untilRewritten(() => true);
+    const { file, state, time, later } = pretend();
+    await file.untilFree(1, () => true);
     expect(time()).toBe(0);
     state.rewriting = true;
-    let asked = 0;
-    await file.untilRewritten(() => {
-      if (++asked === 10) state.rewriting = false;
+    later(10);
+    let endedAt = 0;
+    let wanted = 0;
+    await file.untilFree(1, () => {
+      if (++wanted === 10) {
+        state.rewriting = false;
+        endedAt = time();
+      }
       return true;
     });
-    expect(asked).toBe(10);
+    expect(endedAt).toBeGreaterThan(10);
+    // The disk still has to do with it.
     const before = time();
-    expect(before).toBeGreaterThan(0);
+    expect(before - endedAt).toBeGreaterThanOrEqual(50);
+    expect(before - endedAt).toBeLessThan(200);
     state.rewriting = true;
-    await file.untilRewritten(() => true);
+    later(10);
+    await file.untilFree(1, () => true);
     const given = time() - before;
     expect(given).toBeGreaterThan(10_000);
     expect(given).toBeLessThan(60_000);
     // It is still the same rewrite.
-    await file.untilRewritten(() => true);
+    await file.untilFree(1, () => true);
     expect(time() - before).toBe(given);
   });
 
   test('lets nothing wait that is not wanted any more, or that cannot ask', async () => {
     const { file, state, time, calls, refuse } = pretend();
     state.rewriting = true;
-    await file.untilRewritten(() => false);
+    await file.untilFree(1, () => false);
     expect(calls).toEqual([]);
     refuse('NOPERM', 'info');
-    await file.untilRewritten(() => true);
+    await file.untilFree(1, () => true);
     expect(time()).toBe(0);
+  });
+
+  test('lets what is large wait behind a rewrite that began and ended unseen', async () => {
+    const { file, state, time, later } = pretend();
+    await file.untilFree(1, () => true);
+    state.base = 1000;
+    later(10);
+    const before = time();
+    await file.untilFree(1, () => true);
+    expect(time() - before).toBe(50);
+    await file.untilFree(1, () => true);
+    expect(time() - before).toBe(50);
+  });
+
+  test('asks how it is every 10 ms, and not before every piece', async () => {
+    const { file, calls, later } = pretend();
+    for (let i = 0; i < 100; i++) {
+      await file.untilFree(64 * 1024, () => true);
+      later(1);
+    }
+    expect(calls).toEqual(Array.from({ length: 10 }, () => 'info'));
+  });
+
+  test('asks for the rewrite that the server would begin, before the bytes that make it due', async () => {
+    const { file, state, rule, asked, later } = pretend();
+    Object.assign(rule, { percentage: 100, minBytes: 64 * megabyte });
+    Object.assign(state, { size: 40 * megabyte, base: 40 * megabyte });
+    const write = async () => {
+      await file.untilFree(megabyte, () => {
+        // A look at it is enough for this one to end.
+        if (state.rewriting) Object.assign(state, { size: state.base, rewriting: false });
+        return true;
+      });
+      state.size += megabyte;
+      later(1);
+    };
+    while (asked() === 0) await write();
+    // Above the 64 MiB, below twice 40.
+    expect(state.size).toBeLessThan(80 * megabyte);
+    const before = asked();
+    for (let i = 0; i < 36; i++) await write();
+    expect(asked()).toBe(before);
+    for (let i = 0; i < 4; i++) await write();
+    expect(asked()).toBe(before + 1);
+    expect(state.size).toBeLessThan(80 * megabyte);
+  });
+
+  test('never asks for what the server would not begin, or that would be due again at once', async () => {
+    const { file, state, rule, asked, later } = pretend();
+    Object.assign(state, { size: 500 * megabyte, base: 40 * megabyte });
+    await file.untilFree(megabyte, () => true);
+    Object.assign(rule, { percentage: 1, minBytes: megabyte });
+    Object.assign(state, { size: 40 * megabyte });
+    later(10);
+    await file.untilFree(100 * megabyte, () => true);
+    expect(asked()).toBe(0);
+  });
+
+  test('asks once for each piece at the most where the server says yes and does nothing', async () => {
+    const { file, state, rule, asked } = pretend();
+    Object.assign(rule, { percentage: 100, minBytes: megabyte });
+    Object.assign(state, { size: 10 * megabyte, base: 1000 });
+    await file.untilFree(1, () => {
+      state.rewriting = false;
+      return true;
+    });
+    expect(asked()).toBe(1);
+  });
+
+  test('lets nothing wait for ever where one rewrite follows the other', async () => {
+    const { file, state, time } = pretend();
+    let looks = 0;
+    await file.untilFree(1, () => {
+      Object.assign(state, { rewriting: ++looks % 3 !== 0, base: looks });
+      return true;
+    });
+    expect(time()).toBeGreaterThan(10_000);
+    expect(time()).toBeLessThan(60_000);
+  });
+
+  test('lets removing wait for a rewrite too, slice by slice', async () => {
+    const { file, state, time, later } = pretend();
+    expect(await file.pause()).toBe(false);
+    expect(time()).toBe(0);
+    state.rewriting = true;
+    later(10);
+    let slices = 0;
+    while (await file.pause()) if (++slices === 5) state.rewriting = false;
+    // And one for the disk to settle.
+    expect(slices).toBe(6);
+    expect(time()).toBeLessThan(200);
   });
 
   test('does not ask again and again where a fresh file is larger than the data in memory', async () => {
@@ -292,6 +398,8 @@ describe('housekeeping of the file', () => {
     Object.assign(state, { size: 30 * megabyte, dataset: 5 * megabyte });
     expect(await file.maintain()).toBe(true);
     Object.assign(state, { size: 15 * megabyte, base: 15 * megabyte, rewriting: false });
+    // One more slice, for the disk to settle.
+    expect(await file.maintain()).toBe(true);
     expect(await file.maintain()).toBe(false);
     expect(await file.garbageBytes()).toBe(0);
     expect(asked()).toBe(1);
