@@ -13,8 +13,8 @@ import { refused } from './errors.ts';
 import { checkKey, type PairCodec } from './pairs.ts';
 
 /** Pairs and bytes that are sent at once: the server does nothing else while it takes and syncs them. */
-const fillPairs = 500;
-const fillBytes = 64 * 1024;
+const fillPairs = 250;
+const fillBytes = 32 * 1024;
 
 /** What a finished restore holds. */
 export interface Filled {

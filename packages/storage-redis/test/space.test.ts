@@ -101,6 +101,24 @@ describe('a snapshot', () => {
     await writer.commit();
   });
 
+  test('has the file rewritten before its own bytes would make the server do that', async () => {
+    const megabytes = 2;
+    const place = await startServer({ config: { 'auto-aof-rewrite-min-size': `${String(megabytes)}mb` } });
+    const storage = await openGroup(await openEngine(place));
+    await storage.write({ entries: entries(1, 1, 1), hardState: { term: 1, vote: 1, commit: 1 } });
+    const writer = await storage.createSnapshot(metadata);
+    const chunk = new Uint8Array(megabyte / 4).fill(7);
+    for (let i = 0; i < 4 * (megabytes + 1); i++) await writer.write(chunk);
+    const stored = await writer.commit();
+    const client = await rawClient(place.server);
+    expect(await client.info('commandstats')).toMatch(/cmdstat_bgrewriteaof:calls=[1-9]/);
+    const reader = await storage.openSnapshot(stored.id);
+    let bytes = 0;
+    for (let n = 0; n < stored.chunkCount; n++) bytes += (await reader.chunk(n)).length;
+    expect(bytes).toBe((megabytes + 1) * megabyte);
+    await reader.close();
+  });
+
   test('that waits for that holds no closing up', async () => {
     const { engine, storage, isRewriting } = await rewriting();
     const writer = await storage.createSnapshot(metadata);
