@@ -51,14 +51,16 @@ export const groupCases: readonly ConformanceCase[] = [
   },
   {
     id: 'groups/lists-whatever-holds-data',
-    title: 'a group that holds a vote, a term or a snapshot and nothing else is listed',
+    title: 'a group that holds a vote, a term, a membership or a snapshot and nothing else is listed',
     level: 'durable',
     run: async (context) => {
       await (await context.group('vote')).storage.write({ hardState: hard(3, 0, 2) });
       await create((await context.group('snapshot')).storage, meta(2, 1));
       await (await context.group('term')).storage.write({ hardState: hard(2, 0) });
+      const { storage } = await context.group('membership');
+      await storage.write({ confState: { index: 0, state: conf(1) } });
       await context.group('nothing');
-      const holding = ['snapshot', 'term', 'vote'];
+      const holding = ['membership', 'snapshot', 'term', 'vote'];
       assert.deepEqual(await (await context.engine()).listGroups(), holding);
       await context.closeEngine();
       assert.deepEqual(await (await context.engine()).listGroups(), holding);
