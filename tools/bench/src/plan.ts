@@ -12,6 +12,8 @@ export interface Plan {
   readonly mode: Mode;
   readonly rounds: number;
   readonly sliceMs: number;
+  /** Of appends, for each lane, before the first of them counts. */
+  readonly warmUpMs: number;
   readonly append: readonly AppendCell[];
   /** Entries a second that arrive in the open loop. */
   readonly rates: readonly number[];
@@ -58,6 +60,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     mode: 'quick',
     rounds: 5,
     sliceMs: 120,
+    warmUpMs: 1000,
     append: [...cross([usual], [1, 16, 256], 1), ...cross([usual], [1], 64)],
     rates: [1000],
     loadedEntries: 10_000,
@@ -78,6 +81,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     mode: 'standard',
     rounds: 7,
     sliceMs: 200,
+    warmUpMs: 3000,
     append: standardAppend,
     rates: [1000, 10_000],
     loadedEntries: 50_000,
@@ -98,6 +102,7 @@ const plans: Readonly<Record<Mode, Plan>> = {
     mode: 'full',
     rounds: 9,
     sliceMs: 300,
+    warmUpMs: 3000,
     rates: [1000, 5000, 20_000],
     loadedEntries: 200_000,
     repeats: 7,

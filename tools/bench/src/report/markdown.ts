@@ -134,6 +134,8 @@ const limits: readonly string[] = [
   '  `loop ms` shows the difference.',
   '- Between two operations the event loop takes a turn, for floors and stores alike. With several groups the floor writes the entries of',
   '  all groups at once.',
+  '- Code is compiled before anything counts: each store appends for 1 to 3 s first, each cluster, the rival too, takes SETs for 4 to 10 s.',
+  '  A process that has just started is slower than these figures.',
   '- Bytes on the disk are those that the kernel counts for the process and its servers, in whole pages.',
   '- The page cache of the system is never dropped: reads are of a warm disk. What the store itself keeps is cold where it says so.',
   '- Clients, nodes and servers share one machine and one disk. Three machines have three disks, and a network.',

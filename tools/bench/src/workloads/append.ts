@@ -6,7 +6,7 @@ import { bareClientOf } from '../bare/clients.ts';
 import { floorKinds, floorLabels, floorLane, type FloorKind } from '../measure/floor.ts';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import { race, type Runner } from '../measure/race.ts';
-import type { Lane } from '../measure/slice.ts';
+import { runSlice, type Lane } from '../measure/slice.ts';
 import type { AppendCell } from '../plan.ts';
 import type { Cell, Row } from '../report/report.ts';
 
@@ -20,6 +20,8 @@ export const append: Workload = {
   name: 'append',
   description: 'durable appends: batches, payloads, groups writing at once',
   async *run(context) {
+    const [first] = context.plan.append;
+    if (first !== undefined) await warmUp(context, first);
     for (const cell of context.plan.append) yield await appendCell(context, cell);
   },
 };
@@ -28,10 +30,35 @@ export function titleOf({ batch, payloadBytes, groups }: AppendCell): string {
   return `batch ${batch}, ${payloadBytes} B, ${groups} ${groups === 1 ? 'group' : 'groups'}`;
 }
 
+/** The code of a process that has just started is not compiled yet: some thousand writes, as for the clusters. */
+function warmUp(context: WorkloadContext, cell: AppendCell): Promise<void> {
+  const { plan, signal, say } = context;
+  say('append: warming up');
+  return withRunners(context, cell, async (runners) => {
+    // What fails here fails in its first cell as well, and is told there.
+    for (const { lane } of runners)
+      await runSlice(lane, plan.warmUpMs, signal).catch(() => signal.throwIfAborted());
+  });
+}
+
 function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
-  const { plan, signal, entrants, say } = context;
+  const { plan, signal, say } = context;
   const title = titleOf(cell);
   say(`append: ${title}`);
+  return withRunners(context, cell, async (runners, missing) => {
+    const { rounds, sliceMs } = plan;
+    const rows = await race(runners, { rounds, sliceMs, signal, unit: 'entry' });
+    return { workload: 'append', title, parameters: { ...cell }, rows: [...rows, ...missing] };
+  });
+}
+
+/** All lanes of a cell, opened in a directory of their own, and closed behind `run`; those that could not be are `missing`. */
+function withRunners<T>(
+  context: WorkloadContext,
+  cell: AppendCell,
+  run: (runners: readonly Runner[], missing: readonly Row[]) => Promise<T>,
+): Promise<T> {
+  const { signal, entrants } = context;
   return context.inDirectory(async (directory) => {
     const runners: Runner[] = floorKinds.map((kind) => floorRunner(context, cell, kind, directory));
     const missing: Row[] = [];
@@ -53,9 +80,7 @@ function appendCell(context: WorkloadContext, cell: AppendCell): Promise<Cell> {
         const place = path.join(directory, `store-${n}`);
         await enter(adapterName(entrant), () => adapterRunner(context, cell, entrant, place));
       }
-      const { rounds, sliceMs } = plan;
-      const rows = await race(runners, { rounds, sliceMs, signal, unit: 'entry' });
-      return { workload: 'append', title, parameters: { ...cell }, rows: [...rows, ...missing] };
+      return await run(runners, missing);
     } finally {
       for (const { lane } of runners) await lane.close();
     }

@@ -5,6 +5,7 @@ export const tinyPlan: Plan = {
   mode: 'quick',
   rounds: 2,
   sliceMs: 8,
+  warmUpMs: 20,
   append: [
     { batch: 1, payloadBytes: 256, groups: 1 },
     { batch: 16, payloadBytes: 256, groups: 1 },
