@@ -68,8 +68,8 @@ export class AppendOnlyFile {
   }
 
   /** As `FileRewrites` has it. */
-  untilFree(bytes: number, isWanted: () => boolean): Promise<void> {
-    return this.#rewrites.untilFree(bytes, isWanted);
+  untilFree(bytes: number, isWanted: () => boolean, isBeginning?: boolean): Promise<void> {
+    return this.#rewrites.untilFree(bytes, isWanted, isBeginning);
   }
 
   /** As `FileRewrites` has it. */

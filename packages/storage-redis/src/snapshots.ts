@@ -25,8 +25,8 @@ export interface SnapshotsOptions {
   readonly random: () => number;
   /** Throws when nothing may be read any more. */
   readonly check: () => void;
-  /** Resolves when the disk is free for so many bytes, or `isWanted` no longer. */
-  readonly untilDiskIsFree: (bytes: number, isWanted: () => boolean) => Promise<void>;
+  /** Resolves when the disk is free for so many bytes, the first of many where `isBeginning`, or `isWanted` no longer. */
+  readonly untilDiskIsFree: (bytes: number, isWanted: () => boolean, isBeginning: boolean) => Promise<void>;
   /** Whether anything can be removed: not with the connection gone. */
   readonly mayWrite: () => boolean;
 }
@@ -142,7 +142,7 @@ export class Snapshots implements GroupSnapshots {
       metadata: copyMetadata(metadata),
       sink: {
         append: (chunk, n) =>
-          chunks.write(id, n, chunk, (bytes) => untilDiskIsFree(bytes, () => !this.#isClosing)),
+          chunks.write(id, n, chunk, (bytes) => untilDiskIsFree(bytes, () => !this.#isClosing, n === 0)),
         commit: (stored) =>
           group.submit(() =>
             this.#change({ id, ordinal, status: 'stored', chunkCount: stored.chunkCount, stored }),

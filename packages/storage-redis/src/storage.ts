@@ -63,7 +63,7 @@ class RedisGroup implements GroupCore {
       chunks,
       random: () => env.random(),
       check,
-      untilDiskIsFree: (bytes, isWanted) => file.untilFree(bytes, isWanted),
+      untilDiskIsFree: (...of) => file.untilFree(...of),
       mayWrite: () => writer.mayWrite,
     });
   }

@@ -365,6 +365,35 @@ describe('housekeeping of the file', () => {
     expect(state.size).toBeLessThan(80 * megabyte);
   });
 
+  test('asks for it at the beginning of a snapshot already, once a quarter of the growth is used up', async () => {
+    const { file, state, rule, asked, later } = pretend();
+    Object.assign(rule, { percentage: 100, minBytes: megabyte });
+    Object.assign(state, { size: 49 * megabyte, base: 40 * megabyte });
+    const begin = () =>
+      file.untilFree(
+        1000,
+        () => {
+          if (state.rewriting) Object.assign(state, { base: state.size, rewriting: false });
+          return true;
+        },
+        true,
+      );
+    await begin();
+    expect(asked()).toBe(0);
+    state.size = 50 * megabyte;
+    later(10);
+    await begin();
+    expect(asked()).toBe(1);
+    later(10);
+    await begin();
+    expect(asked()).toBe(1);
+    rule.percentage = 0;
+    state.size = 500 * megabyte;
+    later(10);
+    await begin();
+    expect(asked()).toBe(1);
+  });
+
   test('never asks for what the server would not begin, or that would be due again at once', async () => {
     const { file, state, rule, asked, later } = pretend();
     Object.assign(state, { size: 500 * megabyte, base: 40 * megabyte });
