@@ -28,6 +28,7 @@ interface Shown {
   lastIndex: number;
   firstIndex: number;
   progress: readonly unknown[];
+  voters: readonly number[];
   leader: number;
   tick: () => void;
   step: (message: Message) => unknown;
@@ -50,11 +51,17 @@ class Court {
       lastIndex: 1,
       firstIndex: 1,
       progress: [],
+      voters: confState.voters,
       leader: 0,
       tick: () => undefined,
       step: () => undefined,
       ...shown,
-      status: () => ({ id, confState, firstIndex: core.firstIndex, progress: core.progress }),
+      status: () => ({
+        id,
+        confState: { ...confState, voters: core.voters },
+        firstIndex: core.firstIndex,
+        progress: core.progress,
+      }),
     };
     this.attach(id, core);
     this.#cores.set(id, core);
@@ -361,6 +368,25 @@ describe('rules', () => {
       return court.verdict;
     };
     expect([[2], [3], []].map(ticks)).toEqual(['none', 'none', 'I14 Liveness']);
+  });
+
+  test('I14: a quorum that has just become one counts from then on', () => {
+    const court = begun();
+    court.judge.quorumCheckTicks = 3;
+    const core = court.elect(1, 2, { tick: () => undefined });
+    const tick = (times: number): void => {
+      for (let n = 0; n < times; n++) {
+        core.tick();
+        core.step(new Message(MessageType.MsgHeartbeatResp, { to: 1, from: 2, term: 2 }));
+      }
+    };
+    tick(40);
+    // Node 3 has been silent all along, and now it is needed.
+    core.voters = [1, 3];
+    tick(12);
+    expect(court.verdict).toBe('none');
+    tick(12);
+    expect(court.verdict).toBe('I14 Liveness');
   });
 
   test('I17: what was being written is there in part', () => {

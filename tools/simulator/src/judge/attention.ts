@@ -11,6 +11,9 @@ class Attention {
   #now = 0;
   #leadsSince = 0;
   #lookAt = 0;
+  /** The voters at the last look, and since when it is they. */
+  #voters = '';
+  #votersSince = 0;
   readonly #heard = new Map<NodeId, number>();
 
   constructor(core: RaftCore, electionTick: number) {
@@ -29,13 +32,20 @@ class Attention {
     const bound = patience * this.#electionTick;
     if (this.#core.state !== StateType.Leader) {
       this.#leadsSince = this.#now;
-      this.#lookAt = this.#now + bound;
+      this.#lookAt = this.#now + this.#electionTick;
+      this.#voters = '';
       return undefined;
     }
     // To ask a core for its status costs more than a tick.
     if (this.#now < this.#lookAt) return undefined;
     this.#lookAt = this.#now + this.#electionTick;
     const { id, confState } = this.#core.status();
+    const voters = JSON.stringify([confState.voters, confState.votersOutgoing]);
+    // Of a quorum before this one, somebody may have answered all along.
+    if (voters !== this.#voters) {
+      this.#votersSince = this.#voters === '' ? this.#leadsSince : this.#now;
+      this.#voters = voters;
+    }
     for (const half of [confState.voters, confState.votersOutgoing]) {
       const deaf = half.filter((voter) => voter !== id && this.#silence(voter) > bound);
       if (half.length - deaf.length >= majority(half.length) || half.length === 0) continue;
@@ -46,9 +56,7 @@ class Attention {
 
   #silence(voter: NodeId): number {
     const heard = this.#heard.get(voter);
-    // Who has just become a member has time from now on.
-    if (heard === undefined) this.#heard.set(voter, this.#now);
-    return this.#now - Math.max(heard ?? this.#now, this.#leadsSince);
+    return this.#now - Math.max(heard ?? 0, this.#leadsSince, this.#votersSince);
   }
 }
 
