@@ -51,8 +51,8 @@ export interface SqliteEngineOptions {
   /** Acknowledged writes that the synced watermark may trail by. Default 1024. */
   readonly watermarkLag?: number;
   /**
-   * How long a sync may hold the calling thread up, in milliseconds on average of the last ones; longer ones, and those of
-   * commits of 16 KiB and more, are made in libuv's thread pool. 0: all of them. Default 1.
+   * How long a sync may hold the calling thread up, in milliseconds on average of the last ones; longer ones are made in
+   * libuv's thread pool. 0: all of them. Default 1.
    */
   readonly blockMs?: number;
   /** Bytes of write-ahead log, of each database, above which it is checkpointed, in a turn of its own. Default 4 MiB. */

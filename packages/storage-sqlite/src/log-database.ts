@@ -59,7 +59,7 @@ export class LogDatabase {
       env: options.env,
       watermark,
       sequence,
-      commit: (works, to, bytes) => this.#write(works, to, bytes),
+      commit: (works, to) => this.#write(works, to),
       committed: () => {
         this.#boundWalSoon();
       },
@@ -187,7 +187,7 @@ export class LogDatabase {
   }
 
   /** Everything up to the commit is refused when it fails; the commit itself, and its sync, have an unknown outcome. */
-  #write(works: readonly PreparedLogJob[], sequence: number, bytes: number): Promise<void> | undefined {
+  #write(works: readonly PreparedLogJob[], sequence: number): Promise<void> | undefined {
     const before = this.#options.env.now();
     this.#open('begin a transaction in log.db');
     try {
@@ -197,10 +197,10 @@ export class LogDatabase {
       throw refused(error, 'write to log.db');
     }
     this.#close();
-    return this.#sync(before, bytes);
+    return this.#sync(before);
   }
 
-  #sync(before: number, bytes: number): Promise<void> | undefined {
+  #sync(before: number): Promise<void> | undefined {
     const failed = (error: unknown): never => {
       this.queue.poisonWith(error);
       throw unknownOutcome(error, 'the sync of a commit to log.db');
@@ -210,7 +210,7 @@ export class LogDatabase {
     };
     let pending: Promise<void> | undefined;
     try {
-      pending = this.#options.sync?.run(bytes);
+      pending = this.#options.sync?.run();
     } catch (error) {
       failed(error);
     }
