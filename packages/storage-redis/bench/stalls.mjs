@@ -15,6 +15,7 @@
  * second that it fills, which shows where nothing waits for a disk: while pairs are restored.)
  */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -132,20 +133,25 @@ async function bareRewrite() {
 const storage = engine.group('g');
 await storage.open();
 const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
-const data = new Uint8Array(128).fill(7);
+/** Nothing that a rewrite of the server's file could compress, which would make the next one due much sooner. */
+const random = randomBytes(1024 * 1024);
+const data = (n) => random.subarray((n * 131) % 1_000_000, ((n * 131) % 1_000_000) + 128);
 const maintain = async () => {
   while (await storage.maintain());
 };
 
 await phase(`fill with ${String(count)} entries (not measured)`, async () => {
   for (let first = 1; first <= count; first += 1000) {
-    const entries = Array.from({ length: 1000 }, (_, i) => new Entry(1, first + i, EntryType.Normal, data));
+    const entries = Array.from(
+      { length: 1000 },
+      (_, i) => new Entry(1, first + i, EntryType.Normal, data(first + i)),
+    );
     await storage.write({ entries, hardState: { term: 1, vote: 1, commit: first + 999 } });
   }
 });
 await phase('nothing', () => pause(1000));
 floor.push(await smallWrites());
-const chunk = new Uint8Array(chunkBytes).fill(7);
+const chunk = randomBytes(chunkBytes);
 await phase('snapshot of 100 MiB written', async () => {
   const writer = await storage.createSnapshot({ index: count, term: 1, confState });
   for (let at = 0; at < snapshotBytes; at += chunkBytes) await writer.write(chunk);
@@ -171,7 +177,7 @@ for (const name of ['restored', 'restored again, the old state removed']) {
   await phase(`${String(count)} pairs ${name}`, async () => {
     const restore = await store.beginRestore();
     for (let first = 0; first < count; first += pairsAtOnce) {
-      const pair = (i) => ({ key: Buffer.from(String(first + i).padStart(12, '0')), value: data });
+      const pair = (i) => ({ key: Buffer.from(String(first + i).padStart(12, '0')), value: data(first + i) });
       await restore.put(Array.from({ length: pairsAtOnce }, (_, i) => pair(i)));
     }
     await restore.commit(1);
@@ -181,7 +187,7 @@ for (const name of ['restored', 'restored again, the old state removed']) {
 }
 floor.push(await smallWrites());
 // Behind all else: what they leave resident would make every fork before them longer.
-const piece = Buffer.alloc(pieceBytes, 7);
+const piece = randomBytes(pieceBytes);
 await phase('floor: 100 MiB by bare RPUSH of 64 KiB', async () => {
   for (let at = 0; at < snapshotBytes; at += pieceBytes)
     await client.rpush(`bare-${String(at >> 20)}`, piece);
