@@ -144,9 +144,10 @@ function newGroupData() {
 /** A group that was only opened holds nothing. */
 function holdsData({ state, snapshotCounter }) {
   const { term, vote } = state.hardState;
-  return (
-    state.outline.lastIndex > 0 || state.confState.index > 0 || snapshotCounter > 0 || term > 0 || vote > 0
-  );
+  // A group that is founded with members has them at index 0.
+  const { voters, learners } = state.confState.state;
+  const members = voters.length + learners.length;
+  return state.outline.lastIndex > 0 || snapshotCounter > 0 || members > 0 || term > 0 || vote > 0;
 }
 
 // The file. TODO: write only what changes, with a checksum over everything that can be misplaced (group, index,
