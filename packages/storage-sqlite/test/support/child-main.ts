@@ -185,5 +185,5 @@ const modes: Readonly<Record<string, (engine: Engine) => Promise<void>>> = {
 const worker = process.env['BALSA_SQLITE_WORKER'] === 'true';
 const engine = await openSqliteEngine({ directory, env, worker });
 await modes[mode]?.(engine);
-// The others stay until they are killed.
-if (mode !== 'trace' && mode !== 'upgrade') setInterval(() => undefined, 1000);
+// The others stay until they are killed, and so does the engine: collected as garbage, it would lose its lock.
+if (mode !== 'trace' && mode !== 'upgrade') setInterval(() => engine.capabilities, 1000);
