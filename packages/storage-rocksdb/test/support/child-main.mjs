@@ -55,5 +55,6 @@ if (mode === 'trace') {
   await trace(engine);
 } else {
   say('held');
-  setInterval(() => undefined, 1000);
+  // Collected as garbage, the engine would lose its lock.
+  setInterval(() => engine.capabilities, 1000);
 }
