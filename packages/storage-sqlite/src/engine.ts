@@ -42,8 +42,8 @@ export interface SqliteEngineOptions {
   /** Default `strict`: every resolved write survives a power cut. */
   readonly durability?: Durability;
   /**
-   * How often log.db syncs: with `FULL`, as with `EXTRA`, each commit. Default `FULL`; with `durability: 'relaxed'`, `NORMAL`. `NORMAL` and `OFF`
-   * are refused with `STORE_UNSAFE_SETTING` in strict mode.
+   * How often log.db syncs: with `FULL`, as with `EXTRA`, each commit. Default `FULL`; with `durability: 'relaxed'`,
+   * `NORMAL`. `NORMAL` and `OFF` are refused with `STORE_UNSAFE_SETTING` in strict mode.
    */
   readonly synchronous?: Synchronous;
   /** Largest entry, in bytes as `entrySize` counts. Default 8 MiB, at most 512 MiB. */

@@ -26,7 +26,7 @@ export interface Plan {
   readonly onceFromBytes: number;
   readonly cluster: {
     readonly clients: readonly number[];
-    /** Before anything counts: see `loadRows`. */
+    /** Before anything counts: see `warmUp`. */
     readonly warmUpMs: number;
     readonly measureMs: number;
     readonly rounds: number;

@@ -2,13 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { BenchCluster } from '../cluster/bench-cluster.ts';
-import { runLoad } from '../cluster/load.ts';
+import { loadLeader, warmUp } from '../cluster/load.ts';
 import { profiledProgram, profileFrom, profileOption, signalProfiles } from '../cluster/node-profile.ts';
 import { usageNow, usageOf, type Usage } from '../measure/process-usage.ts';
 import type { Figure, Profile } from '../report/report.ts';
 import type { Entrant, WorkloadContext } from './context.ts';
 
-const warmUpClients = 64;
 const profileMs = 1000;
 
 export async function profileCluster(
@@ -25,7 +24,7 @@ export async function profileCluster(
       nodeArguments: [profileOption, profiles],
     });
     try {
-      await load(context, nodes, warmUpClients, context.plan.cluster.warmUpMs);
+      await warmUp(nodes, context.plan.cluster.warmUpMs, context.signal);
       const found: Profile[] = [];
       for (const count of clientCounts) {
         context.say(`profile: ${label}, three processes, ${count} ${count === 1 ? 'client' : 'clients'}`);
@@ -36,15 +35,6 @@ export async function profileCluster(
       await nodes.stop();
     }
   });
-}
-
-async function load(context: WorkloadContext, nodes: BenchCluster, count: number, ms: number) {
-  const clients = await nodes.connect(await nodes.leaderAddress(), count);
-  try {
-    return await runLoad(clients, ms, context.signal);
-  } finally {
-    for (const client of clients) client.close();
-  }
 }
 
 /** What one process did in a run. */
@@ -60,7 +50,7 @@ async function profileLoad(
   count: number,
   directory: string,
 ): Promise<Profile[]> {
-  await load(context, nodes, count, profileMs / 2);
+  await loadLeader(nodes, count, profileMs / 2, context.signal);
   const members = await nodes.membersLeaderFirst();
   const pids = members.map(({ pid }) => pid);
   const worked = (): Promise<Work[]> =>
@@ -78,7 +68,7 @@ async function profileLoad(
   signalProfiles(pids);
   const before = await worked();
   const own = usageNow([]);
-  const { latencies, elapsedMs } = await load(context, nodes, count, profileMs);
+  const { latencies, elapsedMs } = await loadLeader(nodes, count, profileMs, context.signal);
   const ownMs = usageNow([]).cpuMs - own.cpuMs;
   const after = await worked();
   signalProfiles(pids);

@@ -5,7 +5,7 @@ import { entryOverheadBytes } from '@balsa/raft-core';
 import { BenchCluster } from '../cluster/bench-cluster.ts';
 import { measureRoundTrips } from '../cluster/echo.ts';
 import { EtcdCluster, etcdVersion } from '../cluster/etcd-cluster.ts';
-import { runLoad, valueBytes, type LoadedCluster } from '../cluster/load.ts';
+import { runLoad, valueBytes, warmUp, type LoadedCluster } from '../cluster/load.ts';
 import { Floor } from '../measure/floor.ts';
 import { Latencies } from '../measure/latencies.ts';
 import { usageNow } from '../measure/process-usage.ts';
@@ -17,7 +17,6 @@ import { adapterName, failedRow, type RowName } from './opened.ts';
 
 const floorLabel = 'floor: 2 round trips + sync';
 const floorWrites = 200;
-const warmUpClients = 64;
 
 export const cluster: Workload = {
   name: 'cluster',
@@ -146,11 +145,6 @@ function besideEtcd(rows: readonly MeasuredRow[]): MeasuredRow[] {
   });
 }
 
-/**
- * Warmed up first, the rival as well: a process that has just started runs code that is not compiled yet. Two cores
- * that compile what four processes run need about ten seconds of 64 clients until a SET of one client costs no less
- * processor time.
- */
 async function loadRows(
   context: WorkloadContext,
   name: RowName,
@@ -159,12 +153,7 @@ async function loadRows(
   directory: string,
 ): Promise<void> {
   context.say(`cluster: ${name.label}, warming up`);
-  const clients = await nodes.connect(await nodes.leaderAddress(), warmUpClients);
-  try {
-    await runLoad(clients, context.plan.cluster.warmUpMs, context.signal);
-  } finally {
-    for (const client of clients) client.close();
-  }
+  await warmUp(nodes, context.plan.cluster.warmUpMs, context.signal);
   for (const [count, rows] of byCell) {
     context.say(`cluster: ${name.label}, ${count} ${count === 1 ? 'client' : 'clients'}`);
     rows.push(await loadRow(context, name, nodes, count, directory));
