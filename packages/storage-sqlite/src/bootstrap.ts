@@ -9,12 +9,11 @@ import type { RecoveredGroup } from './recovery.ts';
 import {
   Groups,
   Meta,
-  applicationIds,
   assertSqliteVersion,
   configure,
   createTables,
   decodeName,
-  formatVersion,
+  formatVersions,
   hasTables,
   logFile,
   openConnection,
@@ -28,6 +27,7 @@ import {
 import { stateFileName } from './state-file.ts';
 import { createMark } from './state-mark.ts';
 import { StateTables } from './state-tables.ts';
+import { logUpgrades } from './upgrade.ts';
 
 export interface BootstrapOptions {
   readonly fs: FileSystem;
@@ -90,7 +90,7 @@ async function openWriter(
     configure(db, synchronous, walLimitBytes);
     // A recovered tail may never have been synced. The checkpoint syncs the log, then the database.
     db.pragma('wal_checkpoint(TRUNCATE)');
-    const epoch = takeOwnership(db, watermark);
+    const { epoch, upgraded } = await takeOwnership(db, watermark, found, env);
     verifySettings(db, durability);
     await fs.syncDirectory(directory);
     const rows = new Map<string, GroupRow>();
@@ -104,7 +104,8 @@ async function openWriter(
     return {
       log,
       rows,
-      recovered: found?.recovered ?? new Map<string, RecoveredGroup>(),
+      // An upgrade has moved what the look has found.
+      recovered: (upgraded ? undefined : found?.recovered) ?? new Map<string, RecoveredGroup>(),
       sqliteVersion: version,
     };
   } catch (error) {
@@ -129,48 +130,50 @@ async function logSync(
 }
 
 /**
- * One synced transaction: creates what is missing, brings an older format up to date, and raises the owner
- * epoch, which fences any writer before. Sequences go on above the watermark, also where a relaxed store lost some.
+ * One synced transaction: creates what is missing, brings an older format up to date, stores the rows of groups
+ * whose logs were further, and raises the owner epoch, which fences any writer before. Sequences go on above the
+ * watermark, also where a relaxed store lost some.
  */
-function takeOwnership(db: Connection, watermark: Watermark): string {
+async function takeOwnership(
+  db: Connection,
+  watermark: Watermark,
+  found: Found | undefined,
+  env: Env,
+): Promise<{ readonly epoch: string; readonly upgraded: boolean }> {
   db.exec('BEGIN IMMEDIATE');
   try {
     const fresh = !hasTables(db);
     if (fresh) createTables(db);
     const meta = new Meta(db);
     if (fresh) {
-      meta.set('format', String(formatVersion));
+      meta.set('format', String(formatVersions.log));
       meta.set('sequence', '0');
       meta.set('watermark', watermark.identity);
     }
-    for (let version = Number(meta.need('format')); version < formatVersion; version++) {
-      logUpgrades[version]?.(db);
+    const before = Number(meta.need('format'));
+    const groups = new Groups(db);
+    for (const { row, stored } of found?.recovered.values() ?? []) if (row !== stored) groups.update(row);
+    for (let version = before; version < formatVersions.log; version++) {
+      await logUpgrades[version]?.(db, env);
       meta.set('format', String(version + 1));
     }
     if (Number(meta.need('sequence')) < watermark.sequence) meta.set('sequence', String(watermark.sequence));
     const epoch = String(Number(meta.get('owner_epoch') ?? '0') + 1);
     meta.set('owner_epoch', epoch);
     db.exec('COMMIT');
-    return epoch;
+    return { epoch, upgraded: before < formatVersions.log };
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK');
     throw error;
   }
 }
 
-/** What leads from a format of log.db to the next. */
-const logUpgrades: Readonly<Record<number, (db: Connection) => void>> = {
-  1: (db) => {
-    db.pragma(`application_id = ${String(applicationIds.log)}`);
-  },
-};
-
 /**
  * Files of ordered stores say their own format, and follow log.db, which keeps an older version of the software
  * out from then on. A crash before the one transaction leaves the old format, and at most a mark that is made anew.
  */
 async function upgradeState(options: BootstrapOptions, found: FoundState): Promise<void> {
-  if (found.format === formatVersion) return;
+  if (found.format === formatVersions.state) return;
   const { fs, directory, env } = options;
   const { generation, summary } = found;
   const mark = randomHex64(env);

@@ -265,6 +265,7 @@ class SqliteEngine implements EngineCore<Storage, SqliteOrderedStore> {
         },
         () => {
           rows.delete(id);
+          log.forgetRow(row.id);
           this.#maintenance.abandon(row.logId);
         },
       );

@@ -8,7 +8,7 @@ import {
   type TermRun,
 } from '@balsa/raft-core';
 import { crc32, type LogState, type PlannedLog, type WritePlan } from '@balsa/storage-kit';
-import { chain, deletesPerSlice, type SealedEntry } from './log-table.ts';
+import { deletesPerSlice } from './log-table.ts';
 import type { LogDatabase } from './log-database.ts';
 import { encodeConf, encodeName, type GroupRow } from './schema.ts';
 
@@ -31,14 +31,21 @@ export interface GroupLogOptions {
 /** What a compaction has written, undefined for a group that was never written to. */
 type Cut = { readonly row: GroupRow; readonly lowestRow: LogIndex } | undefined;
 
-export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
+/** The group's row after a write. */
+interface Written {
+  readonly row: GroupRow;
+  /** Whether it was stored; otherwise the last run carries what is new in it. */
+  readonly isStored: boolean;
+}
+
+export class GroupLog implements PlannedLog<number, Written, Cut> {
   readonly checksum: (entry: Entry) => number;
   readonly #options: GroupLogOptions;
   readonly groupId: string;
   readonly state: LogState;
   /** Undefined until the group's first write. */
   row: GroupRow | undefined;
-  /** Lowest index that still has a row, at or below the boundary when there is garbage. */
+  /** Last entry of the lowest run that is stored: at or below the boundary when there is garbage, else right above it. */
   lowestRow: LogIndex;
   #conf: { readonly state: ConfState; readonly text: string } | undefined;
   /** Changes whenever stored entries are replaced: a long read that sees it change ends with what it has. */
@@ -60,36 +67,58 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
   }
 
   /** Writes a plan inside a transaction. */
-  write(plan: WritePlan, sequence: number): GroupRow {
-    const { log, numbering } = this.#options;
+  write(plan: WritePlan, sequence: number): Written {
     const old = this.row;
+    this.rewriting = plan.truncateFrom !== undefined;
+    return old !== undefined && this.#onlyAppends(plan, old)
+      ? { row: this.#append(plan, sequence, old), isStored: false }
+      : { row: this.#rewrite(plan, sequence, old), isStored: true };
+  }
+
+  /** Whether nothing else changes than the entries and what is written beside them. */
+  #onlyAppends(plan: WritePlan, old: GroupRow): boolean {
+    return (
+      plan.entries.length > 0 &&
+      plan.truncateFrom === undefined &&
+      plan.install === undefined &&
+      plan.hardState.term === old.term &&
+      plan.hardState.vote === old.vote &&
+      plan.confState.index === old.confIndex &&
+      this.#encodeConf(plan.confState.state) === old.conf &&
+      (plan.pendingRestore ?? '') === old.pending
+    );
+  }
+
+  /** One row, or few, of one table: the group's own row keeps what it said. */
+  #append(plan: WritePlan, sequence: number, old: GroupRow): GroupRow {
+    const { commit } = plan.hardState;
+    const lastChain = this.#insert(plan, sequence, old.logId, old.lastChain);
+    return { ...old, sequence, commit, lastIndex: plan.lastIndex, lastChain };
+  }
+
+  #insert(plan: WritePlan, sequence: number, logId: number, previous: number): number {
+    const { log } = this.#options;
+    let bytes = 0;
+    for (const entry of plan.entries) bytes += entrySize(entry);
+    log.wrote(bytes);
+    const stamp = { sequence, commit: plan.hardState.commit };
+    return log.table(logId).append(plan.entries, stamp, previous, this.checksum);
+  }
+
+  #rewrite(plan: WritePlan, sequence: number, old: GroupRow | undefined): GroupRow {
+    const { log, numbering } = this.#options;
     const fresh = old === undefined || plan.install?.keepsSuffix === false;
     const logId = fresh ? numbering.nextLog() : old.logId;
     const table = log.table(logId);
-    this.rewriting = plan.truncateFrom !== undefined;
     if (fresh) table.create();
 
-    let boundaryChain = old?.boundaryChain ?? 0;
-    let lastChain = old?.lastChain ?? 0;
-    if (plan.install !== undefined) {
-      // The chain begins anew behind a snapshot, unless the log goes on through it.
-      boundaryChain = plan.install.keepsSuffix ? table.chainAt(plan.boundary.index) : 0;
-      if (!plan.install.keepsSuffix) lastChain = 0;
-    }
-    if (plan.truncateFrom !== undefined) {
-      table.deleteFrom(plan.truncateFrom);
-      const before = plan.truncateFrom - 1;
-      lastChain = before === plan.boundary.index ? boundaryChain : table.chainAt(before);
-    }
-    let bytes = 0;
-    const rows: SealedEntry[] = [];
-    for (const entry of plan.entries) {
-      const crc = this.checksum(entry);
-      lastChain = chain(lastChain, crc);
-      rows.push({ entry, crc, chain: lastChain });
-      bytes += entrySize(entry);
-    }
-    table.insert(rows);
+    // The chain begins anew behind a snapshot, unless the log goes on through it.
+    let boundaryChain = fresh ? 0 : old.boundaryChain;
+    if (!fresh && plan.install !== undefined)
+      boundaryChain = table.chainAt(plan.boundary.index, boundaryChain);
+    let lastChain = fresh ? 0 : old.lastChain;
+    if (plan.truncateFrom !== undefined)
+      lastChain = table.truncate(plan.truncateFrom, plan.boundary.index, boundaryChain);
     const row: GroupRow = {
       id: old?.id ?? numbering.nextGroup(),
       name: old?.name ?? encodeName(this.#options.groupId),
@@ -104,21 +133,20 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       boundaryTerm: plan.boundary.term,
       boundaryChain,
       lastIndex: plan.lastIndex,
-      lastChain,
+      lastChain: this.#insert(plan, sequence, logId, lastChain),
       pending: plan.pendingRestore ?? '',
     };
     if (old === undefined) log.groups.insert(row);
     else log.groups.update(row);
-    log.wrote(bytes);
     return row;
   }
 
-  applied(plan: WritePlan, row: GroupRow): void {
+  applied(plan: WritePlan, { row, isStored }: Written): void {
     const abandoned = this.row !== undefined && this.row.logId !== row.logId ? this.row.logId : undefined;
     this.state.apply(plan);
     if (plan.truncateFrom !== undefined || abandoned !== undefined) this.rewrites++;
     if (this.row?.logId !== row.logId) this.lowestRow = plan.boundary.index + 1;
-    this.#store(row);
+    this.#store(row, isStored);
     if (abandoned !== undefined) this.#options.abandoned(abandoned);
   }
 
@@ -132,7 +160,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
       sequence,
       boundaryIndex: boundary.index,
       boundaryTerm: boundary.term,
-      boundaryChain: table.chainAt(boundary.index),
+      boundaryChain: table.chainAt(boundary.index, this.row.boundaryChain),
     };
     this.rewriting = true;
     const left = table.deleteSlice(boundary.index, deletesPerSlice.rows, deletesPerSlice.bytes);
@@ -145,7 +173,7 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
     if (result === undefined) return;
     this.state.applyCompaction(boundary);
     this.lowestRow = result.lowestRow;
-    this.#store(result.row);
+    this.#store(result.row, true);
   }
 
   /** A conf state is an object that never changes, and is seldom another than the last time. */
@@ -154,8 +182,9 @@ export class GroupLog implements PlannedLog<number, GroupRow, Cut> {
     return this.#conf.text;
   }
 
-  #store(row: GroupRow): void {
+  #store(row: GroupRow, isStored: boolean): void {
     this.row = row;
+    this.#options.log.noteRow(row, isStored);
     this.#options.stored(row);
   }
 }

@@ -4,14 +4,16 @@ import {
   LogLevel,
   entryChecksum,
   type Durability,
+  type Entry,
   type Env,
   type StoreIdentity,
 } from '@balsa/raft-core';
 import { crc32, mapIo, yieldTo, type FileSystem, type Watermark } from '@balsa/storage-kit';
 import { corrupt, refused } from './errors.ts';
+import { LegacyLog } from './legacy-log.ts';
 import { LogTable } from './log-table.ts';
 import { lookAt } from './look.ts';
-import { recoverGroup, type RecoveredGroup } from './recovery.ts';
+import { recoverGroup, recoverLegacyGroup, type RecoveredGroup } from './recovery.ts';
 import {
   Groups,
   Meta,
@@ -61,7 +63,7 @@ type FoundLog = Omit<Found, 'recovered' | 'states'> & { readonly generations: re
 
 const payloadSlice = {
   maxBytes: Infinity,
-  sliceRows: 1024,
+  sliceEntries: 1024,
   sliceBytes: 4 * 1024 * 1024,
   first: true,
 } as const;
@@ -134,14 +136,31 @@ async function inspectLog(
   const recovered = new Map<string, RecoveredGroup>();
   for (const [groupId, row] of found.rows) {
     try {
-      const table = new LogTable(db, row.logId);
-      recovered.set(groupId, await recoverGroup(table, groupId, row, options.env));
-      if (options.payloads) await readPayloads(table, groupId, row, options.env);
+      recovered.set(groupId, await inspectGroup(db, found.format, groupId, row, options));
     } catch (error) {
       throw refused(error, `read group ${JSON.stringify(groupId)} of ${path}`);
     }
   }
   return { ...found, recovered };
+}
+
+async function inspectGroup(
+  db: Connection,
+  format: number,
+  groupId: string,
+  row: GroupRow,
+  { env, payloads }: InspectionOptions,
+): Promise<RecoveredGroup> {
+  const checksum = entryChecksum(groupId, crc32);
+  if (format < 3) {
+    const recovered = await recoverLegacyGroup(db, groupId, row, env);
+    if (payloads) for await (const _ of new LegacyLog(db, row, groupId, env).slices(checksum));
+    return recovered;
+  }
+  const table = new LogTable(db, row.logId);
+  const recovered = await recoverGroup(table, groupId, row, env);
+  if (payloads) await readPayloads(table, recovered.row, checksum, env);
+  return recovered;
 }
 
 function readLog(db: Connection, path: string): FoundLog | undefined {
@@ -159,7 +178,7 @@ function readLog(db: Connection, path: string): FoundLog | undefined {
   const rows = new Map<string, GroupRow>();
   for (const row of new Groups(db).all()) {
     rows.set(decodeName(row.name), row);
-    sequence = Math.max(sequence, row.sequence);
+    sequence = Math.max(sequence, row.sequence, format < 3 ? 0 : lastSequence(db, row));
   }
   const identity = meta.get('identity');
   return {
@@ -172,8 +191,18 @@ function readLog(db: Connection, path: string): FoundLog | undefined {
   };
 }
 
-async function readPayloads(table: LogTable, groupId: string, row: GroupRow, env: Env): Promise<void> {
-  const checksum = entryChecksum(groupId, crc32);
+/** Of a run behind those that the row knows of. What it says is checked later, with the whole log. */
+function lastSequence(db: Connection, row: GroupRow): number {
+  const head = new LogTable(db, row.logId).tail()?.head;
+  return head === undefined || head.last <= row.lastIndex ? 0 : head.sequence;
+}
+
+async function readPayloads(
+  table: LogTable,
+  row: GroupRow,
+  checksum: (entry: Entry) => number,
+  env: Env,
+): Promise<void> {
   for (let next = row.boundaryIndex + 1; next <= row.lastIndex;) {
     next += table.read(next, row.lastIndex + 1, payloadSlice, checksum).entries.length;
     await yieldTo(env);

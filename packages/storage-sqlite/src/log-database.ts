@@ -4,7 +4,7 @@ import { CommitQueue, yieldTo, type CommitJob, type PreparedJob, type Watermark 
 import { refused, sqliteCode, unknownOutcome } from './errors.ts';
 import type { LogSync } from './log-sync.ts';
 import { LogTable } from './log-table.ts';
-import { Groups, Meta, type Connection, type Statement } from './schema.ts';
+import { Groups, Meta, type Connection, type GroupRow, type Statement } from './schema.ts';
 
 /** Jobs of log.db run inside a transaction, and are told the write sequence that it carries. */
 export type PreparedLogJob = PreparedJob<number>;
@@ -39,6 +39,8 @@ export class LogDatabase {
   /** Poisoned by every write of unknown outcome. */
   readonly queue: CommitQueue<number>;
   #unchecked = 0;
+  /** By group, rows that are further than the stored ones, where the last runs carry what is new. */
+  readonly #ahead = new Map<number, GroupRow>();
   #bounding: Promise<void> | undefined;
   lastSyncMs = 0;
 
@@ -93,6 +95,7 @@ export class LogDatabase {
 
   /** Closes the database and what syncs it. Nothing may be under way. */
   async close(): Promise<void> {
+    if (this.poison === undefined) this.#storeRows();
     this.db.close();
     await this.#options.sync?.close();
   }
@@ -137,11 +140,42 @@ export class LogDatabase {
     return { bytes: frames * this.pageBytes, pendingBytes: (frames - done) * this.pageBytes };
   }
 
+  /** The present row of a group, durable in what was stored or in the runs behind it. */
+  noteRow(row: GroupRow, isStored: boolean): void {
+    if (isStored) this.#ahead.delete(row.id);
+    else this.#ahead.set(row.id, row);
+  }
+
+  /** Of a group that is gone. */
+  forgetRow(id: number): void {
+    this.#ahead.delete(id);
+  }
+
+  /**
+   * Stores the rows of groups that were only appended to since. Then the database file, when the write-ahead log is
+   * copied into it, says of each log how far it goes in another page than the log's own last one: should either come
+   * back from an older time, it is noticed. In the write-ahead log itself SQLite's checksums and the watermark do
+   * that. No commit may be under way, whose rows are not known yet.
+   */
+  #storeRows(): void {
+    if (this.#ahead.size === 0 || this.queue.committing !== undefined) return;
+    try {
+      this.transaction(() => {
+        for (const row of this.#ahead.values()) this.groups.update(row);
+      });
+      this.#ahead.clear();
+    } catch (error) {
+      // Nothing is lost by it, and a full disk needs the checkpoint all the more.
+      this.#options.env.log.log(LogLevel.Warn, 'cannot store the rows of groups in log.db', { error });
+    }
+  }
+
   /**
    * Copies the write-ahead log into the database file. With `truncate` its file shrinks to nothing;
    * otherwise it is kept, because overwriting is cheaper to sync than growing.
    */
   checkpoint(truncate = false): void {
+    this.#storeRows();
     this.housekeep('the checkpoint of log.db', () => {
       this.db.pragma(`wal_checkpoint(${truncate ? 'TRUNCATE' : 'PASSIVE'})`);
     });
@@ -270,10 +304,12 @@ export class LogDatabase {
   #boundWalSoon(): void {
     if (this.#unchecked < checkWalEveryBytes) return;
     this.#unchecked = 0;
-    this.#bounding ??= yieldTo(this.#options.env).then(() => {
-      this.#bounding = undefined;
-      this.#boundWal();
-    });
+    this.#bounding ??= yieldTo(this.#options.env)
+      .then(() => this.queue.committing)
+      .then(() => {
+        this.#bounding = undefined;
+        this.#boundWal();
+      });
   }
 
   #boundWal(): void {

@@ -1,16 +1,16 @@
 /**
- * The entries of one log, in a table of their own.
+ * The entries of one log, in a table of their own: a row for each run of entries that were written together.
  *
- * A table per log, with the index as its rowid, was measured against one WITHOUT ROWID table for all:
- * half the pages and half the time for entries of 1.5 KiB in batches, less write-ahead log at every
- * size, and a log that is dropped (an installed snapshot, a destroyed group) needs no search.
+ * A table per log, with the index of a run's last entry as its rowid, was measured against one WITHOUT ROWID table
+ * for all: half the pages and half the time for rows of 1.5 KiB in batches, less write-ahead log at every size, and
+ * a log that is dropped (an installed snapshot, a destroyed group) needs no search.
  *
- * Each row carries its own CRC-32 and a chain value made from the row before, so that a page that
+ * Each entry carries its own CRC-32, and each run a chain value made from the run before, so that a page that
  * comes back from an older time is noticed when the log is opened.
  */
-import { EmptyBytes, Entry, EntryType, entrySize, type LogIndex, type Term } from '@balsa/raft-core';
-import { crc32 } from '@balsa/storage-kit';
+import { EmptyBytes, entrySize, type Entry, type LogIndex } from '@balsa/raft-core';
 import { corrupt } from './errors.ts';
+import { RunHead, chain, encodeRun, runLength, type Stamp } from './runs.ts';
 import type { Connection, Statement } from './schema.ts';
 
 /** Rows and payload bytes deleted in one transaction. */
@@ -19,38 +19,20 @@ export const deletesPerSlice: { readonly rows: number; readonly bytes: number } 
   bytes: 8 * 1024 * 1024,
 };
 
-const chainBytes = new Uint8Array(8);
-const chainView = new DataView(chainBytes.buffer);
-
-/** The chain value after an entry whose own checksum is `crc`. */
-export function chain(previous: number, crc: number): number {
-  chainView.setUint32(0, previous);
-  chainView.setUint32(4, crc);
-  return crc32(chainBytes);
-}
-
-/** An entry with what is stored beside it. */
-export interface SealedEntry {
-  readonly entry: Entry;
-  /** Its own checksum. */
-  readonly crc: number;
-  /** The chain value made from it and from the row before. */
+/** A stored run without its body. */
+export interface StoredRun {
+  readonly head: RunHead;
   readonly chain: number;
 }
 
-/** Rows that one statement inserts: a call of the driver costs about as much as the row itself. */
-const rowsPerInsert = 16;
-const oneValue = '(?, ?, ?, ?, ?, ?, ?)';
-const oneRow = `INSERT INTO $ VALUES ${oneValue}`;
-const manyRows = `INSERT INTO $ VALUES ${Array.from({ length: rowsPerInsert }, () => oneValue).join(', ')}`;
-
-/** A stored entry without its payload. */
-export interface EntryRowHead {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly type: EntryType;
-  readonly crc: number;
-  readonly chain: number;
+export interface ReadBounds {
+  /** As `entrySize` counts. */
+  readonly maxBytes: number;
+  /** For one go, beside the entry that passes it. */
+  readonly sliceBytes: number;
+  readonly sliceEntries: number;
+  /** Whether one entry is given whatever its size. */
+  readonly first: boolean;
 }
 
 export interface ReadPage {
@@ -61,18 +43,14 @@ export interface ReadPage {
   readonly full: boolean;
 }
 
-const knownTypes: ReadonlySet<number> = new Set(Object.values(EntryType));
-
-function bytesOf(value: Buffer | null): Uint8Array {
-  if (value === null || value.length === 0) return EmptyBytes;
-  return new Uint8Array(value.buffer, value.byteOffset, value.length);
-}
+type Row = [idx: number, chain: number, head: Buffer, body: Buffer | null];
 
 export class LogTable {
   readonly logId: number;
   readonly #db: Connection;
   readonly #name: string;
   readonly #statements = new Map<string, Statement>();
+  #insert: Statement | undefined;
 
   constructor(db: Connection, logId: number) {
     this.#db = db;
@@ -82,126 +60,132 @@ export class LogTable {
 
   create(): void {
     this.#db.exec(
-      `CREATE TABLE ${this.#name} (idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, type INTEGER NOT NULL,
-       crc INTEGER NOT NULL, chain INTEGER NOT NULL, context BLOB, data BLOB)`,
+      `CREATE TABLE ${this.#name} (idx INTEGER PRIMARY KEY, chain INTEGER NOT NULL, head BLOB NOT NULL, body BLOB)`,
     );
   }
 
   /** Only when it is empty: dropping a full table would free all its pages at once. */
   drop(): void {
     this.#statements.clear();
+    this.#insert = undefined;
     this.#db.exec(`DROP TABLE ${this.#name}`);
   }
 
-  insert(rows: readonly SealedEntry[]): void {
-    let at = 0;
-    for (; rows.length - at >= rowsPerInsert; at += rowsPerInsert)
-      this.#insert(rows, at, manyRows, rowsPerInsert);
-    for (; at < rows.length; at++) this.#insert(rows, at, oneRow, 1);
-  }
-
-  #insert(rows: readonly SealedEntry[], from: number, sql: string, count: number): void {
-    const values: unknown[] = [];
-    for (let i = from; i < from + count; i++) {
-      const row = rows[i];
-      if (row === undefined) continue;
-      const { index, term, type, context, data } = row.entry;
-      values.push(
-        index,
-        term,
-        type,
-        row.crc,
-        row.chain,
-        context.length === 0 ? null : context,
-        data.length === 0 ? null : data,
-      );
+  /** Adds entries behind the last one, whose run has the chain value `previous`. Returns the chain value of the new last run. */
+  append(
+    entries: readonly Entry[],
+    stamp: Stamp,
+    previous: number,
+    checksum: (entry: Entry) => number,
+  ): number {
+    let last = previous;
+    for (let from = 0; from < entries.length;) {
+      const to = from + runLength(entries, from);
+      const { head, body } = encodeRun(entries, from, to, stamp, checksum);
+      last = chain(last, head);
+      this.#insertRun(entries[to - 1]?.index ?? 0, last, head, body);
+      from = to;
     }
-    this.#sql(sql).run(values);
+    return last;
   }
 
-  deleteFrom(index: LogIndex): void {
-    this.#sql('DELETE FROM $ WHERE idx >= ?').run(index);
+  #insertRun(last: LogIndex, chainValue: number, head: Uint8Array, body: Uint8Array | null): void {
+    this.#insert ??= this.#db.prepare(`INSERT INTO ${this.#name} VALUES (?, ?, ?, ?)`);
+    this.#insert.run(last, chainValue, head, body);
   }
 
-  /** Deletes rows up to `last`, lowest first, within the bounds. Returns the lowest row that is left at or below `last`. */
+  /**
+   * Takes away what is at or above `from`, which is above the boundary; what the run there has below `from` stays.
+   * `boundaryChain` is the chain value of the last run that ends at or below the boundary. Returns that of the last
+   * run that is left.
+   */
+  truncate(from: LogIndex, boundary: LogIndex, boundaryChain: number): number {
+    const row = this.#sql('SELECT * FROM $ WHERE idx >= ? ORDER BY idx LIMIT 1', 'raw').get(from) as
+      Row | undefined;
+    if (row === undefined) throw missing(from);
+    this.#sql('DELETE FROM $ WHERE idx >= ?').run(from);
+    const previous = this.chainAt(from - 1, boundaryChain);
+    const head = new RunHead(row[2], row[0]);
+    if (head.first >= from || from - 1 <= boundary) return previous;
+    const kept = head.upTo(from - 1);
+    const left = chain(previous, kept.head);
+    this.#insertRun(from - 1, left, kept.head, row[3]?.subarray(0, kept.bodyBytes) ?? null);
+    return left;
+  }
+
+  /** The chain value of the last run that ends at or below `index`; `otherwise` when there is none. */
+  chainAt(index: LogIndex, otherwise: number): number {
+    const sql = 'SELECT chain FROM $ WHERE idx <= ? ORDER BY idx DESC LIMIT 1';
+    return (this.#sql(sql, 'pluck').get(index) as number | undefined) ?? otherwise;
+  }
+
+  /**
+   * Deletes runs that end at or below `last`, lowest first, within the bounds. Returns the lowest that is left of
+   * them, by its last entry.
+   */
   deleteSlice(last: LogIndex, maxRows: number, maxBytes: number): LogIndex | undefined {
     let [rows, bytes, upTo] = [0, 0, -1];
-    const lengths = this.#sql('SELECT idx, length(data) FROM $ WHERE idx <= ? ORDER BY idx', 'raw');
+    let left: LogIndex | undefined;
+    const lengths = this.#sql('SELECT idx, length(body) FROM $ WHERE idx <= ? ORDER BY idx', 'raw');
     for (const [index, length] of lengths.iterate(last) as IterableIterator<[number, number | null]>) {
-      if (rows > 0 && (rows >= maxRows || bytes + (length ?? 0) > maxBytes)) break;
+      if (rows > 0 && (rows >= maxRows || bytes + (length ?? 0) > maxBytes)) {
+        left = index;
+        break;
+      }
       rows++;
       bytes += length ?? 0;
       upTo = index;
     }
-    if (rows === 0) return undefined;
-    this.#sql('DELETE FROM $ WHERE idx <= ?').run(upTo);
-    return upTo < last ? upTo + 1 : undefined;
+    if (rows > 0) this.#sql('DELETE FROM $ WHERE idx <= ?').run(upTo);
+    return left;
   }
 
+  /** The last entry of the lowest run. */
   lowest(): LogIndex | undefined {
     return (this.#sql('SELECT min(idx) FROM $', 'pluck').get() as number | null) ?? undefined;
   }
 
-  chainAt(index: LogIndex): number {
-    const found = this.#sql('SELECT chain FROM $ WHERE idx = ?', 'pluck').get(index) as number | undefined;
-    if (found === undefined) throw corrupt(`entry ${String(index)} is missing`, { index });
-    return found;
+  /** The last run; its chain value is not checked. */
+  tail(): StoredRun | undefined {
+    const [run] = this.#runs('SELECT idx, chain, head FROM $ ORDER BY idx DESC LIMIT 1', []);
+    return run;
   }
 
-  /** Heads of at most `limit` rows above `after`. */
-  heads(after: LogIndex, limit: number): EntryRowHead[] {
-    const rows = this.#sql(
-      'SELECT idx, term, type, crc, chain FROM $ WHERE idx > ? ORDER BY idx LIMIT ?',
-      'raw',
-    ).all(after, limit) as [number, number, EntryType, number, number][];
-    return rows.map(([index, term, type, crc, chainValue]) => ({
-      index,
-      term,
-      type,
-      crc,
-      chain: chainValue,
-    }));
+  /** At most `limit` runs that end above `after`, lowest first; their chain values are not checked. */
+  runs(after: LogIndex, limit: number): StoredRun[] {
+    return this.#runs('SELECT idx, chain, head FROM $ WHERE idx > ? ORDER BY idx LIMIT ?', [after, limit]);
+  }
+
+  #runs(sql: string, bounds: readonly number[]): StoredRun[] {
+    const rows = this.#sql(sql, 'raw').all(...bounds) as [number, number, Buffer][];
+    return rows.map(([index, value, head]) => ({ head: new RunHead(head, index), chain: value }));
   }
 
   /**
-   * Entries from `low`, below `high`, each verified; at least one, then within `maxBytes`, and no more
-   * than `sliceBytes` or `sliceRows` for one go.
+   * Entries from `low`, below `high`, each verified; at least one, then within `maxBytes`, and not much more than
+   * the slice for one go. `STORE_CORRUPT`, naming the index, when one is missing or damaged.
    */
-  read(
-    low: LogIndex,
-    high: LogIndex,
-    bounds: {
-      readonly maxBytes: number;
-      readonly sliceRows: number;
-      readonly sliceBytes: number;
-      readonly first: boolean;
-    },
-    checksum: (entry: Entry) => number,
-  ): ReadPage {
+  read(low: LogIndex, high: LogIndex, bounds: ReadBounds, checksum: (entry: Entry) => number): ReadPage {
     const entries: Entry[] = [];
-    let [bytes, expected, full] = [0, low, false];
-    const rows = this.#sql(
-      'SELECT idx, term, type, crc, context, data FROM $ WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?',
-      'raw',
-    ).iterate(low, high, bounds.sliceRows) as IterableIterator<
-      [number, number, EntryType, number, Buffer | null, Buffer | null]
-    >;
-    for (const [index, term, type, crc, context, data] of rows) {
-      if (index !== expected) throw corrupt(`entry ${String(expected)} is missing`, { index: expected });
-      const entry = new Entry(term, index, type, bytesOf(data), bytesOf(context));
-      const intact = Number.isSafeInteger(term) && knownTypes.has(type) && checksum(entry) === crc;
-      if (!intact) throw corrupt(`entry ${String(index)} does not match its checksum`, { index });
+    let [bytes, full] = [0, false];
+    const take = (entry: Entry): boolean => {
       const size = entrySize(entry);
-      if (bytes + size > bounds.maxBytes && !(bounds.first && entries.length === 0)) {
-        full = true;
-        break;
-      }
+      full = bytes + size > bounds.maxBytes && !(bounds.first && entries.length === 0);
+      if (full) return false;
       entries.push(entry);
       bytes += size;
-      expected++;
-      if (bytes >= bounds.sliceBytes) break;
+      return bytes < bounds.sliceBytes && entries.length < bounds.sliceEntries;
+    };
+    const rows = this.#sql('SELECT * FROM $ WHERE idx >= ? ORDER BY idx', 'raw').iterate(low);
+    for (const [index, , headBytes, body] of rows as IterableIterator<Row>) {
+      const next = low + entries.length;
+      const head = new RunHead(headBytes, index);
+      if (head.first > next) throw missing(next);
+      const end = Math.min(high, head.last + 1);
+      head.entries(plain(body), next, end, checksum, take);
+      if (low + entries.length < end || end === high) break;
     }
-    if (entries.length === 0 && !full) throw corrupt(`entry ${String(low)} is missing`, { index: low });
+    if (entries.length === 0 && !full) throw missing(low);
     return { entries, bytes, full };
   }
 
@@ -216,6 +200,15 @@ export class LogTable {
     }
     return statement;
   }
+}
+
+/** Payloads are given as plain arrays of bytes. */
+function plain(body: Buffer | null): Uint8Array {
+  return body === null ? EmptyBytes : new Uint8Array(body.buffer, body.byteOffset, body.length);
+}
+
+function missing(index: LogIndex): Error {
+  return corrupt(`entry ${String(index)} is missing`, { index });
 }
 
 export function tableName(logId: number): string {

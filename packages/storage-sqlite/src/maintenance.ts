@@ -78,9 +78,8 @@ export class Maintenance {
     const left = this.#log.transaction(() => {
       const table = this.#log.table(logId);
       const rest = table.deleteSlice(Number.MAX_SAFE_INTEGER, deletesPerSlice.rows, deletesPerSlice.bytes);
-      const empty = rest === undefined || table.lowest() === undefined;
-      if (empty) table.drop();
-      return !empty;
+      if (rest === undefined) table.drop();
+      return rest !== undefined;
     });
     if (!left) {
       this.#abandoned.delete(logId);

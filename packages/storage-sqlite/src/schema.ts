@@ -14,8 +14,10 @@ const levels: readonly Synchronous[] = ['OFF', 'NORMAL', 'FULL', 'EXTRA'];
 /**
  * What this version writes; it reads every one from 1 on, and brings older ones up to this when it opens them.
  * 2: application ids; ordered stores have a digest of their pairs, a write sequence and a watermark.
+ * 3: a log has a row for each run of entries instead of each entry, and may be further than its group's row. Ordered
+ * stores are as in 2.
  */
-export const formatVersion = 2;
+export const formatVersions = { log: 3, state: 2 } as const;
 /** In the header of log.db and of the files of ordered stores, so that a database of something else is told apart. */
 export const applicationIds = { log: 0x42_4c_53_4c, state: 0x42_4c_53_53 } as const;
 export const logFile = 'log.db';
@@ -59,11 +61,12 @@ export function assertFormat(
       details: { path, applicationId: id },
     });
   }
-  if (Number.isSafeInteger(version) && version >= 1 && version <= formatVersion) return;
+  const newest = formatVersions[kind];
+  if (Number.isSafeInteger(version) && version >= 1 && version <= newest) return;
   throw new BalsaError(
     'STORE_FORMAT_VERSION',
-    `${path} has format ${String(version)}; this version reads formats 1 to ${String(formatVersion)}`,
-    { details: { path, version, newest: formatVersion } },
+    `${path} has format ${String(version)}; this version reads formats 1 to ${String(newest)}`,
+    { details: { path, version, newest } },
   );
 }
 

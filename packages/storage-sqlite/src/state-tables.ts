@@ -8,7 +8,7 @@ import {
 } from '@balsa/raft-core';
 import { crc32 } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
-import { applicationIds, assertFormat, formatVersion, type Connection, type Statement } from './schema.ts';
+import { applicationIds, assertFormat, formatVersions, type Connection, type Statement } from './schema.ts';
 
 export interface StateSummary {
   readonly appliedIndex: LogIndex;
@@ -275,7 +275,7 @@ export class StateTables {
 
   #stampFormat(): void {
     this.db.pragma(`application_id = ${String(applicationIds.state)}`);
-    this.db.pragma(`user_version = ${String(formatVersion)}`);
+    this.db.pragma(`user_version = ${String(formatVersions.state)}`);
   }
 
   #summaryCrc({ appliedIndex, count, digest, sequence, mark }: StateSummary): number {

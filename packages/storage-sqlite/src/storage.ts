@@ -26,8 +26,8 @@ import { recoverGroup, type RecoveredGroup } from './recovery.ts';
 import type { GroupRow } from './schema.ts';
 import type { Turns } from './turns.ts';
 
-/** Rows and bytes of one synchronous read; the event loop has its turn after each. */
-const readSlice = { sliceRows: 1024, sliceBytes: 4 * 1024 * 1024 } as const;
+/** Entries and bytes of one synchronous read; the event loop has its turn after each. */
+const readSlice = { sliceEntries: 1024, sliceBytes: 4 * 1024 * 1024 } as const;
 
 export interface SqliteGroupOptions extends GroupLogOptions {
   readonly env: Env;
@@ -56,18 +56,18 @@ async function recover(options: SqliteGroupOptions): Promise<SqliteGroup> {
   const { log, env, groupId } = options;
   const row = options.found();
   if (row === undefined) return new SqliteGroup(options, new GroupLog(options, row, new LogState(), 1));
-  const { state, lowestRow } =
+  const found =
     options.recovered() ??
     (await recoverGroup(log.table(row.logId), groupId, row, env).catch((error: unknown) => {
       throw refused(error, `open group ${JSON.stringify(groupId)}`);
     }));
-  return new SqliteGroup(options, new GroupLog(options, row, state, lowestRow));
+  return new SqliteGroup(options, new GroupLog(options, found.row, found.state, found.lowestRow));
 }
 
 class SqliteGroup implements GroupCore {
   readonly #options: SqliteGroupOptions;
   readonly #group: GroupLog;
-  readonly #commits: GroupCommits<number, GroupRow, unknown>;
+  readonly #commits: GroupCommits<number, unknown, unknown>;
 
   constructor(options: SqliteGroupOptions, group: GroupLog) {
     this.#options = options;

@@ -68,7 +68,7 @@ describe('an older format', () => {
     expect(filesOf(directory)).toEqual(before);
     const engine = await openEngine(directory);
     await engine.close();
-    expect(formatOf(directory)).toBe('2');
+    expect(formatOf(directory)).toBe('3');
     expect(readdirSync(directory)).toContain('state-1.db.mark');
     expect(await verifySqliteStore({ directory, env })).toMatchObject({ nodeId: 2 });
   });
@@ -97,7 +97,7 @@ describe('an older format', () => {
           const engine = await openEngine(directory);
           expect(await readGolden(engine), `${call} ${String(when)}`).toEqual(expectedGolden());
           await engine.close();
-          expect(formatOf(directory)).toBe('2');
+          expect(formatOf(directory)).toBe('3');
         }
       }
       expect(killed).toBeGreaterThan(5);
@@ -109,17 +109,17 @@ describe('an older format', () => {
 describe('a later format', () => {
   test('of the log is refused with both numbers, and left as it was', async () => {
     const directory = temporaryDirectory();
-    unpackFixture(join(fixtures, 'format-2'), directory);
+    unpackFixture(join(fixtures, 'format-3'), directory);
     const db = new Database(join(directory, 'log.db'));
-    db.prepare(`UPDATE meta SET value = '3', crc = ? WHERE key = 'format'`).run(
-      crc32('3', crc32('format\0')),
+    db.prepare(`UPDATE meta SET value = '4', crc = ? WHERE key = 'format'`).run(
+      crc32('4', crc32('format\0')),
     );
     db.close();
     const before = filesOf(directory);
     const opening = openInMode({ directory, env });
     await expect(opening).rejects.toMatchObject({
       code: 'STORE_FORMAT_VERSION',
-      details: { version: 3, newest: 2 },
+      details: { version: 4, newest: 3 },
     });
     expect(filesOf(directory)).toEqual(before);
   });

@@ -96,6 +96,58 @@ async function outcomeWith(kept: string, file: Buffer): Promise<unknown> {
   }
 }
 
+describe('the file of the logs', () => {
+  /** Four groups, of which one stands still; the file as a close has left it, and as it was one close earlier. */
+  async function twoLogs(): Promise<{ directory: string; older: Buffer; newer: Buffer }> {
+    const directory = temporaryDirectory();
+    const files: Buffer[] = [];
+    for (const round of [0, 1]) {
+      const engine = await openEngine(directory);
+      for (const id of ['a', 'b', 'c', 'still'].slice(0, 4 - round)) {
+        const storage = await openGroup(engine, id);
+        for (let i = 0; i < 30; i++) {
+          const first = (round * 30 + i) * 2 + 1;
+          const written = entries(first, 2, 1, new Uint8Array(500).fill(i));
+          await storage.write({ entries: written, hardState: { term: 1, vote: 1, commit: first } });
+        }
+      }
+      await engine.close();
+      files.push(readFileSync(join(directory, 'log.db')));
+    }
+    const [older = Buffer.alloc(0), newer = Buffer.alloc(0)] = files;
+    return { directory, older, newer };
+  }
+
+  test('with one page of an earlier time is refused, whichever page it is, or gives the truth', async () => {
+    const { directory, older, newer } = await twoLogs();
+    let refused = 0;
+    for (let n = 0; n < older.length / pageBytes; n++) {
+      if (pageOf(older, n).equals(pageOf(newer, n))) continue;
+      const mixed = Buffer.from(newer);
+      pageOf(older, n).copy(mixed, n * pageBytes);
+      const copy = temporaryDirectory();
+      cpSync(directory, copy, { recursive: true });
+      writeFileSync(join(copy, 'log.db'), mixed);
+      try {
+        await using engine = await openInMode({ directory: copy, env });
+        for (const [id, last] of [
+          ['a', 120],
+          ['b', 120],
+          ['c', 120],
+          ['still', 60],
+        ] as const) {
+          const { lastIndex, hardState } = await engine.group(id).open();
+          expect([lastIndex, hardState.commit], `page ${String(n)}, group ${id}`).toEqual([last, last - 1]);
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: expect.stringMatching(/^STORE_(CORRUPT|ACK)/) as string });
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(3);
+  });
+});
+
 describe('the file of an ordered store', () => {
   test('with one page of an earlier time is refused, whichever page it is, or gives the truth', async () => {
     const { directory, older, newer } = await twoTimes();
@@ -208,7 +260,8 @@ describe('data that are refused stay byte for byte what they were', () => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory);
     const storage = await openGroup(engine);
-    await storage.write({ entries: entries(1, 50), hardState: { term: 1, vote: 1, commit: 9 } });
+    for (let first = 1; first <= 50; first += 10)
+      await storage.write({ entries: entries(first, 10), hardState: { term: 1, vote: 1, commit: 9 } });
     const store = engine.orderedStore('kv');
     await store.open();
     await store.write({ changes: [[key('a'), key('b')]], appliedIndex: 3 });
@@ -234,10 +287,19 @@ describe('data that are refused stay byte for byte what they were', () => {
     await refusedUntouched(directory, /^STORE_FORMAT_VERSION$/);
   });
 
-  test('an entry whose row is gone', async () => {
+  test.each([
+    ['gone', 'DELETE FROM log_1 WHERE idx = 20'],
+    ['gone, at the end of the log', 'DELETE FROM log_1 WHERE idx = 50'],
+    ['gone, at the beginning of the log', 'DELETE FROM log_1 WHERE idx = 10'],
+    ['in another place', 'UPDATE log_1 SET idx = 60 WHERE idx = 50'],
+    ['cut short', 'UPDATE log_1 SET head = substr(head, 1, 100) WHERE idx = 30'],
+    ['empty', "UPDATE log_1 SET head = x'' WHERE idx = 30"],
+    ['of another chain', 'UPDATE log_1 SET chain = chain + 1 WHERE idx = 50'],
+    ['twice there', 'INSERT INTO log_1 SELECT idx + 10, chain, head, body FROM log_1 WHERE idx = 50'],
+  ])('entries whose row is %s', async (_, sql) => {
     const directory = await closed();
     const db = new Database(join(directory, 'log.db'));
-    db.exec('DELETE FROM log_1 WHERE idx = 20');
+    db.exec(sql);
     db.close();
     await refusedUntouched(directory, /^STORE_CORRUPT$/);
   });

@@ -30,14 +30,14 @@ async function turnsDuring(run: () => Promise<void>): Promise<number> {
 test('a row of housekeeping slices leaves turns to everybody else', async () => {
   const engine = await openEngine(temporaryDirectory());
   const storage = await openGroup(engine);
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 60; i++) {
     const last = (i + 1) * 500;
     await storage.write({
       entries: entries(i * 500 + 1, 500, 1, new Uint8Array(2000)),
       hardState: { term: 1, vote: 1, commit: last },
     });
   }
-  await storage.compactTo(10_000);
+  await storage.compactTo(30_000);
   const turns = await turnsDuring(async () => {
     while (await storage.maintain());
   });

@@ -3,7 +3,7 @@ import { isBalsaError } from '@balsa/raft-core';
 import type { FaultScenario, Job } from '../child/job.ts';
 import { codeOf } from '../child/observe.ts';
 import { Actor } from '../child/perform.ts';
-import type { Step } from '../child/plan.ts';
+import type { Action, Step } from '../child/plan.ts';
 import { ShimControl, type ShimSettings } from '../shim/control.ts';
 import { blame, performAll, progressAt, wrongNow, type FaultContext } from './context.ts';
 
@@ -54,6 +54,12 @@ export async function runFaults(context: FaultContext<FaultJob>): Promise<void> 
   }
   control.close();
 }
+
+/**
+ * Steps that promise nothing durable: a sync that fails meanwhile is one of a store's own, behind some call, and may be
+ * told by a later one.
+ */
+const undurable: readonly Action['kind'][] = ['maintain', 'put'];
 
 class Trial {
   /** Said to the parent: not reached, absorbed, refused or unknown. */
@@ -117,8 +123,7 @@ class Trial {
     this.#acknowledged = true;
     const came = this.#came;
     this.outcome = came ? 'absorbed' : 'not-reached';
-    // Housekeeping promises nothing, so it may leave a sync for later.
-    if (came && this.#scenario.fault === 'sync-error' && this.#step.action.kind !== 'maintain') {
+    if (came && this.#scenario.fault === 'sync-error' && !undurable.includes(this.#step.action.kind)) {
       this.#blame('a sync failed, and the step was acknowledged');
     }
   }
