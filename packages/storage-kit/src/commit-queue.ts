@@ -134,12 +134,14 @@ export class CommitQueue<Target> {
     if (this.#scheduled || this.#committing !== undefined) return;
     this.#scheduled = true;
     // After the present turn: messages that this turn sends are on their way before the sync blocks.
-    this.#options.env.setTimer(this.#options.delayMs?.() ?? 0, () => {
-      this.#scheduled = false;
-      this.#flush();
-      if (this.#queue.length > 0) this.#schedule();
-    });
+    this.#options.env.setTimer(this.#options.delayMs?.() ?? 0, this.#onTurn);
   }
+
+  readonly #onTurn = (): void => {
+    this.#scheduled = false;
+    this.#flush();
+    if (this.#queue.length > 0) this.#schedule();
+  };
 
   #flush(): void {
     const { taken, bytes } = this.#take();
@@ -209,8 +211,8 @@ export class CommitQueue<Target> {
   }
 
   #take(): { readonly taken: readonly QueuedJob<Target>[]; readonly bytes: number } {
-    const [only] = this.#queue;
-    if (this.#queue.length === 1 && only !== undefined) {
+    const [only, second] = this.#queue;
+    if (only !== undefined && second === undefined) {
       const taken = this.#queue;
       this.#queue = [];
       return { taken, bytes: only.job.bytes };
@@ -240,8 +242,12 @@ export class CommitQueue<Target> {
     const pending = this.#options.watermark.advance(sequence, sync);
     if (pending === undefined) {
       for (const one of jobs) this.#settle(one);
-      return;
+    } else {
+      this.#acknowledgeAfter(pending, jobs);
     }
+  }
+
+  #acknowledgeAfter(pending: Promise<void>, jobs: readonly QueuedJob<Target>[]): void {
     pending.then(
       () => {
         for (const one of jobs) this.#settle(one);
@@ -257,7 +263,7 @@ export class CommitQueue<Target> {
     if (error === undefined) one.resolve();
     else one.reject(error);
     this.#settling--;
-    if (this.#settling > 0 || this.#queue.length > 0) return;
+    if (this.#idle.length === 0 || this.#settling > 0 || this.#queue.length > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

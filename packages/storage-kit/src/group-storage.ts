@@ -18,7 +18,7 @@ import {
 } from '@balsa/raft-core';
 import type { FindSnapshot } from './group-commits.ts';
 import type { GroupSnapshots } from './group-snapshots.ts';
-import { Lifecycle } from './lifecycle.ts';
+import { Lifecycle, rejected } from './lifecycle.ts';
 import { assertBatchNumbers, isEmptyBatch, type LogState } from './log-state.ts';
 import { corrupt } from './store-errors.ts';
 
@@ -67,6 +67,9 @@ export class GroupStorage implements Storage {
   readonly #life: Lifecycle;
   #opened: Opened | undefined;
   #writeCount = 0;
+  readonly #counts = (): void => {
+    this.#writeCount++;
+  };
 
   constructor(options: GroupStorageOptions) {
     this.groupId = options.groupId;
@@ -78,14 +81,21 @@ export class GroupStorage implements Storage {
     return this.#life.openOnce(() => this.#open());
   }
 
-  async write(batch: WriteBatch): Promise<void> {
-    const { core, find } = this.#check();
-    await this.#life.writeAlone(async () => {
-      assertBatchNumbers(batch);
-      if (isEmptyBatch(batch)) return;
-      await core.write(batch, find);
-      this.#writeCount++;
-    });
+  /** Not an asynchronous function, which would let each write wait for one more step of promises. */
+  write(batch: WriteBatch): Promise<void> {
+    try {
+      const { core, find } = this.#check();
+      const isEmpty = isEmptyBatch(batch);
+      return this.#life.writeAlone(
+        () => {
+          assertBatchNumbers(batch);
+          return isEmpty ? Promise.resolve() : core.write(batch, find);
+        },
+        isEmpty ? undefined : this.#counts,
+      );
+    } catch (error) {
+      return rejected(error);
+    }
   }
 
   async entries(low: LogIndex, high: LogIndex, maxBytes: number): Promise<Entry[]> {

@@ -1,6 +1,11 @@
 /** The life of a Storage or an OrderedStore, the same in every adapter. */
 import { BalsaError } from '@balsa/raft-core';
 
+/** As an asynchronous function fails. */
+export async function rejected(error: unknown): Promise<never> {
+  throw error;
+}
+
 /**
  * Opened once, one write at a time, closed once, and closed only when its calls have settled.
  *
@@ -13,6 +18,8 @@ export class Lifecycle {
   readonly #pending = new Set<Promise<unknown>>();
   #opened = false;
   #writing = false;
+  /** What the caller of the write under way was given. */
+  #write: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   /** `check` throws when the engine behind it is closed, poisoned or owned by another. */
@@ -52,16 +59,27 @@ export class Lifecycle {
     }
   }
 
-  /** `STORE_WRITE_IN_FLIGHT` while the write before it has not settled. `run` starts in this turn. */
-  async writeAlone(run: () => Promise<void>): Promise<void> {
+  /**
+   * `STORE_WRITE_IN_FLIGHT` while the write before it has not settled. `run` starts in this turn; what it throws is a
+   * rejection, too. `wrote` runs when it has fulfilled, before the caller learns of it. One step of promises, no more,
+   * lies between `run` and the caller: behind a sync, each takes long.
+   */
+  writeAlone(run: () => Promise<void>, wrote?: () => void): Promise<void> {
     if (this.#writing) {
-      throw new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.what} has not settled yet`);
+      return rejected(
+        new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.what} has not settled yet`),
+      );
     }
     this.#writing = true;
     try {
-      await this.track(run);
-    } finally {
-      this.#writing = false;
+      this.#write = run().then(() => {
+        this.#ended();
+        wrote?.();
+      }, this.#failed);
+      return this.#write;
+    } catch (error) {
+      this.#ended();
+      return rejected(error);
     }
   }
 
@@ -74,10 +92,22 @@ export class Lifecycle {
     return work;
   }
 
-  /** Resolves when no tracked call is under way. */
+  /** Resolves when no tracked call and no write is under way. */
   async settled(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+    while (this.#pending.size > 0 || this.#write !== undefined) {
+      await Promise.allSettled([...this.#pending, this.#write]);
+    }
   }
+
+  #ended(): void {
+    this.#writing = false;
+    this.#write = undefined;
+  }
+
+  readonly #failed = (error: unknown): never => {
+    this.#ended();
+    throw error;
+  };
 
   /** Idempotent: the first call runs `run`, every call gives its outcome. */
   close(run: () => Promise<void>): Promise<void> {

@@ -275,9 +275,9 @@ function checkEntries(base: Base, entries: readonly Entry[], maxEntryBytes: numb
   const first = entries[0];
   if (first === undefined) return undefined;
   const firstIndex = base.boundary.index + 1;
-  const log = `the log is [${String(firstIndex)}, ${String(base.lastIndex)}]`;
+  const log = (): string => `the log is [${String(firstIndex)}, ${String(base.lastIndex)}]`;
   if (first.index < firstIndex) {
-    throw new BalsaError('STORE_BELOW_FIRST', `entries begin at ${String(first.index)}, but ${log}`, {
+    throw new BalsaError('STORE_BELOW_FIRST', `entries begin at ${String(first.index)}, but ${log()}`, {
       details: { index: first.index, firstIndex },
     });
   }
@@ -287,7 +287,7 @@ function checkEntries(base: Base, entries: readonly Entry[], maxEntryBytes: numb
     if (entry.index !== expected) {
       throw new BalsaError(
         'STORE_GAP',
-        `entry ${String(entry.index)} stands where ${String(expected)} belongs; ${log}`,
+        `entry ${String(entry.index)} stands where ${String(expected)} belongs; ${log()}`,
         {
           details: { index: entry.index, expected },
         },

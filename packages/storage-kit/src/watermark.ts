@@ -24,15 +24,23 @@ interface Slot {
   readonly sequence: number;
 }
 
-function encodeSlot(slot: Slot): Uint8Array {
-  const bytes = new Uint8Array(slotBytes);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, magic);
-  view.setUint32(4, Number.parseInt(slot.identity.slice(0, 8), 16));
-  view.setUint32(8, Number.parseInt(slot.identity.slice(8), 16));
-  writeSafeInteger(view, 12, slot.sequence);
-  view.setUint32(28, crc32(bytes.subarray(0, 28)));
-  return bytes;
+/** Slots of one watermark, one after another in the same bytes: each is written before the next is encoded. */
+class SlotEncoder {
+  readonly #bytes = new Uint8Array(slotBytes);
+  readonly #checked = this.#bytes.subarray(0, 28);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(identity: string) {
+    this.#view.setUint32(0, magic);
+    this.#view.setUint32(4, Number.parseInt(identity.slice(0, 8), 16));
+    this.#view.setUint32(8, Number.parseInt(identity.slice(8), 16));
+  }
+
+  encode(sequence: number): Uint8Array {
+    writeSafeInteger(this.#view, 12, sequence);
+    this.#view.setUint32(28, crc32(this.#checked));
+    return this.#bytes;
+  }
 }
 
 function decodeSlot(bytes: Uint8Array): Slot | undefined {
@@ -60,6 +68,7 @@ export class Watermark {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #lag: number;
+  readonly #encoder: SlotEncoder;
   /** What the file was told to hold, durable or not. */
   #sequence: number;
   #durable: number;
@@ -74,6 +83,7 @@ export class Watermark {
     this.#path = options.fs.join(options.directory, options.name);
     this.#handle = handle;
     this.#lag = options.lag;
+    this.#encoder = new SlotEncoder(found.identity);
     this.#sequence = found.sequence;
     this.#durable = found.sequence;
     this.#wanted = found.sequence;
@@ -83,7 +93,7 @@ export class Watermark {
   /** Creates the file with sequence 0, durably. Done before the database that it watches is created. */
   static async create(options: WatermarkOptions, identity: string): Promise<Watermark> {
     const bytes = new Uint8Array(fileBytes);
-    bytes.set(encodeSlot({ identity, sequence: 0 }), 0);
+    bytes.set(new SlotEncoder(identity).encode(0), 0);
     await writeFileDurably(options.fs, options.directory, options.name, bytes);
     const opened = await Watermark.open(options);
     if (opened === undefined)
@@ -192,17 +202,13 @@ export class Watermark {
   #writeNow(): Promise<void> | undefined {
     const sequence = this.#wanted;
     try {
-      this.#handle.writeNow?.(this.#encode(sequence), this.#slot * slotStride);
+      this.#handle.writeNow?.(this.#encoder.encode(sequence), this.#slot * slotStride);
     } catch (error) {
       this.#failure = error;
       return this.#drain();
     }
     this.#sequence = sequence;
     return undefined;
-  }
-
-  #encode(sequence: number): Uint8Array {
-    return encodeSlot({ identity: this.identity, sequence });
   }
 
   #writeBehind(): Promise<void> {
@@ -213,7 +219,7 @@ export class Watermark {
 
   async #write(): Promise<void> {
     const sequence = this.#wanted;
-    await this.#handle.write([this.#encode(sequence)], this.#slot * slotStride);
+    await this.#handle.write([this.#encoder.encode(sequence)], this.#slot * slotStride);
     this.#sequence = sequence;
   }
 
