@@ -84,6 +84,7 @@ async function openWriter(
 ): Promise<OpenedLog> {
   const { fs, directory, durability, synchronous, walLimitBytes, env } = options;
   const db = openConnection(path);
+  let sync: LogSync | undefined;
   try {
     const version = sqliteVersion(db);
     assertSqliteVersion(version);
@@ -99,7 +100,7 @@ async function openWriter(
       rows.set(decodeName(row.name), row);
       sequence = Math.max(sequence, row.sequence);
     }
-    const sync = await logSync(db, path, options);
+    sync = await logSync(db, path, options);
     const log = new LogDatabase(db, watermark, epoch, sequence, { env, durability, walLimitBytes, sync });
     return {
       log,
@@ -110,6 +111,7 @@ async function openWriter(
     };
   } catch (error) {
     db.close();
+    await sync?.close();
     throw error;
   }
 }
