@@ -51,6 +51,7 @@ function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+/** Memory for a value. A view of the scratch bytes is kept: values of one length come one after another. */
 function memoryOf(bytes: number): Buffer {
   if (bytes > largeBytes) return Buffer.allocUnsafe(bytes);
   if (value.length !== bytes) value = scratch.subarray(0, bytes);
@@ -59,28 +60,34 @@ function memoryOf(bytes: number): Buffer {
 
 /** Encodes entries one after another, all encoders in the same memory: for who copies each before the next. */
 export class EntryEncoder {
-  /** Of the entry that was encoded last. */
-  mark: Mark;
+  #chain: number;
+  #offset: number;
 
   /** `before` is the mark of the entry that the first one follows. */
   constructor(before: Mark) {
-    this.mark = before;
+    this.#chain = before.chain;
+    this.#offset = before.offset;
+  }
+
+  /** Of the entry that was encoded last. */
+  get mark(): Mark {
+    return { chain: this.#chain, offset: this.#offset };
   }
 
   /** `crc` is the entry's checksum. */
   encode(entry: Entry, crc: number): Buffer {
     const { context, data } = entry;
     const encoded = memoryOf(headBytes + context.length + data.length);
-    const view = encoded.buffer === scratch.buffer ? scratchView : viewOf(encoded);
-    const mark = markAfter(this.mark, crc, entrySize(entry));
-    this.mark = mark;
+    const view = encoded === value ? scratchView : viewOf(encoded);
+    this.#chain = chain(this.#chain, crc);
+    this.#offset += entrySize(entry);
     view.setUint32(0, crc);
-    view.setUint32(4, mark.chain);
-    writeSafeInteger(view, 8, mark.offset);
+    view.setUint32(4, this.#chain);
+    writeSafeInteger(view, 8, this.#offset);
     writeSafeInteger(view, 16, entry.term);
     view.setUint8(24, entry.type);
     view.setUint32(25, context.length);
-    encoded.set(context, headBytes);
+    if (context.length > 0) encoded.set(context, headBytes);
     encoded.set(data, headBytes + context.length);
     return encoded;
   }

@@ -4,9 +4,10 @@ import { crc32, type LogState, type PlannedLog, type WritePlan } from '@balsa/st
 import type { RocksBatch } from './binding.ts';
 import { EntryEncoder, decodeEntry } from './entries.ts';
 import { corrupt } from './errors.ts';
-import { groupKey, logKey, logKeys } from './keys.ts';
+import { GroupWriter } from './group-writer.ts';
+import { logKey, logKeys } from './keys.ts';
 import type { LogDatabase } from './log-database.ts';
-import { packGroup, seal, startOfLog, type GroupRecord, type Mark } from './records.ts';
+import { startOfLog, type GroupRecord, type Mark } from './records.ts';
 
 /** Numbers for new groups and new logs. Never goes back within the life of an engine. */
 export interface Numbering {
@@ -41,6 +42,10 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
   record: GroupRecord | undefined;
   /** Changes whenever stored entries are replaced: a long read that sees it change ends with what it has. */
   rewrites = 0;
+  #writer: GroupWriter | undefined;
+  /** Makes keys of the log with that number. */
+  #keys: ((index: LogIndex) => Buffer) | undefined;
+  #keysOf: number | undefined;
 
   constructor(options: GroupLogOptions, record: GroupRecord | undefined, state: LogState) {
     this.#options = options;
@@ -58,7 +63,7 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
   write(plan: WritePlan, batch: RocksBatch): GroupRecord {
     const old = this.record;
     const base = this.#base(plan);
-    const key = logKeys(base.log);
+    const key = this.#keysIn(base.log);
     const encoder = new EntryEncoder(base.last);
     for (const entry of plan.entries) {
       batch.put(key(entry.index), encoder.encode(entry, this.checksum(entry)));
@@ -86,7 +91,7 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
       clearedOffset: base.fresh ? base.boundary.offset : (old?.clearedOffset ?? 0),
       pending: plan.pendingRestore ?? null,
     };
-    put(batch, record);
+    this.#put(batch, record);
     return record;
   }
 
@@ -108,7 +113,7 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
       boundaryTerm: boundary.term,
       boundary: this.#markAt(boundary.index),
     };
-    put(batch, record);
+    this.#put(batch, record);
     return record;
   }
 
@@ -127,6 +132,20 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
   store(record: GroupRecord): void {
     this.record = record;
     this.#options.stored(record);
+  }
+
+  #put(batch: RocksBatch, record: GroupRecord): void {
+    // A group whose first write was refused gets another number with the next.
+    if (this.#writer?.id !== record.id) this.#writer = new GroupWriter(record.id);
+    batch.put(this.#writer.key, this.#writer.seal(record));
+  }
+
+  #keysIn(log: number): (index: LogIndex) => Buffer {
+    if (this.#keys === undefined || this.#keysOf !== log) {
+      this.#keys = logKeys(log);
+      this.#keysOf = log;
+    }
+    return this.#keys;
   }
 
   #base(plan: WritePlan): Base {
@@ -153,9 +172,4 @@ export class GroupLog implements PlannedLog<RocksBatch, GroupRecord, GroupRecord
     if (value === undefined) throw corrupt(`entry ${String(index)} is missing`, { index });
     return decodeEntry(index, value, this.checksum).mark;
   }
-}
-
-function put(batch: RocksBatch, record: GroupRecord): void {
-  const key = groupKey(record.id);
-  batch.put(key, seal(key, packGroup(record)));
 }

@@ -3,7 +3,7 @@ import type { ConfState, LogIndex, NodeId, SnapshotId, Term } from '@balsa/raft-
 import { crc32 } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 
-const crcBytes = 4;
+export const crcBytes = 4;
 
 export function seal(key: Uint8Array, record: unknown): Buffer {
   const text = JSON.stringify(record);
@@ -54,22 +54,6 @@ export interface GroupRecord {
 }
 
 /** As a list: a group writes its record with every batch, and names of fields would be most of it. */
-export function packGroup(record: GroupRecord): unknown {
-  const { conf, boundary, last } = record;
-  return [
-    record.id,
-    record.name,
-    record.log,
-    [record.term, record.vote, record.commit],
-    record.confIndex,
-    [conf.voters, conf.votersOutgoing, conf.learners, conf.learnersNext, conf.autoLeave],
-    [record.boundaryIndex, record.boundaryTerm, boundary.chain, boundary.offset],
-    [record.lastIndex, last.chain, last.offset],
-    [record.clearedIndex, record.clearedOffset],
-    record.pending,
-  ];
-}
-
 type PackedGroup = [
   number,
   string,
@@ -83,7 +67,7 @@ type PackedGroup = [
   SnapshotId | null,
 ];
 
-/** What `packGroup` made, behind a checksum that held. */
+/** Of a group's record, behind a checksum that held. */
 export function unpackGroup(packed: unknown): GroupRecord {
   const [id, name, log, hard, confIndex, conf, boundary, last, cleared, pending] = packed as PackedGroup;
   return {

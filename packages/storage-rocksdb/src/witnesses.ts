@@ -15,7 +15,7 @@ import { mapIo } from '@balsa/storage-kit';
 import type { RocksBatch, Rocks } from './binding.ts';
 import { corrupt } from './errors.ts';
 import { metaKey, numberOf, witnessKey, witnessRange } from './keys.ts';
-import { seal } from './records.ts';
+import { RecordWriter, ascii } from './record-writer.ts';
 
 /** The record under `sequence`. */
 export interface Progress {
@@ -37,7 +37,7 @@ const keptWitnesses = 128;
 /** A flush takes at least a third of the bound on the write-ahead log: there are a dozen witnesses in each. */
 const witnessesPerLimit = 36;
 
-const progressKey = metaKey('sequence');
+const progress = new RecordWriter(metaKey('sequence'));
 const witnessValue = Buffer.alloc(0);
 
 /** Writes the progress with each batch. */
@@ -63,7 +63,12 @@ export class Witnesses {
       batch.put(witnessKey(++this.#last), witnessValue);
       if (this.#last - this.#first >= 2 * keptWitnesses) this.#prune(batch);
     }
-    batch.put(progressKey, seal(progressKey, [sequence, this.#first, this.#last]));
+    progress.begin(3, 1);
+    progress.character(ascii.open);
+    progress.number(sequence, ascii.comma);
+    progress.number(this.#first, ascii.comma);
+    progress.number(this.#last, ascii.close);
+    batch.put(progress.key, progress.sealed());
   }
 
   #prune(batch: RocksBatch): void {
