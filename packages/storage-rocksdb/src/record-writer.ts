@@ -59,7 +59,7 @@ export class RecordWriter {
     let left = value;
     do {
       const tenth = Math.floor(left / 10);
-      scratch[--at] = 0x30 + left - tenth * 10;
+      scratch[--at] = 0x30 + (left - tenth * 10);
       left = tenth;
     } while (left > 0);
   }
