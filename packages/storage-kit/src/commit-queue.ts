@@ -211,8 +211,8 @@ export class CommitQueue<Target> {
   }
 
   #take(): { readonly taken: readonly QueuedJob<Target>[]; readonly bytes: number } {
-    const [only, second] = this.#queue;
-    if (only !== undefined && second === undefined) {
+    const [only] = this.#queue;
+    if (this.#queue.length === 1 && only !== undefined) {
       const taken = this.#queue;
       this.#queue = [];
       return { taken, bytes: only.job.bytes };

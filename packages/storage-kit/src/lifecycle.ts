@@ -66,16 +66,20 @@ export class Lifecycle {
    */
   writeAlone(run: () => Promise<void>, wrote?: () => void): Promise<void> {
     if (this.#writing) {
-      return rejected(
-        new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.what} has not settled yet`),
-      );
+      return rejected(new BalsaError('STORE_WRITE_IN_FLIGHT', `a write of ${this.what} has not settled yet`));
     }
     this.#writing = true;
     try {
-      this.#write = run().then(() => {
-        this.#ended();
-        wrote?.();
-      }, this.#failed);
+      this.#write = run().then(
+        () => {
+          this.#ended();
+          wrote?.();
+        },
+        (error: unknown) => {
+          this.#ended();
+          throw error;
+        },
+      );
       return this.#write;
     } catch (error) {
       this.#ended();
@@ -103,11 +107,6 @@ export class Lifecycle {
     this.#writing = false;
     this.#write = undefined;
   }
-
-  readonly #failed = (error: unknown): never => {
-    this.#ended();
-    throw error;
-  };
 
   /** Idempotent: the first call runs `run`, every call gives its outcome. */
   close(run: () => Promise<void>): Promise<void> {

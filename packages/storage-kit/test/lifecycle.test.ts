@@ -40,6 +40,45 @@ describe('the life of a store', () => {
     await expect(life.writeAlone(() => Promise.resolve())).resolves.toBeUndefined();
   });
 
+  test("a write that throws at once is a rejection, and stands in nobody's way", async () => {
+    const life = new Lifecycle('group "a"', alive);
+    const wrote: string[] = [];
+    const broken = life.writeAlone(
+      () => {
+        throw new Error('refused');
+      },
+      () => wrote.push('broken'),
+    );
+    await expect(broken).rejects.toThrow('refused');
+    await life.settled();
+    await life.writeAlone(
+      () => Promise.resolve(),
+      () => wrote.push('whole'),
+    );
+    expect(wrote).toEqual(['whole']);
+  });
+
+  test('a write within a write is refused, and settled waits for the one under way', async () => {
+    const life = new Lifecycle('group "a"', alive);
+    const { opened, open } = gate();
+    let inner: Promise<void> | undefined;
+    let done = false;
+    const outer = life.writeAlone(
+      () => {
+        inner = life.writeAlone(() => Promise.resolve());
+        return opened;
+      },
+      () => {
+        done = true;
+      },
+    );
+    await expect(inner).rejects.toMatchObject({ code: 'STORE_WRITE_IN_FLIGHT' });
+    const settled = life.settled().then(() => done);
+    open();
+    await expect(settled).resolves.toBe(true);
+    await outer;
+  });
+
   test('settled waits for calls that begin while it waits', async () => {
     const life = new Lifecycle('group "a"', alive);
     const { opened, open } = gate();
