@@ -3,9 +3,9 @@
  * and of HTTP/2 and gRPC no more than that takes. A full client library would cost as much as the server, and both
  * share a machine here.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { PayloadPool } from '../measure/payload-pool.ts';
-import { keyDigits, keys, valueBytes, type Address, type SetClient } from './load.ts';
+import { keyDigits, keys, openSocket, valueBytes, type Address, type SetClient } from './load.ts';
 
 const Frame = { Data: 0, Headers: 1, Reset: 3, Settings: 4, Ping: 6, GoAway: 7, WindowUpdate: 8 } as const;
 const endHeaders = 4;
@@ -60,6 +60,8 @@ const message = Buffer.concat([
 const keyAt = 5 + 2 + 3;
 const valueAt = 5 + 2 + keyBytes + 3;
 
+const nothing: Buffer = Buffer.alloc(0);
+
 export class EtcdClient implements SetClient {
   readonly #socket: Socket;
   readonly #pool: PayloadPool;
@@ -68,7 +70,7 @@ export class EtcdClient implements SetClient {
   readonly #request: Buffer;
   readonly #dataAt: number;
   #stream = 1;
-  #rest: Buffer = Buffer.alloc(0);
+  #rest = nothing;
   #answered = false;
   #settle: ((accepted: boolean) => void) | undefined;
   #fail: ((reason: Error) => void) | undefined;
@@ -83,7 +85,6 @@ export class EtcdClient implements SetClient {
     this.#dataAt = headers.length;
     this.#request = Buffer.concat([headers, frame(Frame.Data, endStream, 1, message)]);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#break(error));
     socket.on('close', () => this.#break(new Error('the connection was closed')));
     const window = Buffer.alloc(4);
@@ -94,13 +95,9 @@ export class EtcdClient implements SetClient {
   }
 
   static open(address: Address, pool: PayloadPool, random: () => number): Promise<EtcdClient> {
-    return new Promise((resolve, reject) => {
-      const socket = connect(address);
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new EtcdClient(socket, address, pool, random));
-      });
+    return openSocket(address, (socket) => {
+      const client = new EtcdClient(socket, address, pool, random);
+      return { client, receive: (chunk) => client.#receive(chunk) };
     });
   }
 
@@ -138,7 +135,8 @@ export class EtcdClient implements SetClient {
       this.#take(bytes.subarray(at, end));
       at = end;
     }
-    this.#rest = bytes.subarray(at);
+    // A copy: the memory of what was read is used again.
+    this.#rest = at === bytes.length ? nothing : Buffer.from(bytes.subarray(at));
   }
 
   #take(bytes: Buffer): void {

@@ -7,7 +7,7 @@ import { findFreePorts, waitFor } from '@balsa/cluster';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import type { WorkloadContext } from '../workloads/context.ts';
 import { EtcdClient } from './etcd-client.ts';
-import type { Address, LoadedCluster } from './load.ts';
+import { keyNumbers, type Address, type LoadedCluster } from './load.ts';
 
 const host = '127.0.0.1';
 const names = ['etcd-1', 'etcd-2', 'etcd-3'];
@@ -100,8 +100,9 @@ export class EtcdCluster implements LoadedCluster {
 
   async connect(address: Address, count: number): Promise<EtcdClient[]> {
     const clients: EtcdClient[] = [];
+    const random = keyNumbers(this.#context.env.random());
     for (let n = 0; n < count; n++)
-      clients.push(await EtcdClient.open(address, this.#pool, () => this.#context.env.random()));
+      clients.push(await EtcdClient.open(address, this.#pool, random));
     return clients;
   }
 

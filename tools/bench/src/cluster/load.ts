@@ -39,6 +39,42 @@ export interface LoadedCluster {
   stop(): Promise<void>;
 }
 
+/** What was read last, of any client: each looks at it at once. Buffers of their own would cost more than all else in a read. */
+const received = Buffer.alloc(16 * 1024);
+
+/** A connection whose bytes, in memory that is used again, go to `receive`. */
+export function openSocket<T>(
+  address: Address,
+  make: (socket: Socket) => { readonly client: T; readonly receive: (chunk: Buffer) => void },
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let receive: (chunk: Buffer) => void = () => undefined;
+    const callback = (length: number): boolean => {
+      receive(received.subarray(0, length));
+      return true;
+    };
+    const socket = connect({ ...address, onread: { buffer: received, callback } });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      const made = make(socket);
+      receive = made.receive;
+      resolve(made.client);
+    });
+  });
+}
+
+/** Which keys are written to, from a seed in [0, 1) (mulberry32): the system's own source costs as much as a SET. */
+export function keyNumbers(seed: number): () => number {
+  let state = Math.floor(seed * 2 ** 32);
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 export class LoadClient implements SetClient {
   readonly #socket: Socket;
   readonly #command: Buffer;
@@ -58,9 +94,6 @@ export class LoadClient implements SetClient {
     this.#command.write(middle, head.length + keyDigits);
     this.#command.write('\r\n', this.#command.length - 2);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => {
-      this.#receive(chunk);
-    });
     socket.on('error', (error) => {
       this.#break(error);
     });
@@ -70,13 +103,9 @@ export class LoadClient implements SetClient {
   }
 
   static open({ host, port }: Address, pool: PayloadPool, random: () => number): Promise<LoadClient> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host, port });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new LoadClient(socket, pool, random));
-      });
+    return openSocket({ host, port }, (socket) => {
+      const client = new LoadClient(socket, pool, random);
+      return { client, receive: (chunk) => client.#receive(chunk) };
     });
   }
 
