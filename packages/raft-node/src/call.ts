@@ -14,15 +14,20 @@ export class Call<T> {
   readonly startedAt: number;
   /** In the time of Env. */
   readonly deadline: number;
-  readonly #onSettled: (code: string) => void;
+  readonly #onSettled: (code: string, call: Call<T>) => void;
   readonly #signal: AbortSignal | undefined;
   #abortListener: (() => void) | undefined;
   #resolve: (value: T) => void = () => undefined;
   #reject: (error: BalsaError) => void = () => undefined;
   #settled = false;
 
-  /** `onSettled` gets `ok` or the code of the error. */
-  constructor(env: Env, options: CallOptions, defaultTimeoutMs: number, onSettled: (code: string) => void) {
+  /** `onSettled` gets `ok` or the code of the error, and this call. */
+  constructor(
+    env: Env,
+    options: CallOptions,
+    defaultTimeoutMs: number,
+    onSettled: (code: string, call: Call<T>) => void,
+  ) {
     this.promise = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -62,7 +67,7 @@ export class Call<T> {
     if (this.#settled) return false;
     this.#settled = true;
     if (this.#abortListener !== undefined) this.#signal?.removeEventListener('abort', this.#abortListener);
-    this.#onSettled(code);
+    this.#onSettled(code, this);
     return true;
   }
 }

@@ -8,7 +8,7 @@
  * What a node does not know, version or flag, is committed all the same and would be skipped by this
  * node only: replicas would differ. So it stops the node (`UNKNOWN_COMMAND_VERSION`).
  */
-import { BalsaError, readSafeInteger, writeSafeInteger, type LogIndex } from '@balsa/raft-core';
+import { BalsaError, type LogIndex } from '@balsa/raft-core';
 
 export const envelopeVersion = 1;
 /** Bytes in front of the payload as this version writes it. */
@@ -16,13 +16,43 @@ export const envelopeBytes = 18;
 
 const flagSession = 1;
 const flagTime = 2;
+const incarnationAt = 2;
+const counterAt = 10;
+
+/** Memory that small envelopes share. */
+const slabBytes = 64 * 1024;
+const largestShared = 4 * 1024;
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
+
+/**
+ * Memory of its own costs a small envelope more than all that is done to it. Those that share a slab were proposed one
+ * after another: they stand together in the log, and leave its cache together.
+ */
+function takeBytes(length: number): Uint8Array {
+  if (length > largestShared) return new Uint8Array(length);
+  if (slabUsed + length > slab.byteLength) {
+    slab = new ArrayBuffer(slabBytes);
+    slabUsed = 0;
+  }
+  const bytes = new Uint8Array(slab, slabUsed, length);
+  slabUsed += length;
+  return bytes;
+}
 
 /** `incarnation` is eight bytes, random per run; `counter` is unique within the run. */
 export function encodeEnvelope(incarnation: Uint8Array, counter: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(envelopeBytes + payload.length);
+  const bytes = takeBytes(envelopeBytes + payload.length);
   bytes[0] = envelopeVersion;
-  bytes.set(incarnation, 2);
-  writeSafeInteger(new DataView(bytes.buffer), 10, counter);
+  for (let i = 0; i < 8; i++) bytes[incarnationAt + i] = incarnation[i] ?? 0;
+  let high = Math.floor(counter / 0x1_0000_0000);
+  let low = counter >>> 0;
+  for (let i = 3; i >= 0; i--) {
+    bytes[counterAt + i] = high;
+    bytes[counterAt + 4 + i] = low;
+    high >>>= 8;
+    low >>>= 8;
+  }
   bytes.set(payload, envelopeBytes);
   return bytes;
 }
@@ -38,12 +68,14 @@ export function payloadOf(data: Uint8Array, index: LogIndex): Uint8Array {
       { details: { index, version: data[0], flags } },
     );
   }
-  return data.subarray(length);
+  return new Uint8Array(data.buffer, data.byteOffset + length, data.length - length);
 }
 
 /** The counter, when the entry was proposed by the run with this incarnation. */
 export function ownCounter(data: Uint8Array, incarnation: Uint8Array): number | undefined {
   if (data.length < envelopeBytes || data[0] !== envelopeVersion) return undefined;
-  for (let i = 0; i < 8; i++) if (data[i + 2] !== incarnation[i]) return undefined;
-  return readSafeInteger(new DataView(data.buffer, data.byteOffset, data.byteLength), 10);
+  for (let i = 0; i < 8; i++) if (data[incarnationAt + i] !== incarnation[i]) return undefined;
+  let counter = 0;
+  for (let i = 0; i < 8; i++) counter = counter * 256 + (data[counterAt + i] ?? 0);
+  return counter;
 }

@@ -8,27 +8,11 @@ import {
   type NodeId,
   type Term,
 } from '@balsa/raft-core';
-import type { Call } from './call.ts';
-import type { ProposalBody } from './forwarding.ts';
+import { Call } from './call.ts';
+import { bodySize, type ProposalBody } from './forwarding.ts';
 
 /** What a proposal resolves with: the result of a command, or the membership after a change. */
-export type Outcome<R> =
-  | { readonly kind: 'command'; readonly result: R }
-  | { readonly kind: 'change'; readonly confState: ConfState };
-
-/** A proposal of this node, until its outcome is known. */
-export interface Own<R> {
-  readonly counter: number;
-  readonly body: ProposalBody;
-  readonly size: number;
-  readonly call: Call<Outcome<R>>;
-  state: 'queued' | 'forwarded' | 'placed';
-  /** The leader that it was forwarded to, and in which term. */
-  leader: NodeId;
-  term: Term;
-  /** Known once `placed`. */
-  index: LogIndex;
-}
+export type Outcome<R> = R | ConfState;
 
 /** Something to put into the log of this leader: an own proposal, or one of a follower. */
 export interface Intake<R> {
@@ -36,6 +20,31 @@ export interface Intake<R> {
   readonly own: Own<R> | undefined;
   readonly from: NodeId;
   readonly counter: number;
+}
+
+/** A proposal of this node, until its outcome is known, and who waits for that. */
+export class Own<R> extends Call<Outcome<R>> implements Intake<R> {
+  readonly counter: number;
+  readonly body: ProposalBody;
+  readonly size: number;
+  readonly from: NodeId = 0;
+  state: 'queued' | 'forwarded' | 'placed' = 'queued';
+  /** The leader that it was forwarded to, and in which term. */
+  leader: NodeId = 0;
+  term: Term = 0;
+  /** Known once `placed`. */
+  index: LogIndex = 0;
+
+  constructor(counter: number, body: ProposalBody, ...call: ConstructorParameters<typeof Call<Outcome<R>>>) {
+    super(...call);
+    this.counter = counter;
+    this.body = body;
+    this.size = bodySize(body);
+  }
+
+  get own(): this {
+    return this;
+  }
 }
 
 export function unknown(why: string): BalsaError {

@@ -21,13 +21,13 @@ import {
   type RaftCore,
   type Term,
 } from '@balsa/raft-core';
-import { Call, type CallOptions } from './call.ts';
+import type { Call, CallOptions } from './call.ts';
 import { decodeConfContext } from './conf-context.ts';
-import { ownCounter, payloadOf } from './envelope.ts';
+import { encodeEnvelope, ownCounter, payloadOf } from './envelope.ts';
 import { bodySize, encodeFrame, type ControlFrame, type ProposalBody } from './forwarding.ts';
 import type { MetricsRecorder } from './metrics.ts';
 import type { NodeLimits } from './options.ts';
-import { dropped, overwritten, unknown, type Intake, type Outcome, type Own } from './proposal.ts';
+import { dropped, overwritten, Own, unknown, type Intake, type Outcome } from './proposal.ts';
 
 export interface ProposalsOptions {
   readonly env: Env;
@@ -48,6 +48,7 @@ export interface ProposalsOptions {
 
 /** Forwarded proposals that wait in the leader for its next turn, at most. */
 const maxIntake = 65_536;
+const noOptions: CallOptions = {};
 
 export class Proposals<R> {
   readonly #options: ProposalsOptions;
@@ -71,36 +72,62 @@ export class Proposals<R> {
     return this.#bytes;
   }
 
-  /** `makeBody` gets the counter that makes the proposal's id. */
-  submit(makeBody: (counter: number) => ProposalBody, options: CallOptions = {}): Promise<Outcome<R>> {
+  /** Resolves with the result of applying `payload` on this node. */
+  submitCommand(payload: Uint8Array, options?: CallOptions): Promise<R> {
+    const { incarnation } = this.#options;
+    const counter = ++this.#counter;
+    const submitted = this.#submit(
+      counter,
+      () => ({ kind: 'command', data: encodeEnvelope(incarnation, counter, payload) }),
+      options,
+    );
+    return submitted as Promise<R>;
+  }
+
+  /** Resolves with the membership after the change. `makeBody` gets the counter that makes the proposal's id. */
+  submitChange(
+    makeBody: (counter: number) => ProposalBody & { readonly kind: 'change' },
+    options?: CallOptions,
+  ): Promise<ConfState> {
+    const counter = ++this.#counter;
+    return this.#submit(counter, () => makeBody(counter), options) as Promise<ConfState>;
+  }
+
+  #submit(
+    counter: number,
+    makeBody: () => ProposalBody,
+    options: CallOptions = noOptions,
+  ): Promise<Outcome<R>> {
     const { env, metrics, requestTimeoutMs } = this.#options;
     metrics.add('proposals');
-    const counter = ++this.#counter;
-    let body: ProposalBody;
+    let own: Own<R>;
     try {
-      body = makeBody(counter);
+      const body = makeBody();
       this.#checkRoom(bodySize(body));
+      own = new Own<R>(counter, body, env, options, requestTimeoutMs, this.#onSettled);
     } catch (error) {
       const refused = toBalsaError(error, 'INVALID_ARGUMENT', String(error));
       metrics.proposalOutcome(refused.code);
       return Promise.reject(refused);
     }
-    const size = bodySize(body);
-    const call = new Call<Outcome<R>>(env, options, requestTimeoutMs, (code) => {
-      this.#forget(own);
-      metrics.proposalOutcome(code);
-      metrics.observe('proposeMs', env.now() - call.startedAt);
-    });
-    const own: Own<R> = { counter, body, size, call, state: 'queued', leader: 0, term: 0, index: 0 };
     this.#own.set(counter, own);
-    this.#bytes += size;
-    call.onAbort(() => call.reject(new BalsaError('ABORTED', 'the caller gave up waiting for the proposal')));
-    if (!call.settled) {
+    this.#bytes += own.size;
+    if (options.signal !== undefined)
+      own.onAbort(() => own.reject(new BalsaError('ABORTED', 'the caller gave up waiting for the proposal')));
+    if (!own.settled) {
       this.#queue.push(own);
       this.#options.schedule();
     }
-    return call.promise;
+    return own.promise;
   }
+
+  /** One for all proposals. */
+  readonly #onSettled = (code: string, call: Call<Outcome<R>>): void => {
+    const { env, metrics } = this.#options;
+    this.#forget(call as Own<R>);
+    metrics.proposalOutcome(code);
+    metrics.observe('proposeMs', env.now() - call.startedAt);
+  };
 
   /** Hands what has gathered to the core, or to the leader. Called once a turn. */
   flush(): void {
@@ -109,8 +136,7 @@ export class Proposals<R> {
       const own = this.#takeQueue(env.now());
       const intake = this.#intake;
       this.#intake = [];
-      for (const p of own) intake.push({ body: p.body, own: p, from: 0, counter: p.counter });
-      this.#propose(intake);
+      this.#propose(intake.length === 0 ? own : [...intake, ...own]);
       return;
     }
     if (this.#intake.length > 0) {
@@ -143,10 +169,10 @@ export class Proposals<R> {
     const own = this.#ownerOf(entry);
     if (own !== undefined) {
       this.#placed.delete(own.index);
-      if (own.body.kind === 'command') own.call.resolve({ kind: 'command', result: result as R });
-      else if (confState !== undefined) own.call.resolve({ kind: 'change', confState });
+      if (own.body.kind === 'command') own.resolve(result as R);
+      else if (confState !== undefined) own.resolve(confState);
       else
-        own.call.reject(
+        own.reject(
           new BalsaError(
             'CONF_CHANGE_INVALID',
             'the membership does not allow this change: it had no effect',
@@ -155,7 +181,7 @@ export class Proposals<R> {
       return;
     }
     const placed = this.#placed.get(entry.index);
-    if (placed !== undefined) placed.call.reject(overwritten(placed, entry));
+    if (placed !== undefined) placed.reject(overwritten(placed, entry));
   }
 
   /**
@@ -165,7 +191,7 @@ export class Proposals<R> {
   onInstalled(index: LogIndex): void {
     for (const own of [...this.#own.values()]) {
       if (own.state === 'placed' && own.index <= index) {
-        own.call.reject(unknown('a snapshot was installed over the place where it may have been applied'));
+        own.reject(unknown('a snapshot was installed over the place where it may have been applied'));
       }
     }
   }
@@ -173,7 +199,7 @@ export class Proposals<R> {
   onDisconnect(peer: NodeId): void {
     for (const own of [...this.#own.values()]) {
       if (own.state === 'forwarded' && own.leader === peer) {
-        own.call.reject(unknown(`the connection to leader ${String(peer)} was lost before it answered`));
+        own.reject(unknown(`the connection to leader ${String(peer)} was lost before it answered`));
       }
     }
   }
@@ -183,7 +209,7 @@ export class Proposals<R> {
     const { core } = this.#options;
     for (const own of [...this.#own.values()]) {
       if (own.state === 'forwarded' && (own.leader !== core.leader || own.term !== core.term)) {
-        own.call.reject(
+        own.reject(
           unknown(`leader ${String(own.leader)} of term ${String(own.term)} was replaced before it answered`),
         );
       }
@@ -196,23 +222,23 @@ export class Proposals<R> {
     const now = env.now();
     for (const own of [...this.#own.values()]) {
       if (own.state === 'queued') {
-        if (core.leader === 0 && now >= Math.min(own.call.deadline, own.call.startedAt + leaderWaitMs))
-          own.call.reject(this.#notLeader());
-        else if (now >= own.call.deadline)
-          own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
-      } else if (now >= own.call.deadline) {
-        own.call.reject(unknown(`no result within ${String(Math.round(now - own.call.startedAt))} ms`));
+        if (core.leader === 0 && now >= Math.min(own.deadline, own.startedAt + leaderWaitMs))
+          own.reject(this.#notLeader());
+        else if (now >= own.deadline)
+          own.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
+      } else if (now >= own.deadline) {
+        own.reject(unknown(`no result within ${String(Math.round(now - own.startedAt))} ms`));
       }
     }
-    if (this.#queue.some((own) => own.call.settled))
-      this.#queue = this.#queue.filter((own) => !own.call.settled);
+    if (this.#queue.some((own) => own.settled))
+      this.#queue = this.#queue.filter((own) => !own.settled);
     if (this.#queue.length > 0 && core.leader !== 0) this.#options.schedule();
   }
 
   close(cause: BalsaError | undefined): void {
     const options = cause === undefined ? {} : { cause };
     for (const own of [...this.#own.values()]) {
-      own.call.reject(
+      own.reject(
         own.state === 'queued'
           ? new BalsaError('STOPPED', 'the node stopped before the proposal left it', options)
           : new BalsaError('UNKNOWN_OUTCOME', 'the node stopped before the result was known', options),
@@ -234,7 +260,7 @@ export class Proposals<R> {
         continue;
       }
       const end = this.#batchEnd(intake, start);
-      this.#proposeCommands(intake.slice(start, end));
+      this.#proposeCommands(start === 0 && end === intake.length ? intake : intake.slice(start, end));
       start = end;
     }
   }
@@ -285,7 +311,7 @@ export class Proposals<R> {
   }
 
   #placeOwn(own: Own<R>, index: LogIndex, term: Term): void {
-    if (own.call.settled) return;
+    if (own.settled) return;
     own.state = 'placed';
     own.index = index;
     own.term = term;
@@ -295,7 +321,7 @@ export class Proposals<R> {
   #refuse(batch: readonly Intake<R>[], error: BalsaError): void {
     const counters = new Map<NodeId, number[]>();
     for (const item of batch) {
-      if (item.own !== undefined) item.own.call.reject(error);
+      if (item.own !== undefined) item.own.reject(error);
       else counters.set(item.from, [...(counters.get(item.from) ?? []), item.counter]);
     }
     const { core } = this.#options;
@@ -366,7 +392,7 @@ export class Proposals<R> {
     const own = this.#own.get(counter);
     if (own === undefined || own.state !== 'forwarded' || own.leader !== from) return;
     if (index <= this.#options.applied()) {
-      own.call.reject(
+      own.reject(
         unknown(`index ${String(index)} was applied before the leader's answer came, without it being seen`),
       );
       return;
@@ -377,7 +403,7 @@ export class Proposals<R> {
   #onRefused(from: NodeId, counter: number, frame: ControlFrame & { type: 'refused' }): void {
     const own = this.#own.get(counter);
     if (own === undefined || own.state !== 'forwarded' || own.leader !== from) return;
-    own.call.reject(
+    own.reject(
       new BalsaError(frame.code, `leader ${String(from)}: ${frame.text}`, {
         details: { leader: frame.leader },
       }),
@@ -406,9 +432,9 @@ export class Proposals<R> {
     const queue = this.#queue;
     this.#queue = [];
     return queue.filter((own) => {
-      if (!own.call.settled && now >= own.call.deadline)
-        own.call.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
-      return !own.call.settled;
+      if (!own.settled && now >= own.deadline)
+        own.reject(new BalsaError('TIMEOUT', 'the proposal could not leave this node in time'));
+      return !own.settled;
     });
   }
 

@@ -12,12 +12,10 @@ import {
 import type { CallOptions } from './call.ts';
 import { encodeConfContext } from './conf-context.ts';
 import { metricsOf, statusOf } from './describe.ts';
-import { encodeEnvelope } from './envelope.ts';
 import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { successor } from './membership.ts';
 import { resolveOptions, type Member, type RaftNodeOptions } from './options.ts';
-import type { Outcome } from './proposal.ts';
 import { recover } from './recover.ts';
 import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
@@ -86,16 +84,10 @@ export class RaftNode<R> implements AsyncDisposable {
    * leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
    * Unknown: `UNKNOWN_OUTCOME`, `ABORTED`. Never sent again by itself.
    */
-  async propose(data: Uint8Array, options?: CallOptions): Promise<R> {
-    this.#checkRunning();
-    const { proposals, incarnation } = this.#runtime;
-    const outcome = await proposals.submit(
-      (counter) => ({ kind: 'command', data: encodeEnvelope(incarnation, counter, data) }),
-      options,
-    );
-    if (outcome.kind !== 'command')
-      throw new BalsaError('INVARIANT_BROKEN', 'a command ended as a membership change');
-    return outcome.result;
+  propose(data: Uint8Array, options?: CallOptions): Promise<R> {
+    // Not an async function: that would be a promise more, and turns of its own, for every command.
+    if (!this.#runtime.running) return Promise.reject(this.#stopped());
+    return this.#runtime.proposals.submitCommand(data, options);
   }
 
   /**
@@ -131,10 +123,8 @@ export class RaftNode<R> implements AsyncDisposable {
   async changeMembership(changes: readonly MembershipChange[], options?: CallOptions): Promise<ConfState> {
     this.#checkRunning();
     const { waiting, settings } = this.#runtime;
-    const outcome = await this.#proposeChange(changes, options);
-    if (outcome.kind !== 'change')
-      throw new BalsaError('INVARIANT_BROKEN', 'a membership change ended as a command');
-    if (outcome.confState.votersOutgoing.length === 0) return outcome.confState;
+    const confState = await this.#proposeChange(changes, options);
+    if (confState.votersOutgoing.length === 0) return confState;
     const late = (): BalsaError =>
       new BalsaError(
         'UNKNOWN_OUTCOME',
@@ -147,7 +137,7 @@ export class RaftNode<R> implements AsyncDisposable {
   async #proposeChange(
     changes: readonly MembershipChange[],
     options: CallOptions | undefined,
-  ): Promise<Outcome<R>> {
+  ): Promise<ConfState> {
     const { core, waiting, settings } = this.#runtime;
     for (let handovers = 0; ; handovers++) {
       const { leader } = core;
@@ -165,11 +155,11 @@ export class RaftNode<R> implements AsyncDisposable {
   async #proposeOnce(
     changes: readonly MembershipChange[],
     options: CallOptions | undefined,
-  ): Promise<Outcome<R>> {
+  ): Promise<ConfState> {
     this.#checkRunning();
     const { proposals, incarnation } = this.#runtime;
     const members = changes.flatMap(({ id, address }) => (address === undefined ? [] : [{ id, address }]));
-    return await proposals.submit(
+    return await proposals.submitChange(
       (counter) => ({
         kind: 'change',
         changes: changes.map(({ type, id }) => ({ type: changeTypes[type], nodeId: id })),
@@ -240,7 +230,10 @@ export class RaftNode<R> implements AsyncDisposable {
   }
 
   #checkRunning(): void {
-    if (!this.#runtime.running)
-      throw new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
+    if (!this.#runtime.running) throw this.#stopped();
+  }
+
+  #stopped(): BalsaError {
+    return new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
   }
 }

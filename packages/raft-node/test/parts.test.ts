@@ -115,9 +115,7 @@ describe('forwarded proposals', () => {
     return { core, proposals, frames };
   }
   const submit = (proposals: Proposals<string>): Promise<string> =>
-    codeOf(
-      proposals.submit((counter) => ({ kind: 'command', data: encodeEnvelope(run, counter, bytesOf('x')) })),
-    );
+    codeOf(proposals.submitCommand(bytesOf('x')));
 
   test.each([
     ['another leader', { leader: 3, term: 5 }],
