@@ -1,9 +1,11 @@
-import type { Proto, Reply } from './reply.ts';
+import { ok, type Proto, type Reply } from './reply.ts';
 
 const initialBytes = 1024;
 const largestKept = 64 * 1024;
 /** What is handed over in a copy of its own size: most replies are a few bytes. */
 const smallBytes = 256;
+/** What most writes are answered with; nobody may change it. */
+const okBytes = Buffer.from('+OK\r\n');
 
 /**
  * Writes replies, one after another, into one growing buffer, so that the replies of a pipeline leave
@@ -12,14 +14,20 @@ const smallBytes = 256;
 export class ReplyWriter {
   #buffer: Buffer = Buffer.allocUnsafe(initialBytes);
   #length = 0;
+  /** Nothing but one OK was written, and it is not in the buffer. */
+  #isOk = false;
 
   /** Bytes written and not yet taken. */
   get length(): number {
-    return this.#length;
+    return this.#isOk ? okBytes.length : this.#length;
   }
 
   /** Hands over what was written; the writer starts afresh and never touches it again. */
   take(): Buffer {
+    if (this.#isOk) {
+      this.#isOk = false;
+      return okBytes;
+    }
     const written = this.#buffer.subarray(0, this.#length);
     if (this.#length <= smallBytes) {
       this.#length = 0;
@@ -31,6 +39,13 @@ export class ReplyWriter {
   }
 
   write(reply: Reply, proto: Proto): void {
+    if (this.#isOk) {
+      this.#isOk = false;
+      this.#line('+', ok.text);
+    } else if (reply === ok && this.#length === 0) {
+      this.#isOk = true;
+      return;
+    }
     switch (reply.kind) {
       case 'simple':
         this.#line('+', oneLine(reply.text));

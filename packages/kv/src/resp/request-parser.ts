@@ -30,6 +30,9 @@ const star = 0x2a;
 const dollar = 0x24;
 const lf = 0x0a;
 const cr = 0x0d;
+const zero = 0x30;
+/** Of a number that is read without making a string of it. */
+const shortDigits = 9;
 
 /**
  * Reads requests out of a byte stream, however it is cut into chunks.
@@ -89,10 +92,10 @@ export class RequestParser {
   }
 
   #readCount(): Request | 'again' | undefined {
-    const line = this.#line('too big mbulk count string');
-    if (line === undefined || !Buffer.isBuffer(line)) return line;
-    const count = strictInteger(line, 1);
-    if (count === undefined || count > largestSaneCount) return this.#fail('invalid multibulk length');
+    const count = this.#lineOfNumber('too big mbulk count string');
+    if (typeof count !== 'number') return count;
+    // Neither is NaN, which stands for what is no integer.
+    if (!(count <= largestSaneCount)) return this.#fail('invalid multibulk length');
     if (count <= 0) return 'again';
     this.#remaining = count;
     if (count > this.#limits.maxArgs) {
@@ -128,11 +131,9 @@ export class RequestParser {
     if (this.#at >= this.#buffer.length) return undefined;
     const first = this.#buffer[this.#at] ?? 0;
     if (first !== dollar) return this.#fail(`expected '$', got '${String.fromCharCode(first)}'`);
-    const line = this.#line('too big bulk count string');
-    if (line === undefined || !Buffer.isBuffer(line)) return line;
-    const length = strictInteger(line, 1);
-    if (length === undefined || length < 0 || length > largestSaneBulk)
-      return this.#fail('invalid bulk length');
+    const length = this.#lineOfNumber('too big bulk count string');
+    if (typeof length !== 'number') return length;
+    if (!(length >= 0 && length <= largestSaneBulk)) return this.#fail('invalid bulk length');
     const { maxBulkBytes, maxCommandBytes } = this.#limits;
     if (length > maxBulkBytes) {
       this.#refusal ??= `string exceeds maximum allowed size (${String(length)} bytes given, ${String(maxBulkBytes)} allowed)`;
@@ -187,6 +188,31 @@ export class RequestParser {
     this.#bytes = 0;
     this.#refusal = undefined;
     return request;
+  }
+
+  /**
+   * The integer behind the first byte of a line, NaN when it is none; undefined when the line is not whole yet. Almost
+   * all that is read are such lines, of a digit or a few: those are read where they lie.
+   */
+  #lineOfNumber(tooBig: string): number | Request | undefined {
+    const buffer = this.#buffer;
+    const start = this.#at + 1;
+    const most = Math.min(start + shortDigits, this.#at + this.#limits.maxInlineBytes - 1);
+    let value = 0;
+    let at = start;
+    for (; at < most; at++) {
+      const digit = (buffer[at] ?? 0) - zero;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    const isCanonical = at === start + 1 || (at > start && buffer[start] !== zero);
+    if (isCanonical && buffer[at] === cr && buffer[at + 1] === lf) {
+      this.#at = at + 2;
+      return value;
+    }
+    const line = this.#line(tooBig);
+    if (line === undefined || !Buffer.isBuffer(line)) return line;
+    return strictInteger(line, 1) ?? Number.NaN;
   }
 
   /** One line without its end; undefined when it is not whole yet. */
