@@ -55,6 +55,10 @@ export class Connection {
   readonly #pumpAgain = (): void => {
     this.#pump();
   };
+  readonly #pumpNow = (): void => {
+    this.#pumpScheduled = false;
+    this.#pump();
+  };
 
   constructor(id: number, socket: Socket, service: KvService, onClosed: () => void) {
     this.#socket = socket;
@@ -180,15 +184,18 @@ export class Connection {
         if (this.#running === 'write' || this.#runningCount >= service.limits.maxReadsInFlight) return false;
         const plan = spec.plan(args, service, this.session);
         if (isError(plan)) this.#answer(plan);
-        else if (plan.kind === 'key') this.#run('read', bytes, service.readKey(plan.key, plan.reply));
-        else this.#run('read', bytes, service.readWith(plan.run, plan.linearizable));
+        else {
+          const answered = this.#begin('read', bytes);
+          if (plan.kind === 'key') void service.readKey(plan.key, plan.reply).then(answered);
+          else void service.readWith(plan.run, plan.linearizable).then(answered);
+        }
         return true;
       }
       case 'write': {
         if (this.#running === 'read' || !service.admitsWrite(this.#pumpAgain)) return false;
         const command = spec.parse(args);
         if (isError(command)) this.#answer(command);
-        else this.#run('write', bytes, service.write(command));
+        else service.write(command, this.#begin('write', bytes));
         return true;
       }
     }
@@ -196,7 +203,10 @@ export class Connection {
 
   /** A browser that was tricked into talking to this port sends these lines; as Redis does, hang up on it. */
   #isHttp(args: readonly Buffer[]): boolean {
-    const word = args[0]?.toString('latin1', 0, 8).toLowerCase();
+    const name = args[0];
+    // Almost every command is told by its length alone.
+    if (name === undefined || (name.length !== 4 && name.length !== 5)) return false;
+    const word = name.toString('latin1').toLowerCase();
     if (word !== 'post' && word !== 'host:') return false;
     this.#service.env.log.log(
       LogLevel.Warn,
@@ -215,30 +225,28 @@ export class Connection {
     else this.#slots.push({ bytes: 0, proto: this.session.proto, reply });
   }
 
-  #run(kind: 'read' | 'write', bytes: number, result: Promise<Reply>): void {
+  /** Takes a place in the line; the reply is to be given to what this returns. */
+  #begin(kind: 'read' | 'write', bytes: number): (reply: Reply) => void {
     this.#service.counters.commands += 1;
     const slot: Slot = { bytes, proto: this.session.proto, reply: undefined };
     this.#slots.push(slot);
     this.#bytesInFlight += bytes;
     this.#running = kind;
     this.#runningCount += 1;
-    void result.then((reply) => {
+    return (reply) => {
       slot.reply = reply;
       if (reply.kind === 'error') this.#service.counters.errors += 1;
       this.#runningCount -= 1;
       if (this.#runningCount === 0) this.#running = 'none';
       this.#settled();
-    });
+    };
   }
 
   /** Results of one batch come together; one pump answers for all of them. */
   #settled(): void {
     if (this.#pumpScheduled) return;
     this.#pumpScheduled = true;
-    process.nextTick(() => {
-      this.#pumpScheduled = false;
-      this.#pump();
-    });
+    this.#service.pumpSoon(this.#pumpNow);
   }
 
   #flush(): void {
@@ -249,7 +257,8 @@ export class Connection {
       this.#bytesInFlight -= slot.bytes;
       done += 1;
     }
-    if (done > 0) this.#slots.splice(0, done);
+    if (done === this.#slots.length) this.#slots.length = 0;
+    else if (done > 0) this.#slots.splice(0, done);
     if (this.#writer.length > 0) {
       const bytes = this.#writer.take();
       this.#service.counters.bytesOut += bytes.length;

@@ -5,7 +5,7 @@ import type { StateDigest } from '../machine/digest.ts';
 import { maxCommandBytes } from '../machine/limits.ts';
 import type { KvStateMachine } from '../machine/state-machine.ts';
 import { storeKey } from '../machine/store-key.ts';
-import type { KvResult, ReplicatedLog } from '../replicated-log.ts';
+import type { ReplicatedLog } from '../replicated-log.ts';
 import { error, type ErrorReply, type Reply } from '../resp/reply.ts';
 import { readErrorReply, writeErrorReply } from './error-reply.ts';
 import type { KvLimits } from './limits.ts';
@@ -53,6 +53,7 @@ export class KvService {
   readonly #writeOptions: { readonly timeoutMs: number };
   #writesInFlight = 0;
   readonly #writersWaiting = new Set<() => void>();
+  #pumps: (() => void)[] = [];
 
   constructor(log: ReplicatedLog, machine: KvStateMachine, env: Env, limits: KvLimits) {
     this.log = log;
@@ -110,29 +111,49 @@ export class KvService {
     this.#writersWaiting.delete(wake);
   }
 
-  /** Puts the command into the log, at once and in the order of calls; resolves with its reply. Never rejects, never repeats. */
-  write(command: KvCommand): Promise<Reply> {
+  /**
+   * Puts the command into the log, at once and in the order of calls; `answer` gets its reply, once and in a later turn.
+   * Never throws, never repeats. Not a promise: every one is a turn of its own, for every write.
+   */
+  write(command: KvCommand, answer: (reply: Reply) => void): void {
     const data = encodeCommand(command);
     if (data.length > maxCommandBytes) {
       const text = `ERR command exceeds maximum allowed size (${String(maxCommandBytes)} bytes)`;
-      return Promise.resolve(error(text));
+      void Promise.resolve(error(text)).then(answer);
+      return;
     }
     this.counters.writes += 1;
     this.#writesInFlight += 1;
-    return this.log.propose(data, this.#writeOptions).then(this.#written, this.#notWritten);
+    this.log.propose(data, this.#writeOptions).then(
+      (result) => {
+        this.#written();
+        answer(result);
+      },
+      (problem: unknown) => {
+        const reply = writeErrorReply(problem, this.env.log);
+        if (reply.text.startsWith('UNKNOWN')) this.counters.unknownOutcomes += 1;
+        this.#written();
+        answer(reply);
+      },
+    );
   }
 
-  /** One write out of the way. Made once, not for every write. */
-  readonly #written = (result: KvResult): Reply => {
+  /** One write out of the way. */
+  #written(): void {
     this.#writesInFlight -= 1;
     this.#wakeWriters();
-    return result;
-  };
+  }
 
-  readonly #notWritten = (problem: unknown): Reply => {
-    const reply = writeErrorReply(problem, this.env.log);
-    if (reply.text.startsWith('UNKNOWN')) this.counters.unknownOutcomes += 1;
-    return this.#written(reply);
+  /** Calls `pump` once the results that come together are all there. */
+  pumpSoon(pump: () => void): void {
+    this.#pumps.push(pump);
+    if (this.#pumps.length === 1) process.nextTick(this.#pumpAll);
+  }
+
+  readonly #pumpAll = (): void => {
+    const pumps = this.#pumps;
+    this.#pumps = [];
+    for (const pump of pumps) pump();
   };
 
   #wakeWriters(): void {
