@@ -32,6 +32,7 @@ export const commandVersion = 1;
 const Op = { Set: 1, Del: 2, IncrBy: 3, Append: 4, MSet: 5 } as const;
 const SetFlag = { Nx: 1, Xx: 2, Get: 4, IfEq: 8 } as const;
 
+/** In memory from Node's pool, for the moment: a log copies it into its envelope. */
 export function encodeCommand(command: KvCommand): Uint8Array {
   switch (command.op) {
     case 'set':
@@ -65,8 +66,7 @@ function encodeSet({ key, value, condition, get }: KvCommand & { readonly op: 's
   else if (condition !== 'always') flags |= SetFlag.IfEq;
   const ifeq = typeof condition === 'object' ? condition.ifeq : undefined;
   const length = 3 + stringBytes(key) + stringBytes(value) + (ifeq === undefined ? 0 : stringBytes(ifeq));
-  // Not from the shared pool: entries live long in the log's cache and would pin pages of it.
-  const bytes = new Uint8Array(length);
+  const bytes = Buffer.allocUnsafe(length);
   bytes[0] = commandVersion;
   bytes[1] = Op.Set;
   bytes[2] = flags;
@@ -163,7 +163,8 @@ class Reader {
     const length = this.varint();
     const end = this.#at + length;
     if (end > this.#data.length) throw unknown('ends early');
-    const bytes = this.#data.subarray(this.#at, end);
+    const { buffer, byteOffset } = this.#data;
+    const bytes = new Uint8Array(buffer, byteOffset + this.#at, length);
     this.#at = end;
     return bytes;
   }
@@ -223,10 +224,9 @@ function str(bytes: Uint8Array): [Uint8Array, Uint8Array] {
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {
-  // Not from the shared pool: entries live long in the log's cache and would pin pages of it.
   let length = 0;
   for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
+  const joined = Buffer.allocUnsafe(length);
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);

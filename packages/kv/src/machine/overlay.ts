@@ -46,7 +46,15 @@ export class Overlay {
   }
 }
 
-/** Bytes as a map key; one character a byte, so that different bytes are different names. */
+/** Bytes as a map key; one character a byte, so that different bytes are different names. See `bytesOf`. */
 export function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
+  const bytes = key instanceof Buffer ? key : Buffer.from(key.buffer, key.byteOffset, key.length);
+  return bytes.toString('latin1');
+}
+
+/** The bytes of which `name` is the name. */
+export function bytesOf(name: string): Uint8Array {
+  const bytes = new Uint8Array(name.length);
+  for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
+  return bytes;
 }

@@ -10,7 +10,7 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { nameOf } from './overlay.ts';
+import { bytesOf, nameOf } from './overlay.ts';
 
 /** How much may gather: never more than this and one batch. From the half on it is written, while more gathers. */
 export interface WriteBehindBounds {
@@ -25,9 +25,9 @@ const defaultBounds: WriteBehindBounds = { maxChanges: 8192, maxBytes: 8 * 1024 
 
 type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
 
-/** Changes by the name of their key, the newest of each. */
+/** Values by the name of their key, the newest of each; null where the key is to go. */
 class Changes {
-  readonly #byName = new Map<string, Change>();
+  readonly #byName = new Map<string, Uint8Array | null>();
   #bytes = 0;
 
   get size(): number {
@@ -39,29 +39,38 @@ class Changes {
     return this.#bytes;
   }
 
-  get(name: string): Change | undefined {
+  /** Undefined when the key was not changed. */
+  get(name: string): Uint8Array | null | undefined {
     return this.#byName.get(name);
   }
 
-  set(name: string, change: Change): void {
+  set(name: string, value: Uint8Array | null): void {
     const before = this.#byName.get(name);
-    if (before !== undefined) this.#bytes -= sizeOf(before);
-    this.#bytes += sizeOf(change);
-    this.#byName.set(name, change);
+    if (before === undefined) this.#bytes += name.length;
+    else this.#bytes -= before?.length ?? 0;
+    this.#bytes += value?.length ?? 0;
+    this.#byName.set(name, value);
   }
 
   /** Older changes, where there is no newer one of the same key. */
   addOlder(others: Changes): void {
-    for (const [name, change] of others.#byName) if (!this.#byName.has(name)) this.set(name, change);
+    for (const [name, value] of others.#byName) if (!this.#byName.has(name)) this.set(name, value);
   }
 
   /** In the order of their keys, so that a store that keeps them in order meets each of its pages once. */
   sorted(): Change[] {
-    return [...this.#byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, change]) => change);
+    const names = [...this.#byName.keys()].sort();
+    return names.map((name) => [bytesOf(name), this.#byName.get(name) ?? undefined]);
   }
 }
 
 const noChanges = new Changes();
+
+/** Memory that copies of small values share. One of them that stays keeps all of it. */
+const slabBytes = 16 * 1024;
+const largestShared = 2 * 1024;
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
 
 /**
  * Gathers batches in memory and gives them to the store beneath as one.
@@ -108,11 +117,11 @@ export class WriteBehindStore implements OrderedStore {
   async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     while (this.#turn !== undefined) await this.#turn;
     if (this.#held === 0) return this.#read(keys);
-    const changes = keys.map((key) => this.#changeOf(nameOf(key)));
-    const others = keys.filter((_, i) => changes[i] === undefined);
+    const changed = keys.map((key) => this.#changeOf(nameOf(key)));
+    const others = keys.filter((_, i) => changed[i] === undefined);
     const found = others.length === 0 ? [] : await this.#read(others);
     let next = 0;
-    return changes.map((change) => (change === undefined ? found[next++] : change[1]));
+    return changed.map((value) => (value === undefined ? found[next++] : (value ?? undefined)));
   }
 
   async range(options: RangeOptions): Promise<KeyValue[]> {
@@ -203,8 +212,9 @@ export class WriteBehindStore implements OrderedStore {
     return this.#held >= maxChanges * part || this.#gathered.bytes + this.#leaving.bytes >= maxBytes * part;
   }
 
-  #changeOf(name: string): Change | undefined {
-    return this.#gathered.get(name) ?? this.#leaving.get(name);
+  #changeOf(name: string): Uint8Array | null | undefined {
+    const newest = this.#gathered.get(name);
+    return newest === undefined ? this.#leaving.get(name) : newest;
   }
 
   /** What the store beneath would refuse is refused now, while nothing else is mixed with it. */
@@ -228,7 +238,7 @@ export class WriteBehindStore implements OrderedStore {
 
   #gather([key, value]: Change): void {
     // A copy: a view would keep the whole message alive that the value came in.
-    this.#gathered.set(nameOf(key), [copyOf(key), value === undefined ? undefined : copyOf(value)]);
+    this.#gathered.set(nameOf(key), value === undefined ? null : copyOf(value));
   }
 
   #forget(): void {
@@ -291,12 +301,15 @@ export class WriteBehindStore implements OrderedStore {
 
 /** In memory that copies share: they go together, and a piece of its own costs more than the bytes. */
 function copyOf(bytes: Uint8Array): Uint8Array {
-  const { buffer, byteOffset } = Buffer.from(bytes);
-  return new Uint8Array(buffer, byteOffset, bytes.length);
-}
-
-function sizeOf([key, value]: Change): number {
-  return key.length + (value?.length ?? 0);
+  if (bytes.length > largestShared) return bytes.slice();
+  if (slabUsed + bytes.length > slab.byteLength) {
+    slab = new ArrayBuffer(slabBytes);
+    slabUsed = 0;
+  }
+  const copy = new Uint8Array(slab, slabUsed, bytes.length);
+  slabUsed += bytes.length;
+  copy.set(bytes);
+  return copy;
 }
 
 /** Whoever asked for it hears of its failure. */
