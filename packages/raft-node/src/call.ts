@@ -14,19 +14,19 @@ export class Call<T> {
   readonly startedAt: number;
   /** In the time of Env. */
   readonly deadline: number;
-  readonly #onSettled: (code: string, call: Call<T>) => void;
+  readonly #onSettled: ((code: string) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   #abortListener: (() => void) | undefined;
   #resolve: (value: T) => void = () => undefined;
   #reject: (error: BalsaError) => void = () => undefined;
   #settled = false;
 
-  /** `onSettled` gets `ok` or the code of the error, and this call. */
+  /** `onSettled` gets `ok` or the code of the error. */
   constructor(
     env: Env,
     options: CallOptions,
     defaultTimeoutMs: number,
-    onSettled: (code: string, call: Call<T>) => void,
+    onSettled?: (code: string) => void,
   ) {
     this.promise = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve;
@@ -63,11 +63,16 @@ export class Call<T> {
     this.#reject(error);
   }
 
+  /** Called once, with `ok` or the code of the error. */
+  protected ended(code: string): void {
+    this.#onSettled?.(code);
+  }
+
   #settle(code: string): boolean {
     if (this.#settled) return false;
     this.#settled = true;
     if (this.#abortListener !== undefined) this.#signal?.removeEventListener('abort', this.#abortListener);
-    this.#onSettled(code, this);
+    this.ended(code);
     return true;
   }
 }

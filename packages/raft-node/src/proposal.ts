@@ -4,11 +4,12 @@ import {
   isBalsaError,
   type ConfState,
   type Entry,
+  type Env,
   type LogIndex,
   type NodeId,
   type Term,
 } from '@balsa/raft-core';
-import { Call } from './call.ts';
+import { Call, type CallOptions } from './call.ts';
 import { bodySize, type ProposalBody } from './forwarding.ts';
 
 /** What a proposal resolves with: the result of a command, or the membership after a change. */
@@ -35,15 +36,30 @@ export class Own<R> extends Call<Outcome<R>> implements Intake<R> {
   /** Known once `placed`. */
   index: LogIndex = 0;
 
-  constructor(counter: number, body: ProposalBody, ...call: ConstructorParameters<typeof Call<Outcome<R>>>) {
-    super(...call);
+  readonly #onEnded: (own: Own<R>, code: string) => void;
+
+  /** `onEnded` gets `ok` or the code of the error. */
+  constructor(
+    counter: number,
+    body: ProposalBody,
+    env: Env,
+    options: CallOptions,
+    defaultTimeoutMs: number,
+    onEnded: (own: Own<R>, code: string) => void,
+  ) {
+    super(env, options, defaultTimeoutMs);
     this.counter = counter;
     this.body = body;
     this.size = bodySize(body);
+    this.#onEnded = onEnded;
   }
 
   get own(): this {
     return this;
+  }
+
+  protected override ended(code: string): void {
+    this.#onEnded(this, code);
   }
 }
 

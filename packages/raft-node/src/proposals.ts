@@ -21,7 +21,7 @@ import {
   type RaftCore,
   type Term,
 } from '@balsa/raft-core';
-import type { Call, CallOptions } from './call.ts';
+import type { CallOptions } from './call.ts';
 import { decodeConfContext } from './conf-context.ts';
 import { encodeEnvelope, ownCounter, payloadOf } from './envelope.ts';
 import { bodySize, encodeFrame, type ControlFrame, type ProposalBody } from './forwarding.ts';
@@ -104,7 +104,7 @@ export class Proposals<R> {
     try {
       const body = makeBody();
       this.#checkRoom(bodySize(body));
-      own = new Own<R>(counter, body, env, options, requestTimeoutMs, this.#onSettled);
+      own = new Own<R>(counter, body, env, options, requestTimeoutMs, this.#onEnded);
     } catch (error) {
       const refused = toBalsaError(error, 'INVALID_ARGUMENT', String(error));
       metrics.proposalOutcome(refused.code);
@@ -122,11 +122,11 @@ export class Proposals<R> {
   }
 
   /** One for all proposals. */
-  readonly #onSettled = (code: string, call: Call<Outcome<R>>): void => {
+  readonly #onEnded = (own: Own<R>, code: string): void => {
     const { env, metrics } = this.#options;
-    this.#forget(call as Own<R>);
+    this.#forget(own);
     metrics.proposalOutcome(code);
-    metrics.observe('proposeMs', env.now() - call.startedAt);
+    metrics.observe('proposeMs', env.now() - own.startedAt);
   };
 
   /** Hands what has gathered to the core, or to the leader. Called once a turn. */
