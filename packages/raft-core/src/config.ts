@@ -54,6 +54,11 @@ export interface RaftConfig {
    * message has a buffer of its own; up to a whole buffer for each kept entry where many share one.
    */
   readonly entryCacheBytes: number;
+  /**
+   * Of those, how many that are applied already: they are needed by members that are behind only. Default: no bound but
+   * that of bytes.
+   */
+  readonly entryCacheApplied: number;
   /** Leader steps down when it heard from no quorum for an election timeout (thesis §6.2). Default true. */
   readonly checkQuorum: boolean;
   /** Ask before raising the term (thesis §9.6). Default true. */
@@ -131,6 +136,7 @@ export const defaultConfig: Omit<RaftConfig, 'id' | 'random' | 'logger'> = Objec
   maxInflightMsgs: 256,
   maxInflightBytes: 16 * 1024 * 1024,
   entryCacheBytes: 16 * 1024 * 1024,
+  entryCacheApplied: Number.MAX_SAFE_INTEGER,
   checkQuorum: true,
   preVote: true,
   readOnlyOption: ReadOnlyOption.Safe,
@@ -179,6 +185,7 @@ export function validateConfig(config: RaftConfig): void {
     'maxUncommittedEntriesSize',
     'maxInflightBytes',
     'entryCacheBytes',
+    'entryCacheApplied',
     'maxApplyUnpersistedLogLimit',
   ] as const) {
     integer(field, 0);

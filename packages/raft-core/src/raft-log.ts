@@ -32,6 +32,8 @@ export interface RaftLogOptions {
   readonly peek: LogPeek | undefined;
   /** Bytes. */
   readonly entryCacheBytes: number;
+  /** Applied entries that stay in the cache. */
+  readonly entryCacheApplied: number;
   /** Bytes handed out to be applied and not reported applied yet. */
   readonly maxApplyingBytes: number;
 }
@@ -53,6 +55,7 @@ export class RaftLog {
   readonly #outline: Outline;
   readonly #logger: Logger;
   readonly #peek: LogPeek | undefined;
+  readonly #cacheApplied: number;
   /** How many committed entries beyond the durable ones may be handed out to be applied. */
   applyUnpersistedLimit = 0;
   #maxApplyingBytes: number;
@@ -68,6 +71,7 @@ export class RaftLog {
     this.#peek = options.peek;
     this.#maxApplyingBytes = Math.max(1, options.maxApplyingBytes);
     this.cache = new EntryCache(options.entryCacheBytes);
+    this.#cacheApplied = options.entryCacheApplied;
     this.unstable = new Unstable(this.#outline.lastIndex + 1, options.logger);
     const base = this.#outline.boundary.index;
     this.committed = base;
@@ -273,6 +277,7 @@ export class RaftLog {
     }
     this.applied = index;
     this.applying = Math.max(this.applying, index);
+    this.cache.compactTo(index - this.#cacheApplied);
     this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);
     this.#applyingPaused = this.#applyingBytes >= this.#maxApplyingBytes;
   }

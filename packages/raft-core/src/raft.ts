@@ -118,6 +118,7 @@ export class Raft {
       logger: config.logger,
       peek: config.peek,
       entryCacheBytes: config.entryCacheBytes,
+      entryCacheApplied: config.entryCacheApplied,
       maxApplyingBytes:
         config.maxCommittedSizePerReady === 0 ? config.maxSizePerMsg : config.maxCommittedSizePerReady,
     });

@@ -33,6 +33,7 @@ const wrong: readonly (readonly [keyof RaftConfig, Partial<RaftConfig>])[] = [
   ['maxInflightMsgs', { maxInflightMsgs: 0 }],
   ['maxInflightBytes', { maxInflightBytes: 10, maxSizePerMsg: 11 }],
   ['entryCacheBytes', { entryCacheBytes: -1 }],
+  ['entryCacheApplied', { entryCacheApplied: -1 }],
   ['maxApplyUnpersistedLogLimit', { maxApplyUnpersistedLogLimit: -1 }],
   ['priority', { priority: -1 }],
   ['readOnlyOption', { readOnlyOption: ReadOnlyOption.LeaseBased, checkQuorum: false }],

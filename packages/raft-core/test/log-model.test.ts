@@ -103,13 +103,14 @@ function checkSlices(log: RaftLog, model: Model, peeks: boolean, maxBytes: numbe
 
 describe('the log', () => {
   test.each([
-    ['with no cache', 0, false],
-    ['with a cache of three entries', 3 * one, false],
-    ['with a large cache', 1000 * one, false],
-    ['with no cache and a store in memory', 0, true],
+    ['with no cache', 0, Infinity, false],
+    ['with a cache of three entries', 3 * one, Infinity, false],
+    ['with a large cache', 1000 * one, Infinity, false],
+    ['with a large cache of which two entries are applied', 1000 * one, 2, false],
+    ['with no cache and a store in memory', 0, Infinity, true],
   ])(
     '%s says what a plain array says, through any appends, truncations, compactions and evictions',
-    (_, entryCacheBytes, peeks) => {
+    (_, entryCacheBytes, entryCacheApplied, peeks) => {
       fc.assert(
         fc.property(
           fc.array(action, { maxLength: 60 }),
@@ -129,6 +130,7 @@ describe('the log', () => {
               logger: silentLogger,
               peek: peeks ? peek : undefined,
               entryCacheBytes,
+              entryCacheApplied,
               maxApplyingBytes: 1000 * one,
             });
             for (const next of actions) {
@@ -137,6 +139,7 @@ describe('the log', () => {
             }
             checkSlices(log, model, peeks, entries * one);
             expect(log.cache.bytes).toBeLessThanOrEqual(entryCacheBytes);
+            expect(log.applied - (log.cache.firstIndex ?? Infinity)).toBeLessThan(entryCacheApplied);
           },
         ),
         { numRuns: 150 },

@@ -21,6 +21,7 @@ export function coreConfig(
     maxInflightMsgs: limits.maxInflightMessages,
     maxInflightBytes: Math.max(limits.maxInflightBytes, limits.maxMessageBytes),
     entryCacheBytes: limits.entryCacheBytes,
+    entryCacheApplied: limits.entryCacheApplied,
     checkQuorum: settings.checkQuorum,
     preVote: settings.preVote,
     readOnlyOption: settings.readOnlyOption,

@@ -65,6 +65,11 @@ export interface NodeLimits {
    * 8 KiB that it shares with others.
    */
   readonly entryCacheBytes: number;
+  /**
+   * Of those, how many that are applied already: only for members that are further behind they are read from the
+   * store. Objects that live long cost the garbage collector more than their bytes. Default 4096.
+   */
+  readonly entryCacheApplied: number;
   /** Snapshots that this node sends at the same time; further ones wait. Default 2. */
   readonly maxSnapshotsSending: number;
   /** A snapshot transfer without progress for this long is aborted, in milliseconds. Default 10 000. */
@@ -85,6 +90,7 @@ export const defaultLimits: NodeLimits = Object.freeze({
   maxUncommittedBytes: 64 * 1024 * 1024,
   maxApplyBytes: 4 * 1024 * 1024,
   entryCacheBytes: 16 * 1024 * 1024,
+  entryCacheApplied: 4096,
   maxSnapshotsSending: 2,
   snapshotStallMs: 10_000,
   maxPromoteLag: 1000,
@@ -96,7 +102,10 @@ export interface CompactionOptions {
   readonly checkEveryEntries: number;
   /** Look after this many applied bytes. Default 8 MiB. */
   readonly checkEveryBytes: number;
-  /** Applied entries that stay in the log, as far as `keepBytes` allows. Default 5000. */
+  /**
+   * Applied entries that stay in the log, as far as `keepBytes` allows. A persistent state machine is asked to be durable
+   * once in about as many entries; that many a start may have to apply again. Default 40 000.
+   */
   readonly keepEntries: number;
   /** Bytes of applied entries that stay in the log. Default 16 MiB. */
   readonly keepBytes: number;
@@ -116,7 +125,7 @@ export interface CompactionOptions {
 export const defaultCompaction: CompactionOptions = Object.freeze({
   checkEveryEntries: 1000,
   checkEveryBytes: 8 * 1024 * 1024,
-  keepEntries: 5000,
+  keepEntries: 40_000,
   keepBytes: 16 * 1024 * 1024,
   maxLogBytes: 64 * 1024 * 1024,
   snapshotsKept: 1,

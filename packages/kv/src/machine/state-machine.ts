@@ -24,7 +24,7 @@ export interface KvStateMachineOptions {
   readonly persistent?: boolean;
   /** Length of the chunks of a snapshot, in bytes: the same on every node, so that the same state gives the same bytes. Default 256 KiB. */
   readonly snapshotChunkBytes?: number;
-  /** How much gathers in memory before it is written to the store. Default: 8192 changes, 8 MiB. */
+  /** How much gathers in memory before it is written to the store. Default: 65,536 changes, 8 MiB. */
   readonly gather?: Partial<WriteBehindBounds>;
 }
 

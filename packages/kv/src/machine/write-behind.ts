@@ -21,7 +21,7 @@ export interface WriteBehindBounds {
 }
 
 /** Changes of one key meet in memory and those of one page in a transaction, the more often the more there are. */
-const defaultBounds: WriteBehindBounds = { maxChanges: 8192, maxBytes: 8 * 1024 * 1024 };
+const defaultBounds: WriteBehindBounds = { maxChanges: 65_536, maxBytes: 8 * 1024 * 1024 };
 
 type Change = readonly [key: Uint8Array, value: Uint8Array | undefined];
 

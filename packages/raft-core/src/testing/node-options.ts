@@ -26,6 +26,7 @@ const optionReaders: Readonly<Record<string, (value: string | undefined) => Node
   'max-uncommitted-size': (value) => ({ maxUncommittedEntriesSize: integer(value) }),
   'max-inflight-bytes': (value) => ({ maxInflightBytes: integer(value) }),
   'entry-cache-bytes': (value) => ({ entryCacheBytes: integer(value) }),
+  'entry-cache-applied': (value) => ({ entryCacheApplied: integer(value) }),
   'snapshot-timeout': (value) => ({ snapshotTimeoutTicks: integer(value) }),
   priority: (value) => ({ priority: integer(value) }),
   'batch-append': (value) => ({ batchAppend: boolean(value) }),
