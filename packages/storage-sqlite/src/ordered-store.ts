@@ -59,8 +59,7 @@ interface Generation {
 /** Makes what is committed durable, then the promise of it. */
 async function syncGeneration({ file, wal, mark }: Generation): Promise<void> {
   const { sequence } = file.summary;
-  // A checkpoint in between is as good: it syncs the database file before the log is reused. Of the file's own facts
-  // the log needs no more than its size.
+  // A checkpoint in between is as good: it syncs the database file before the log is reused.
   await wal.dataSync();
   await mark.advance(sequence, true);
 }
