@@ -22,12 +22,7 @@ export class Call<T> {
   #settled = false;
 
   /** `onSettled` gets `ok` or the code of the error. */
-  constructor(
-    env: Env,
-    options: CallOptions,
-    defaultTimeoutMs: number,
-    onSettled?: (code: string) => void,
-  ) {
+  constructor(env: Env, options: CallOptions, defaultTimeoutMs: number, onSettled?: (code: string) => void) {
     this.promise = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

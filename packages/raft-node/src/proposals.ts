@@ -230,8 +230,7 @@ export class Proposals<R> {
         own.reject(unknown(`no result within ${String(Math.round(now - own.startedAt))} ms`));
       }
     }
-    if (this.#queue.some((own) => own.settled))
-      this.#queue = this.#queue.filter((own) => !own.settled);
+    if (this.#queue.some((own) => own.settled)) this.#queue = this.#queue.filter((own) => !own.settled);
     if (this.#queue.length > 0 && core.leader !== 0) this.#options.schedule();
   }
 

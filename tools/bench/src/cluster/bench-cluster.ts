@@ -85,8 +85,7 @@ export class BenchCluster implements LoadedCluster {
   async connect(address: Address, count: number): Promise<LoadClient[]> {
     const clients: LoadClient[] = [];
     const random = keyNumbers(this.#context.env.random());
-    for (let n = 0; n < count; n++)
-      clients.push(await LoadClient.open(address, this.#pool, random));
+    for (let n = 0; n < count; n++) clients.push(await LoadClient.open(address, this.#pool, random));
     return clients;
   }
 

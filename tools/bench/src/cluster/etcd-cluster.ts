@@ -101,8 +101,7 @@ export class EtcdCluster implements LoadedCluster {
   async connect(address: Address, count: number): Promise<EtcdClient[]> {
     const clients: EtcdClient[] = [];
     const random = keyNumbers(this.#context.env.random());
-    for (let n = 0; n < count; n++)
-      clients.push(await EtcdClient.open(address, this.#pool, random));
+    for (let n = 0; n < count; n++) clients.push(await EtcdClient.open(address, this.#pool, random));
     return clients;
   }
 
