@@ -2,8 +2,19 @@ import { isBalsaError } from '@balsa/raft-core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ReplyParser } from '../src/resp/reply-parser.ts';
-import { encodeReply } from '../src/resp/reply-writer.ts';
-import { array, bulk, error, integer, map, nil, simple, verbatim, type Reply } from '../src/resp/reply.ts';
+import { encodeReply, ReplyWriter } from '../src/resp/reply-writer.ts';
+import {
+  array,
+  bulk,
+  error,
+  integer,
+  map,
+  nil,
+  ok,
+  simple,
+  verbatim,
+  type Reply,
+} from '../src/resp/reply.ts';
 
 const leaf: fc.Arbitrary<Reply> = fc.oneof(
   fc.constant(nil),
@@ -28,6 +39,26 @@ const tree = fc.letrec<{ reply: Reply }>((tie) => ({
 })).reply;
 
 describe('replies', () => {
+  test('OK is written alike alone, before, behind and within others', () => {
+    const writer = new ReplyWriter();
+    const bytesOf = (...replies: Reply[]): string => {
+      let length = 0;
+      for (const reply of replies) {
+        writer.write(reply, 2);
+        expect(writer.length).toBeGreaterThan(length);
+        length = writer.length;
+      }
+      const bytes = writer.take();
+      expect([bytes.length, writer.length]).toEqual([length, 0]);
+      return bytes.toString();
+    };
+    expect(bytesOf(ok)).toBe('+OK\r\n');
+    expect(bytesOf(ok, ok)).toBe('+OK\r\n+OK\r\n');
+    expect(bytesOf(integer(1), ok, nil)).toBe(':1\r\n+OK\r\n$-1\r\n');
+    expect(bytesOf(ok, array([ok, integer(2)]))).toBe('+OK\r\n*2\r\n+OK\r\n:2\r\n');
+    expect(bytesOf(simple('OK'))).toBe('+OK\r\n');
+  });
+
   test('come back from RESP3 as they were, however they are cut', () => {
     fc.assert(
       fc.property(fc.array(tree, { maxLength: 4 }), fc.integer({ min: 1, max: 50 }), (replies, size) => {
