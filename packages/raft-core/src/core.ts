@@ -199,4 +199,6 @@ export interface RaftCore {
   readonly committed: LogIndex;
   readonly applied: LogIndex;
   readonly lastIndex: LogIndex;
+  /** Leader: whether a membership change may be under way, so that no other one is taken. */
+  readonly hasPendingConf: boolean;
 }

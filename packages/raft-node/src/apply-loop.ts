@@ -31,6 +31,8 @@ export interface ApplyLoopOptions<R> {
   readonly env: Env;
   readonly metrics: MetricsRecorder;
   readonly history: AppliedHistory;
+  /** Whether clients may wait for what is applied: those of a leader. */
+  readonly isUrgent: () => boolean;
   readonly applyConfChange: (change: ConfChange) => ConfState;
   /** Resolves when addresses and conf state are durable. */
   readonly recordConf: (change: ConfChange, confState: IndexedConfState) => Promise<void>;
@@ -90,7 +92,7 @@ export class ApplyLoop<R> {
   }
 
   async #run(): Promise<void> {
-    await Promise.resolve();
+    await this.#begin();
     try {
       while (!this.#closed && this.#messages.length > 0) {
         const messages = this.#messages;
@@ -105,6 +107,21 @@ export class ApplyLoop<R> {
       this.#options.onError(error);
     } finally {
       this.#running = undefined;
+    }
+  }
+
+  /**
+   * Not in the caller's turn. Where nobody waits for the results, what came with the entries goes first: in the next turn
+   * the log is written, in the one after that the acknowledgement leaves.
+   */
+  async #begin(): Promise<void> {
+    await Promise.resolve();
+    if (this.#options.isUrgent()) return;
+    const { env } = this.#options;
+    for (let turns = 0; turns < 2; turns++) {
+      await new Promise<void>((resolve) => {
+        env.setTimer(0, resolve);
+      });
     }
   }
 

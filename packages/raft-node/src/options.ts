@@ -180,6 +180,12 @@ export interface RaftNodeOptions<R> {
    * trail (paper Figure 2 does not persist it), so this only shortens a restart. Default 1000.
    */
   readonly commitFlushMs?: number;
+  /**
+   * Milliseconds that a leader holds the news of a commit back which no entries go with, while entries come no further
+   * apart than ten times as long: the next ones can carry it. By so much later may a follower apply, answer reads and
+   * resolve proposals that it forwarded. Default 1; 0 sends it at once.
+   */
+  readonly commitNewsMs?: number;
   readonly limits?: Partial<NodeLimits>;
   readonly compaction?: Partial<CompactionOptions>;
   /**
@@ -208,6 +214,7 @@ export interface NodeSettings {
   readonly leaderWaitMs: number;
   readonly stopTimeoutMs: number;
   readonly commitFlushMs: number;
+  readonly commitNewsMs: number;
   readonly limits: NodeLimits;
   readonly compaction: CompactionOptions;
 }
@@ -258,6 +265,7 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
     leaderWaitMs: assertSafeInteger(options.leaderWaitMs ?? 3 * electionTick * tickMs, 'leaderWaitMs', 1),
     stopTimeoutMs: assertSafeInteger(options.stopTimeoutMs ?? 10_000, 'stopTimeoutMs', 1),
     commitFlushMs: assertSafeInteger(options.commitFlushMs ?? 1000, 'commitFlushMs', 1),
+    commitNewsMs: assertSafeInteger(options.commitNewsMs ?? 1, 'commitNewsMs'),
     limits,
     compaction,
   };

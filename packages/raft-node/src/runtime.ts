@@ -34,6 +34,7 @@ import { hexBytes } from './bytes.ts';
 import { Compactor } from './compaction.ts';
 import { decodeConfContext } from './conf-context.ts';
 import { coreConfig } from './core-config.ts';
+import { CommitNews } from './commit-news.ts';
 import { Driver } from './driver.ts';
 import { NodeEmitter } from './events.ts';
 import { Fetcher } from './fetcher.ts';
@@ -42,6 +43,7 @@ import { AppliedHistory } from './history.ts';
 import { Inbox } from './inbox.ts';
 import { Leadership } from './leadership.ts';
 import { admitChange, membersOf, removedBy } from './membership.ts';
+import { isLocal, isVoteRequest } from './message-kinds.ts';
 import { MetricsRecorder } from './metrics.ts';
 import type { NodeSettings, RaftNodeOptions } from './options.ts';
 import { Peers } from './peers.ts';
@@ -85,6 +87,7 @@ export class Runtime<R> {
   readonly #ticker: Ticker;
   #resolveStopped: (error: BalsaError | undefined) => void = () => undefined;
   readonly #driver: Driver;
+  readonly #commitNews: CommitNews;
   #closing: Promise<void> | undefined;
 
   constructor(options: RaftNodeOptions<R>, settings: NodeSettings, recovered: Recovered) {
@@ -103,14 +106,15 @@ export class Runtime<R> {
       this.#resolveStopped = resolve;
     });
     this.history = new AppliedHistory(recovered.outline, recovered.applied, recovered.confState);
-    const { tracer, onCore } = options;
-    this.core = new RawNode(coreConfig(settings, env, recovered.applied, tracer), {
+    this.core = new RawNode(coreConfig(settings, env, recovered.applied, options.tracer), {
       hardState: recovered.hardState,
       confState: recovered.confState.state,
       outline: recovered.outline,
     });
-    onCore?.(this.core);
+    options.onCore?.(this.core);
     this.#driver = this.#makeDriver();
+    const isUrgent = (): boolean => this.core.hasPendingConf;
+    this.#commitNews = new CommitNews(env, settings.commitNewsMs, isUrgent, (list) => this.#send(list));
     this.peers = new Peers(settings, options.transport, recovered.book);
     this.waiting = new NodeWaiters(env);
     this.snapshots = this.#makeSnapshots();
@@ -183,8 +187,7 @@ export class Runtime<R> {
     this.#leadership.note();
     for (const state of ready.readStates) this.reads.onReadState(state);
     // First to the peers: their disks work while this one does.
-    const toPeers = ready.messages.filter((message) => !isLocal(message) && !isVoteRequest(message));
-    if (toPeers.length > 0) this.#options.transport.send(this.settings.group, toPeers);
+    this.#send(ready.messages.filter((m) => !isLocal(m) && !isVoteRequest(m) && this.#commitNews.admits(m)));
     const requests = ready.messages.filter(isVoteRequest);
     // A candidate is always of a new term, so that there is a write.
     for (const message of ready.messages) {
@@ -195,10 +198,13 @@ export class Runtime<R> {
     for (const fetch of ready.fetches) this.#fetcher.fetch(fetch);
   }
 
+  #send(messages: readonly Message[]): void {
+    if (this.running && messages.length > 0) this.#options.transport.send(this.settings.group, messages);
+  }
+
   #deliver(responses: readonly Message[]): void {
     if (!this.running) return;
-    const toPeers = responses.filter((message) => message.to !== this.settings.id);
-    if (toPeers.length > 0) this.#options.transport.send(this.settings.group, toPeers);
+    this.#send(responses.filter((message) => message.to !== this.settings.id));
     this.input(() => {
       for (const message of responses) if (message.to === this.settings.id) this.#driver.step(message);
     });
@@ -215,6 +221,7 @@ export class Runtime<R> {
 
   #membershipChanged(confState: IndexedConfState): void {
     this.peers.sync(confState.state);
+    this.#commitNews.keep(confState.state);
     this.events.emit('membership', {
       index: confState.index,
       confState: confState.state,
@@ -381,7 +388,7 @@ export class Runtime<R> {
   }
 
   #makeApply(): ApplyLoop<R> {
-    const { env, metrics, history } = this;
+    const { env, metrics, history, settings } = this;
     return new ApplyLoop<R>({
       stateMachine: this.#machine,
       env,
@@ -391,6 +398,7 @@ export class Runtime<R> {
         this.#driver.schedule();
         return this.core.applyConfChange(change);
       },
+      isUrgent: () => this.core.leader === settings.id,
       recordConf: (change, confState) => this.#recordConf(change, confState),
       onEntry: (entry, result, confState) => this.proposals.onEntry(entry, result, confState),
       onApplied: (entries, bytes) => this.#onApplied(entries, bytes),
@@ -489,12 +497,4 @@ export class Runtime<R> {
       onError: (error) => this.fail(error),
     });
   }
-}
-
-function isVoteRequest({ type }: Message): boolean {
-  return type === MessageType.MsgVote;
-}
-
-function isLocal({ to, type }: Message): boolean {
-  return to === LocalAppendThread || to === LocalApplyThread || type === MessageType.MsgSnap;
 }

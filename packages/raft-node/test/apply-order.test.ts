@@ -54,6 +54,7 @@ function bench(refuse = false): Bench {
     env,
     metrics: new MetricsRecorder(),
     history,
+    isUrgent: () => true,
     applyConfChange: () => {
       if (refuse) throw new BalsaError('CONF_CHANGE_INVALID', 'not now');
       return confState;

@@ -58,6 +58,7 @@ describe('the apply loop', () => {
         0,
         { index: 0, state: confState },
       ),
+      isUrgent: () => true,
       applyConfChange: () => confState,
       recordConf: () => new Promise((resolve) => (durable = resolve)),
       onEntry: () => undefined,
