@@ -31,13 +31,16 @@ test('shares go to the parts, largest first, and make one', () => {
   const log: Place = ['#close', 'file:///app/packages/storage-sqlite/dist/log-database.js'];
   const state: Place = ['put', 'file:///app/node_modules/@balsa/storage-sqlite/dist/state-tables.js'];
   const driver: Place = ['run', 'file:///app/node_modules/better-sqlite3/lib/methods/wrappers.js'];
+  const sync: Place = ['dataSyncNow', 'file:///app/packages/storage-kit/dist/node-file-system.js'];
   const server: Place = ['#flush', 'file:///app/packages/kv/dist/server/connection.js'];
   const stream: Place = ['Writable.write', 'node:internal/streams/writable'];
   const found = partsOf(
     profileOf([
       [500, ['(idle)', '']],
       [100, log, driver, ['run', '']],
-      [90, log],
+      [50, log, sync, ['fdatasyncSync', 'node:fs'], ['fdatasync', '']],
+      [25, log, sync, ['writeSync', 'node:fs'], ['writeBuffer', '']],
+      [15, log],
       [80, server, state, driver, ['run', '']],
       [70, server, stream, ['writeBuffer', '']],
       [60, server, stream],

@@ -25,6 +25,11 @@ function isNative(node: Node): boolean {
   return node.callFrame.url === '';
 }
 
+/** Of Node's calls on files: what they do, a sync for one, is done for who called them. */
+function isOfFiles(node: Node): boolean {
+  return /^node:(?:internal\/)?fs\b/.test(node.callFrame.url);
+}
+
 /** `parents` from the function itself to its outermost caller. */
 function partOf(parents: readonly Node[]): string {
   const [self] = parents;
@@ -32,9 +37,10 @@ function partOf(parents: readonly Node[]): string {
   const { functionName } = self.callFrame;
   const known = special.get(functionName);
   if (known !== undefined) return known;
-  if (isNative(self) && socketWrites.has(functionName)) return 'socket writes';
+  const toFile = parents.some(isOfFiles);
+  if (isNative(self) && socketWrites.has(functionName) && !toFile) return 'socket writes';
   // Native code belongs to who called it.
-  const place = parents.find((node) => !isNative(node))?.callFrame.url ?? '';
+  const place = parents.find((node) => !isNative(node) && !isOfFiles(node))?.callFrame.url ?? '';
   if (place.startsWith('node:')) return "Node's own JavaScript";
   const room = /(?:packages|@balsa)\/([a-z-]+)\//.exec(place)?.[1];
   const isStorage = room?.startsWith('storage-') === true || /better-sqlite3|rocksdb|ioredis/.test(place);
