@@ -25,6 +25,7 @@ import {
 import { payloadOf } from './envelope.ts';
 import type { AppliedHistory } from './history.ts';
 import type { MetricsRecorder } from './metrics.ts';
+import { nextTurn } from './next-turn.ts';
 
 export interface ApplyLoopOptions<R> {
   readonly stateMachine: StateMachine<R>;
@@ -118,11 +119,8 @@ export class ApplyLoop<R> {
     await Promise.resolve();
     if (this.#options.isUrgent()) return;
     const { env } = this.#options;
-    for (let turns = 0; turns < 2; turns++) {
-      await new Promise<void>((resolve) => {
-        env.setTimer(0, resolve);
-      });
-    }
+    await nextTurn(env);
+    await nextTurn(env);
   }
 
   async #apply(entries: readonly Entry[]): Promise<void> {

@@ -7,6 +7,7 @@
  * change at once: until all members have it, they disagree on who they are, and a leader may be gone with it.
  */
 import { MessageType, type ConfState, type Env, type Message, type NodeId } from '@balsa/raft-core';
+import { allIds } from './membership.ts';
 
 /** Of entries that come no further apart than so many times `holdMs`, the next are as good as on their way. */
 const steady = 10;
@@ -72,8 +73,8 @@ export class CommitNews {
   }
 
   /** Forgets those that are no members any more, and nothing that is held for them. */
-  keep({ voters, votersOutgoing, learners, learnersNext }: ConfState): void {
-    const members = new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
+  keep(confState: ConfState): void {
+    const members = allIds(confState);
     for (const [id, peer] of this.#peers)
       if (!members.has(id) && peer.held === undefined) this.#peers.delete(id);
   }

@@ -13,6 +13,7 @@ import {
 } from '@balsa/raft-core';
 import type { AppliedHistory } from './history.ts';
 import type { MetricsRecorder } from './metrics.ts';
+import { nextTurn } from './next-turn.ts';
 import type { SnapshotProgress } from './status.ts';
 
 export interface SnapshotMakerOptions {
@@ -24,13 +25,6 @@ export interface SnapshotMakerOptions {
   readonly history: AppliedHistory;
   readonly firstIndex: () => LogIndex;
   readonly onProgress: (progress: SnapshotProgress) => void;
-}
-
-/** One turn of the event loop, so that appends and heartbeats go on between two chunks. */
-export function nextTurn(env: Env): Promise<void> {
-  return new Promise((resolve) => {
-    env.setTimer(0, resolve);
-  });
 }
 
 export class SnapshotMaker {
@@ -108,6 +102,7 @@ export class SnapshotMaker {
         for (let at = 0; at < chunk.length || at === 0; at += maxChunkBytes) {
           await writer.write(chunk.subarray(at, at + maxChunkBytes));
           this.#report(metadata.index, writer.chunkCount, 'running');
+          // So that appends and heartbeats go on between two chunks.
           await nextTurn(this.#options.env);
           if (this.#closed) throw new BalsaError('STOPPED', 'the node stopped while it made a snapshot');
         }

@@ -13,7 +13,7 @@ import {
 } from '@balsa/raft-core';
 import type { MetricsRecorder } from './metrics.ts';
 import { decodeDescription } from './snapshot-description.ts';
-import { nextTurn } from './snapshot-maker.ts';
+import { nextTurn } from './next-turn.ts';
 import type { SnapshotProgress } from './status.ts';
 
 export interface SnapshotsOutOptions {

@@ -1,5 +1,6 @@
 /** RESP clients in a closed loop: each its own connection with one SET under way, and nothing else that costs time. */
 import { connect, type Socket } from 'node:net';
+import { Random } from '@balsa/cluster';
 import { Latencies } from '../measure/latencies.ts';
 import type { PayloadPool } from '../measure/payload-pool.ts';
 
@@ -64,15 +65,10 @@ export function openSocket<T>(
   });
 }
 
-/** Which keys are written to, from a seed in [0, 1) (mulberry32): the system's own source costs as much as a SET. */
+/** Which keys are written to, from a seed in [0, 1): the system's own source costs as much as a SET. */
 export function keyNumbers(seed: number): () => number {
-  let state = Math.floor(seed * 2 ** 32);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new Random(seed * 2 ** 32);
+  return () => random.next();
 }
 
 export class LoadClient implements SetClient {

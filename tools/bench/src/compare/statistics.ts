@@ -5,6 +5,7 @@
  * distribution is counted, not sampled. Many figures are compared at once, so what counts is adjusted by the
  * rule of Benjamini and Hochberg: of what is called changed, at most this share is expected to be chance.
  */
+import { Random } from '@balsa/cluster';
 import { errorFunction, median, quantile, sampleWithReplacement, wilcoxonRankSum } from 'simple-statistics';
 
 /** Beyond this product of the sizes the normal approximation is used. */
@@ -72,20 +73,11 @@ const resamples = 2000;
 
 /** 95 % interval of after's median to before's, by a percentile bootstrap with a fixed seed. */
 export function ratioInterval(before: readonly number[], after: readonly number[]): Interval {
-  const random = seeded(42);
+  // The same numbers every time, so that the same two files give the same answer.
+  const generator = new Random(42);
+  const random = (): number => generator.next();
   const draw = (values: readonly number[]): number =>
     median(sampleWithReplacement([...values], values.length, random));
   const ratios = Array.from({ length: resamples }, () => draw(after) / draw(before)).sort((a, b) => a - b);
   return { low: quantile(ratios, 0.025), high: quantile(ratios, 0.975) };
-}
-
-/** The same numbers every time, so that the same two files give the same answer. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
