@@ -71,7 +71,7 @@ describe('balsa conformance', { timeout: 120_000 }, () => {
     await using places = await temporaryFolder();
     const json = path.join(places.path, 'report.json');
     const arguments_ = [hanging, '--level', 'core', '--timeout', '1', '--json', json];
-    const ended = await balsaWith({ BALSA_TEST_PLACES: places.path }, 'conformance', ...arguments_);
+    const ended = await balsaWith({ env: { BALSA_TEST_PLACES: places.path } }, 'conformance', ...arguments_);
     expect(ended.code).toBe(1);
     expect(ended.stdout).toContain('some call of the store never settles');
     const { cases } = JSON.parse(await readFile(json, 'utf8')) as ConformanceReport;

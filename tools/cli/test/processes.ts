@@ -23,14 +23,20 @@ export function balsa(...args: readonly string[]): Promise<Ended> {
   return balsaWith({}, ...args);
 }
 
-/** As {@link balsa}, with more in its environment. */
-export async function balsaWith(
-  env: Readonly<Record<string, string>>,
-  ...args: readonly string[]
-): Promise<Ended> {
+export interface Surroundings {
+  /** What it has in its environment beside ours. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** It is asked to stop after this many milliseconds, so that a test that fails leaves its ports free. */
+  readonly timeout?: number;
+}
+
+/** As {@link balsa}, in other surroundings. */
+export async function balsaWith({ env, timeout }: Surroundings, ...args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, [mainFile, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
+    ...(timeout === undefined ? {} : { timeout }),
+    killSignal: 'SIGINT',
   });
   let stdout = '';
   let stderr = '';
