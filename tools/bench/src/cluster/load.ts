@@ -15,6 +15,8 @@ export const keys = 10_000;
 export const keyDigits = 8;
 const head = `*3\r\n$3\r\nSET\r\n$${3 + keyDigits}\r\nkey`;
 const middle = `\r\n$${valueBytes}\r\n`;
+/** Of a SET as {@link LoadClient} sends it. */
+export const commandBytes: number = head.length + keyDigits + middle.length + valueBytes + 2;
 const ok = 43; // '+'
 const lineFeed = 10;
 
@@ -85,7 +87,7 @@ export class LoadClient implements SetClient {
     this.#socket = socket;
     this.#pool = pool;
     this.#random = random;
-    this.#command = Buffer.alloc(head.length + keyDigits + middle.length + valueBytes + 2);
+    this.#command = Buffer.alloc(commandBytes);
     this.#command.write(head, 0);
     this.#command.write(middle, head.length + keyDigits);
     this.#command.write('\r\n', this.#command.length - 2);

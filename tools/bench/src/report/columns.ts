@@ -91,6 +91,11 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
       'x floor',
       'speed by median latency against two round trips over loopback and one sync; above 1 is faster',
     ),
+    ratio(
+      'bare p50',
+      'x bare',
+      'the same against three processes that write, sync and answer, without Raft or a store',
+    ),
     ratio('etcd throughput', 'x etcd', 'throughput against three etcd processes measured in the same way'),
     metric('cpu', 'us CPU', 'CPU time of the three nodes and their servers for one SET'),
     metric('written', 'B disk', 'bytes sent to the disk by all of them for one SET'),

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { entryOverheadBytes } from '@balsa/raft-core';
+import { BareCluster } from '../cluster/bare-cluster.ts';
 import { BenchCluster } from '../cluster/bench-cluster.ts';
 import { measureRoundTrips } from '../cluster/echo.ts';
 import { EtcdCluster, etcdVersion } from '../cluster/etcd-cluster.ts';
@@ -16,6 +17,7 @@ import type { Entrant, Workload, WorkloadContext } from './context.ts';
 import { adapterName, failedRow, type RowName } from './opened.ts';
 
 const floorLabel = 'floor: 2 round trips + sync';
+const bareLabel = 'bare: files, no Raft';
 const floorWrites = 200;
 
 export const cluster: Workload = {
@@ -26,7 +28,7 @@ export const cluster: Workload = {
     const { clients, measureMs, kills } = plan.cluster;
     const byCell = new Map<number, Row[]>(clients.map((count) => [count, []]));
     const failovers: Row[] = [];
-    if (context.etcd !== undefined) await measureEtcd(context, context.etcd, byCell);
+    await measureOthers(context, byCell);
     for (const entrant of clustered(entrants, plan.cluster.everyVariant))
       await measureCluster(context, entrant, byCell, failovers);
     for (const [count, rows] of byCell) {
@@ -35,7 +37,7 @@ export const cluster: Workload = {
         workload: 'cluster',
         title,
         parameters: { clients: count, valueBytes, measureMs },
-        rows: withFloor(besideEtcd(rows)),
+        rows: withFloor(beside(beside(rows, 'bare'), 'rival')),
       };
     }
     const title = `leader killed, ${kills} times: until a write is accepted`;
@@ -106,17 +108,29 @@ async function measureCluster(
   }
 }
 
-/** The rival goes first, so that the first of ours follows within the minute. */
-async function measureEtcd(
+/** They go first, the rival last, so that the first of ours follows within the minute. */
+async function measureOthers(
   context: WorkloadContext,
-  program: string,
   byCell: ReadonlyMap<number, MeasuredRow[]>,
 ): Promise<void> {
-  const name: RowName = { label: etcdVersion(program), kind: 'rival', durability: 'durable' };
+  const bare: RowName = { label: bareLabel, kind: 'bare', durability: 'durable' };
+  await measureOther(context, bare, byCell, (directory) => BareCluster.start(context, directory));
+  const { etcd } = context;
+  if (etcd === undefined) return;
+  const rival: RowName = { label: etcdVersion(etcd), kind: 'rival', durability: 'durable' };
+  await measureOther(context, rival, byCell, (directory) => EtcdCluster.start(context, etcd, directory));
+}
+
+async function measureOther(
+  context: WorkloadContext,
+  name: RowName,
+  byCell: ReadonlyMap<number, MeasuredRow[]>,
+  start: (directory: string) => Promise<LoadedCluster>,
+): Promise<void> {
   try {
     await context.inDirectory(async (directory) => {
       context.say(`cluster: ${name.label}, three processes start`);
-      const nodes = await EtcdCluster.start(context, program, path.join(directory, 'logs'));
+      const nodes = await start(path.join(directory, 'logs'));
       try {
         await loadRows(context, name, nodes, byCell, directory);
       } finally {
@@ -130,16 +144,19 @@ async function measureEtcd(
   }
 }
 
-/** Ratios to the rival's throughput and latency, round by round. */
-function besideEtcd(rows: readonly MeasuredRow[]): MeasuredRow[] {
-  const etcd = rows.find(({ kind }) => kind === 'rival');
+/** What ratios to rows of a kind are called. */
+const besides = { bare: 'bare', rival: 'etcd' } as const;
+
+/** Ratios of ours, and of whoever stands between, to the throughput and latency of the row of a kind, round by round. */
+function beside(rows: readonly MeasuredRow[], kind: keyof typeof besides): MeasuredRow[] {
+  const other = rows.find((row) => row.kind === kind);
   return rows.map((row) => {
-    if (etcd === undefined || row === etcd) return row;
+    if (other === undefined || row.kind === 'bare' || row === other) return row;
     const ratios = { ...row.ratios };
     for (const figure of ['throughput', 'p50'] as const) {
-      const [ours, theirs] = [row.metrics[figure], etcd.metrics[figure]];
+      const [ours, theirs] = [row.metrics[figure], other.metrics[figure]];
       const ratio = ours === undefined || theirs === undefined ? undefined : compareMetrics(ours, theirs);
-      if (ratio !== undefined) ratios[`etcd ${figure}`] = ratio;
+      if (ratio !== undefined) ratios[`${besides[kind]} ${figure}`] = ratio;
     }
     return { ...row, ratios };
   });
