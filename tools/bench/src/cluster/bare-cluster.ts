@@ -44,6 +44,7 @@ export class BareCluster implements LoadedCluster {
     }
   }
 
+  /** The leader last. */
   get pids(): number[] {
     return this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   }
@@ -68,7 +69,8 @@ export class BareCluster implements LoadedCluster {
     const ended = this.#children
       .filter((child) => child.exitCode === null && child.signalCode === null)
       .map((child) => once(child, 'exit'));
-    for (const child of this.#children) child.kill('SIGKILL');
+    // The leader first: it would complain of the others.
+    for (const child of this.#children.toReversed()) child.kill('SIGKILL');
     await Promise.all(ended);
   }
 
