@@ -8,7 +8,7 @@ import { etcdVersion } from '../src/cluster/etcd-cluster.ts';
 import { valueBytes } from '../src/cluster/load.ts';
 import { PayloadPool } from '../src/measure/payload-pool.ts';
 import { metricOf, ratioOf } from '../src/measure/rows.ts';
-import { barsOf } from '../src/report/bars.ts';
+import { bareReplication, barsOf } from '../src/report/bars.ts';
 import type { Row } from '../src/report/report.ts';
 
 interface Request {
@@ -119,4 +119,22 @@ describe('the bar of the cluster at 256 clients', () => {
   test('is a number of another machine where etcd did not run', () => {
     expect(barOf(undefined)).toMatchObject([{ required: 12_000, measured: 13_000, met: true }]);
   });
+});
+
+test('the bar of one client says what bare replication reached', () => {
+  const row = (kind: Row['kind'], label: string, speed: number): Row => {
+    const ratio = ratioOf([speed]);
+    return {
+      ...{ label, kind, durability: 'durable', metrics: {} },
+      ratios: ratio === undefined ? {} : { 'round trips p50': ratio },
+    };
+  };
+  const rows = [row('bare', bareReplication, 0.6), row('adapter', 'sqlite', 0.4)];
+  const title = '1 client, SET of 256 B, three processes';
+  expect(barsOf({ cells: [{ workload: 'cluster', title, parameters: {}, rows }] })).toMatchObject([
+    { required: 0.5, measured: 0.4, met: false, bare: 0.6 },
+  ]);
+  expect(
+    barsOf({ cells: [{ workload: 'cluster', title, parameters: {}, rows: rows.slice(1) }] }),
+  ).toMatchObject([{ measured: 0.4, bare: null }]);
 });

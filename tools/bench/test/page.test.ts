@@ -81,7 +81,7 @@ const report: BenchReport = {
     ...[1, 16].map((clients) => cell('cluster', `${clients} clients`, { clients })),
     cell('failover', 'killed', { kills: 1 }),
   ],
-  bars: [{ label: 's', text: 'fast enough', required: 1, measured: 0.5, met: false }],
+  bars: [{ label: 's', text: 'fast enough', required: 1, measured: 0.5, met: false, bare: 0.525 }],
   profiles: [
     { label: 's', cell: 'batch 1', functions: [{ name: 'write', share: 0.5 }] },
     {

@@ -51,10 +51,15 @@ function barLines({ bars, profiles }: BenchReport): string[] {
     '## What the adapters are held to',
     '',
     ...table(
-      ['', '', 'measured'],
-      bars.map(({ text, measured, met }) => [text, verdict(met), short(measured)]),
+      ['', '', 'measured', 'bare'],
+      bars.map(({ text, measured, met, bare }) => [
+        ...[text, verdict(met), short(measured)],
+        bare === null ? '' : short(bare),
+      ]),
       2,
     ),
+    '`bare` is what the thing beneath reached in the same run: the engine by itself, or three processes without Raft and a store.',
+    '',
     ...profiles.flatMap(({ label, cell, functions, figures = [] }) => [
       `Where the time goes, ${label}, ${cell} (self time, sampled): ` +
         `${functions.map(({ name, share }) => `${(share * 100).toFixed(0)} % \`${name}\``).join(', ')}.` +

@@ -79,6 +79,8 @@ export interface Bar {
   readonly required: number;
   readonly measured: number | null;
   readonly met: boolean | null;
+  /** What the bare thing beneath reached in the same run: an engine or three processes without Raft. Null: not measured. */
+  readonly bare: number | null;
 }
 
 export interface Figure {

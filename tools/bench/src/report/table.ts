@@ -96,9 +96,11 @@ function storeLine({ label, engine, engineVersion, status, reason }: StoreReport
 }
 
 function barsText({ bars, profiles }: BenchReport): string {
-  const lines = bars.map(({ text, measured, met }) =>
-    wrap(`${met === null ? '?' : met ? 'met   ' : 'MISSED'}  ${text}: ${short(measured)}`, '        '),
-  );
+  const lines = bars.map(({ text, measured, met, bare }) => {
+    const beneath = bare === null ? '' : ` (bare: ${short(bare)})`;
+    const verdict = met === null ? '?     ' : met ? 'met   ' : 'MISSED';
+    return wrap(`${verdict}  ${text}: ${short(measured)}${beneath}`, '        ');
+  });
   const wheres = profiles.map(({ label, cell, functions, figures = [] }) => {
     const shares = functions.slice(0, 6).map(({ name, share }) => `${Math.round(share * 100)} % ${name}`);
     const costs = figures.map(({ name, value }) => `${short(value)} ${name}`);

@@ -12,12 +12,12 @@ import { Latencies } from '../measure/latencies.ts';
 import { usageNow } from '../measure/process-usage.ts';
 import { compareMetrics, metricOf, metricsOf } from '../measure/rows.ts';
 import { watchLoop, type Sample } from '../measure/slice.ts';
+import { bareReplication } from '../report/bars.ts';
 import type { Cell, Metric, Row } from '../report/report.ts';
 import type { Entrant, Workload, WorkloadContext } from './context.ts';
 import { adapterName, failedRow, type RowName } from './opened.ts';
 
 const floorLabel = 'floor: 2 round trips + sync';
-const bareLabel = 'bare: files, no Raft';
 const floorWrites = 200;
 
 export const cluster: Workload = {
@@ -113,7 +113,7 @@ async function measureOthers(
   context: WorkloadContext,
   byCell: ReadonlyMap<number, MeasuredRow[]>,
 ): Promise<void> {
-  const bare: RowName = { label: bareLabel, kind: 'bare', durability: 'durable' };
+  const bare: RowName = { label: bareReplication, kind: 'bare', durability: 'durable' };
   await measureOther(context, bare, byCell, (directory) => BareCluster.start(context, directory));
   const { etcd } = context;
   if (etcd === undefined) return;

@@ -92,10 +92,10 @@ function storesHtml({ stores }: BenchReport): string {
 
 function barsHtml({ bars, profiles }: BenchReport): string {
   if (bars.length === 0) return '';
-  const rows = bars.map(({ text, measured, met }) => {
+  const rows = bars.map(({ text, measured, met, bare }) => {
     const verdict =
       met === null ? 'not measured' : met ? '<span class="yes">met</span>' : '<span class="no">missed</span>';
-    return `<tr><td class="text">${escape(text)}</td><td>${short(measured)}</td><td>${verdict}</td></tr>`;
+    return `<tr><td class="text">${escape(text)}</td><td>${short(measured)}</td><td>${bare === null ? '' : short(bare)}</td><td>${verdict}</td></tr>`;
   });
   const where = profiles.map(({ label, cell, functions, figures = [] }) => {
     const items = functions.map(
@@ -105,7 +105,7 @@ function barsHtml({ bars, profiles }: BenchReport): string {
     const summary = costs.length === 0 ? '' : `<p>${costs.join('; ')}.</p>`;
     return `<h3>Where the time goes: ${escape(label)}, ${escape(cell)}</h3>${summary}${tableOf(['<th>Function or part, itself</th>', '<th>Share</th>'], items)}`;
   });
-  return `<h2 id="bars">What the adapters are held to</h2>${tableOf(['<th>Bar</th>', '<th>Measured</th>', '<th></th>'], rows)}${where.join('')}`;
+  return `<h2 id="bars">What the adapters are held to</h2>${tableOf(['<th>Bar</th>', '<th>Measured</th>', '<th>Bare</th>', '<th></th>'], rows)}${where.join('')}`;
 }
 
 export function reportPage(report: BenchReport): string {
