@@ -9,10 +9,12 @@ import {
   type PeerProgress,
   type RaftCore,
   type Status,
+  type Transport,
 } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { decodeConfContext } from './conf-context.ts';
 import type { ProposalBody } from './forwarding.ts';
+import { refusalOfAddress, type NodeSettings } from './options.ts';
 import type { MemberStatus } from './status.ts';
 
 export function allIds(confState: ConfState): Set<NodeId> {
@@ -39,15 +41,33 @@ export function removedBy(change: ConfChange, before: ConfState | undefined, aft
   return [...ids].filter((id) => !present.has(id));
 }
 
+/** What a leader judges a membership change by. */
+export interface Leading {
+  readonly core: RaftCore;
+  readonly book: AddressBook;
+  readonly settings: Pick<NodeSettings, 'limits'>;
+}
+
 /** Throws when a leader must not, or not yet, propose the change. */
 export function admitChange(
   body: ProposalBody & { kind: 'change' },
-  core: RaftCore,
-  book: AddressBook,
-  maxPromoteLag: number,
+  { core, book, settings }: Leading,
+  transport: Pick<Transport, 'checkAddress'>,
 ): void {
-  checkChange(body, core.status(), book, maxPromoteLag);
+  checkAddresses(body, transport);
+  checkChange(body, core.status(), book, settings.limits.maxPromoteLag);
   leaveBeforeRemoval(body, core);
+}
+
+/** Once committed, an address that cannot be used would stay with every member. */
+function checkAddresses(
+  body: ProposalBody & { kind: 'change' },
+  transport: Pick<Transport, 'checkAddress'>,
+): void {
+  for (const { id, address } of decodeConfContext(body.context)?.members ?? []) {
+    const refusal = refusalOfAddress(address, transport);
+    if (refusal !== undefined) refuse(`node ${String(id)} cannot be reached: ${refusal}`);
+  }
 }
 
 /** Throws `CONF_CHANGE_INVALID` with the reason. What the core itself refuses is not repeated here. */

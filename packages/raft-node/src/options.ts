@@ -243,7 +243,7 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
     );
   }
   if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
-  for (const member of options.members ?? []) checkMember('members', member);
+  for (const member of options.members ?? []) checkMember('members', member, options.transport);
   const limits = { ...defaultLimits, ...options.limits };
   for (const [name, value] of Object.entries(limits)) assertSafeInteger(value, `limits.${name}`, 1);
   const compaction = { ...defaultCompaction, ...options.compaction };
@@ -276,15 +276,28 @@ function checkBootstrap<R>(options: RaftNodeOptions<R>): void {
   if (bootstrap === undefined) return;
   checkClusterId('bootstrap.clusterId', bootstrap.clusterId);
   const ids = bootstrap.members.map((member) => member.id);
-  for (const member of bootstrap.members) checkMember('bootstrap.members', member);
+  for (const member of bootstrap.members) checkMember('bootstrap.members', member, options.transport);
   if (!ids.includes(options.id)) refuse('bootstrap.members', `contain this node, ${String(options.id)}`, ids);
   if (new Set(ids).size !== ids.length) refuse('bootstrap.members', 'name each id once', ids);
 }
 
-function checkMember(field: string, member: Member): void {
+function checkMember(field: string, member: Member, transport: Pick<Transport, 'checkAddress'>): void {
   assertSafeInteger(member.id, `${field}[].id`, 1);
-  if (member.address.length === 0 || member.address.length > 1024) {
-    refuse(`${field}[].address`, 'be 1 to 1024 characters long', member.address);
+  const refusal = refusalOfAddress(member.address, transport);
+  if (refusal !== undefined) refuse(`${field}[].address`, `be an address (${refusal})`, member.address);
+}
+
+/** Why a member cannot be reached there, if so. */
+export function refusalOfAddress(
+  address: string,
+  transport: Pick<Transport, 'checkAddress'>,
+): string | undefined {
+  if (address.length === 0 || address.length > 1024) return 'it has to be 1 to 1024 characters long';
+  try {
+    transport.checkAddress(address);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

@@ -1,5 +1,13 @@
 /** Keeps the transport's peers in line with the membership and the address book. */
-import { StateType, type ConfState, type NodeId, type RaftCore, type Transport } from '@balsa/raft-core';
+import {
+  LogLevel,
+  StateType,
+  type ConfState,
+  type Logger,
+  type NodeId,
+  type RaftCore,
+  type Transport,
+} from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { encodeFrame } from './forwarding.ts';
 import { allIds } from './membership.ts';
@@ -15,16 +23,23 @@ export class Peers {
   readonly #group: string;
   readonly #transport: Transport;
   readonly #book: AddressBook;
+  readonly #log: Logger;
   readonly #addresses = new Map<NodeId, string>();
   readonly #leaving = new Map<NodeId, number>();
   /** Known by hearsay, and not members as far as this node has applied the log. */
   readonly #hinted = new Set<NodeId>();
 
-  constructor({ id, group }: Pick<NodeSettings, 'id' | 'group'>, transport: Transport, book: AddressBook) {
+  constructor(
+    { id, group }: Pick<NodeSettings, 'id' | 'group'>,
+    transport: Transport,
+    book: AddressBook,
+    log: Logger,
+  ) {
     this.#id = id;
     this.#group = group;
     this.#transport = transport;
     this.#book = book;
+    this.#log = log;
   }
 
   sync(confState: ConfState): void {
@@ -89,6 +104,11 @@ export class Peers {
     const address = this.#book.address(id);
     if (id === this.#id || address === undefined || this.#addresses.get(id) === address) return;
     this.#addresses.set(id, address);
-    this.#transport.setPeer(id, address);
+    try {
+      this.#transport.setPeer(id, address);
+    } catch (error) {
+      // It came from the log or from a peer: whatever it is, this node goes on with the others.
+      this.#log.log(LogLevel.Error, `node ${String(id)} cannot be reached: ${String(error)}`, { error });
+    }
   }
 }

@@ -115,7 +115,7 @@ export class Runtime<R> {
     this.#driver = this.#makeDriver();
     const isUrgent = (): boolean => this.core.hasPendingConf;
     this.#commitNews = new CommitNews(env, settings.commitNewsMs, isUrgent, (list) => this.#send(list));
-    this.peers = new Peers(settings, options.transport, recovered.book);
+    this.peers = new Peers(settings, options.transport, recovered.book, env.log);
     this.waiting = new NodeWaiters(env);
     this.snapshots = this.#makeSnapshots();
     this.queue = this.#makeQueue(recovered);
@@ -321,7 +321,7 @@ export class Runtime<R> {
   // --- making
 
   #makeProposals(): Proposals<R> {
-    const { settings, env, metrics, core, book } = this;
+    const { settings, env, metrics, core } = this;
     return new Proposals<R>({
       env,
       metrics,
@@ -333,7 +333,7 @@ export class Runtime<R> {
       core,
       applied: () => this.history.applied,
       sendControl: (peer, frame) => this.#options.transport.sendControl(settings.group, peer, frame),
-      checkChange: (body) => admitChange(body, core, book, settings.limits.maxPromoteLag),
+      checkChange: (body) => admitChange(body, this, this.#options.transport),
       schedule: () => this.#driver.schedule(),
     });
   }

@@ -1,5 +1,6 @@
-import { EmptyConfState, MessageType, type Transport } from '@balsa/raft-core';
+import { EmptyConfState, MessageType, silentLogger, type Logger, type Transport } from '@balsa/raft-core';
 import { openMemoryEngine } from '@balsa/raft-core/memory';
+import { createMemoryNetwork, createVirtualEnv } from '@balsa/transport-memory';
 import { expect, test } from 'vitest';
 import { AddressBook } from '../src/address-book.ts';
 import { addressStoreName } from '../src/index.ts';
@@ -236,7 +237,7 @@ test('a member connects to who it is told of, also when its address book has the
   await book.record([1, 4, 5].map(member), []);
   const connected: number[] = [];
   const transport = { setPeer: (id: number) => connected.push(id) } as unknown as Transport;
-  const peers = new Peers({ id: 4, group: 'main' }, transport, book);
+  const peers = new Peers({ id: 4, group: 'main' }, transport, book, silentLogger);
   peers.sync({ ...EmptyConfState, voters: [1], learners: [4] });
   expect(connected).toEqual([1]);
   peers.learn([1, 4, 5, 6].map(member));
@@ -244,5 +245,61 @@ test('a member connects to who it is told of, also when its address book has the
   peers.learn([5, 6].map(member));
   expect(connected).toEqual([1, 5, 6]);
   await book.record([], [6]);
+  await book.close();
+});
+
+test('an address that is none is kept out of the log: every member would have it for ever', async () => {
+  const cluster = await Cluster.start();
+  const leader = await cluster.leader();
+  const follower = cluster.initial.find((id) => id !== leader) ?? 0;
+  for (const id of [leader, follower]) {
+    const added = cluster.node(id).addLearner({ id: 4, address: 'a typo' });
+    await expect(cluster.do(added)).rejects.toMatchObject({
+      code: 'CONF_CHANGE_INVALID',
+      outcome: 'refused',
+      message: expect.stringMatching(/node 4 cannot be reached: "a typo" is not an address/) as string,
+    });
+  }
+  expect(cluster.status(leader).confState.learners).toEqual([]);
+  expect(await cluster.propose(follower, 'served')).toContain('served');
+  await cluster.stop();
+});
+
+test('a node does not start with an address that is none, and names the option', async () => {
+  const cluster = new Cluster({ size: 1 });
+  const members = [member(1), { id: 2, address: 'a typo' }];
+  for (const [field, extra] of [
+    ['bootstrap.members[].address', { bootstrap: { clusterId, members } }],
+    ['members[].address', { members }],
+  ] as const) {
+    await expect(cluster.startNode(1, extra)).rejects.toMatchObject({
+      code: 'INVALID_CONFIG',
+      details: { field },
+    });
+  }
+});
+
+test('an address that is none, in a log of before or from a peer, stops nobody', async () => {
+  const book = new AddressBook(openMemoryEngine().orderedStore(addressStoreName), 'main', []);
+  await book.open();
+  await book.record([member(1), { id: 2, address: 'a typo' }, member(3)], []);
+  const network = createMemoryNetwork({ env: createVirtualEnv({ seed: 1 }), seed: 1 });
+  const transport = network.transport(4);
+  const known: number[] = [];
+  const setPeer = transport.setPeer.bind(transport);
+  transport.setPeer = (id, address) => {
+    setPeer(id, address);
+    known.push(id);
+  };
+  const logged: string[] = [];
+  const log: Logger = { enabled: () => true, log: (_, text) => void logged.push(text) };
+  const peers = new Peers({ id: 4, group: 'main' }, transport, book, log);
+  peers.sync({ ...EmptyConfState, voters: [1, 2, 3], learners: [4] });
+  peers.learn([{ id: 5, address: 'another' }, member(6)]);
+  expect(known).toEqual([1, 3, 6]);
+  expect(logged).toEqual([
+    expect.stringMatching(/^node 2 cannot be reached: .*"a typo"/),
+    expect.stringMatching(/^node 5 cannot be reached: .*"another"/),
+  ]);
   await book.close();
 });

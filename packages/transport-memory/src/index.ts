@@ -4,6 +4,7 @@
  */
 export { createVirtualEnv, type VirtualEnv, type VirtualEnvOptions } from './virtual-env.ts';
 export { createRandom, type RandomSource } from './random.ts';
-export { createMemoryNetwork, memoryAddress } from './network.ts';
+export { memoryAddress } from './address.ts';
+export { createMemoryNetwork } from './network.ts';
 export type { Envelope, MemoryNetwork, MemoryNetworkOptions, NetworkCounts } from './memory-network.ts';
 export { TimerHeap, before, type Timed } from './timer-heap.ts';

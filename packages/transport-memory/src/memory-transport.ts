@@ -11,6 +11,7 @@ import {
   type TransportIdentity,
   type TransportStats,
 } from '@balsa/raft-core';
+import { parseMemoryAddress } from './address.ts';
 import type { Parcel } from './link.ts';
 
 /** What an endpoint asks of the network it hangs on. */
@@ -82,7 +83,12 @@ export class MemoryTransport implements Transport {
     }
   }
 
+  checkAddress(address: PeerAddress): void {
+    parseMemoryAddress(address);
+  }
+
   setPeer(peer: NodeId, address: PeerAddress): void {
+    this.checkAddress(address);
     this.peers.set(peer, address);
     this.#network.topologyChanged();
   }

@@ -8,12 +8,12 @@ import {
   type Message,
   type MessageType,
   type NodeId,
-  type PeerAddress,
   type SnapshotSink,
   type SnapshotSource,
   type SnapshotTransfer,
   type Transport,
 } from '@balsa/raft-core';
+import { parseMemoryAddress } from './address.ts';
 import { cloneBytes, cloneConfState, cloneMessage, wireForm } from './clone-message.ts';
 import { Reachability } from './faults.ts';
 import { Link, type Parcel } from './link.ts';
@@ -21,11 +21,6 @@ import type { Envelope, MemoryNetwork, MemoryNetworkOptions, NetworkCounts } fro
 import { MemoryTransport, type Switchboard } from './memory-transport.ts';
 import { createRandom, type RandomSource } from './random.ts';
 import { MemorySnapshotTransfer } from './snapshot-transfer.ts';
-
-/** The address of a node on any memory network. */
-export function memoryAddress(nodeId: NodeId): PeerAddress {
-  return `memory:${String(nodeId)}`;
-}
 
 export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
   return new SimulatedNetwork(options);
@@ -294,7 +289,7 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
     const to = this.#live.get(toId);
     const address = from?.peers.get(toId);
     if (from === undefined || to === undefined || address === undefined || fromId === toId) return false;
-    const found = parseAddress(address);
+    const found = parseMemoryAddress(address);
     if (!this.#faults.reaches(fromId, toId)) return false;
     if (found === toId && from.running?.identity.clusterId === to.running?.identity.clusterId) return true;
     this.#refuse(from, toId, found);
@@ -302,8 +297,8 @@ class SimulatedNetwork implements MemoryNetwork, Switchboard {
   }
 
   /** What a handshake would refuse; counted and logged once per pair. */
-  #refuse(from: MemoryTransport, to: NodeId, found: NodeId | undefined): void {
-    if (found === undefined || (found !== to && !this.#live.has(found))) return;
+  #refuse(from: MemoryTransport, to: NodeId, found: NodeId): void {
+    if (found !== to && !this.#live.has(found)) return;
     const pair = `${String(from.nodeId)}>${String(to)}`;
     if (this.#refusedPairs.has(pair)) return;
     this.#refusedPairs.add(pair);
@@ -397,11 +392,6 @@ async function offerTo(
     bytes: source.bytes,
     checksum: source.checksum,
   });
-}
-
-function parseAddress(address: PeerAddress): NodeId | undefined {
-  const match = /^(?:memory:)?([1-9]\d*)$/.exec(address);
-  return match === null ? undefined : Number(match[1]);
 }
 
 function assertChance(chance: number, name: string): number {

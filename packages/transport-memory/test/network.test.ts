@@ -226,6 +226,17 @@ describe('connections', () => {
     expect(d.node(1).transport.stats().connectedPeers).toEqual([3]);
   });
 
+  test('an address that is none is refused', async () => {
+    const c = await cluster([1, 2]);
+    const { transport } = c.node(1);
+    for (const address of ['', 'memory:', 'memory:0', 'memory:x', '127.0.0.1:7201']) {
+      expect(() => transport.checkAddress(address)).toThrow(/is not an address: write memory:ID/);
+      expect(() => transport.setPeer(2, address)).toThrow(/is not an address/);
+    }
+    for (const address of [memoryAddress(3), '3']) transport.checkAddress(address);
+    expect(transport.stats().connectedPeers).toEqual([2]);
+  });
+
   test('messages to local threads never travel', async () => {
     const c = await cluster([1, 2]);
     c.node(1).transport.send('g', [app(1, LocalAppendThread, 1)]);

@@ -98,9 +98,13 @@ class NodeTcpTransport implements TcpTransport {
     await this.#starting;
   }
 
+  checkAddress(address: PeerAddress): void {
+    parseAddress(address);
+  }
+
   setPeer(peer: NodeId, address: PeerAddress): void {
     assertSafeInteger(peer, 'peer', 1);
-    parseAddress(address);
+    this.checkAddress(address);
     this.#addresses.set(peer, address);
     this.#toldUnknown.clear();
     const running = this.#running;

@@ -101,6 +101,17 @@ describe('loss and return of connections', () => {
     expect([...a.handler.events, ...b.handler.events]).toEqual([]);
   });
 
+  test('an address that is none is refused before anything is done with it', async () => {
+    const [a] = await pair();
+    for (const address of ['', 'nowhere', 'host:', ':7201', 'host:0', 'host:65536', '::1:7201', 'a b:7201']) {
+      const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT', outcome: 'refused' }) as unknown;
+      expect(() => a.transport.checkAddress(address)).toThrow(refused);
+      expect(() => a.transport.setPeer(2, address)).toThrow(refused);
+    }
+    for (const address of ['localhost:7201', '10.0.0.1:1', '[::1]:65535']) a.transport.checkAddress(address);
+    expect(a.transport.stats().connectedPeers).toEqual([2]);
+  });
+
   test('setPeer with another address moves the connection there', async () => {
     const [a, b] = await pair();
     const moved = await node(2);

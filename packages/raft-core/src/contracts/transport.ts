@@ -83,7 +83,12 @@ export interface TransportStats {
 export interface Transport extends AsyncDisposable {
   /** Begins to listen and connect. Rejects with `ADDRESS_IN_USE` and the like. Called once. */
   start(identity: TransportIdentity, handler: TransportHandler): Promise<void>;
-  /** Adds a peer or changes its address. */
+  /**
+   * Throws `INVALID_ARGUMENT`, saying how one is written, for an address that is none of this transport's. Asked before
+   * an address enters the log, which hands it to every member for ever. Says nothing about who answers there.
+   */
+  checkAddress(address: PeerAddress): void;
+  /** Adds a peer or changes its address. Throws as `checkAddress` does. */
   setPeer(peer: NodeId, address: PeerAddress): void;
   /** Drops its queue and closes its connections. */
   removePeer(peer: NodeId): void;

@@ -80,6 +80,10 @@ export class ObservedTransport implements Transport {
     });
   }
 
+  checkAddress(address: string): void {
+    this.#inner.checkAddress(address);
+  }
+
   setPeer(peer: NodeId, address: string): void {
     this.#inner.setPeer(peer, address);
   }
