@@ -271,7 +271,7 @@ export const errorRegistry: Readonly<Record<ErrorCode, ErrorEntry>> = {
 
   // --- state machine
   STATE_MACHINE_FAILED: entry(
-    'The state machine failed to apply a committed entry; the node stops.',
+    'The state machine failed to open, apply, sync, restore or write itself out, or broke its contract; the node stops.',
     'Read the cause; mend it and start the node again.',
   ),
   STATE_AHEAD_OF_LOG: entry(

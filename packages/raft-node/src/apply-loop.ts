@@ -11,7 +11,6 @@ import {
   invariant,
   isBalsaError,
   LogLevel,
-  toBalsaError,
   type ConfState,
   type ConfChange,
   type Command,
@@ -26,6 +25,7 @@ import { payloadOf } from './envelope.ts';
 import type { AppliedHistory } from './history.ts';
 import type { MetricsRecorder } from './metrics.ts';
 import { nextTurn } from './next-turn.ts';
+import { applyBatch } from './serial-machine.ts';
 
 export interface ApplyLoopOptions<R> {
   readonly stateMachine: StateMachine<R>;
@@ -154,7 +154,7 @@ export class ApplyLoop<R> {
   }
 
   async #applyCommands(entries: readonly Entry[]): Promise<void> {
-    const { history, metrics, env, onEntry, onApplied } = this.#options;
+    const { stateMachine, history, metrics, env, onEntry, onApplied } = this.#options;
     const last = entries.at(-1);
     if (last === undefined) return;
     const commands: Command[] = [];
@@ -166,7 +166,7 @@ export class ApplyLoop<R> {
       commands.push({ index: entry.index, term: entry.term, data: payloadOf(entry.data, entry.index) });
     }
     const start = env.now();
-    const results = await this.#callStateMachine(commands, last.index);
+    const results = await applyBatch(stateMachine, { commands, appliedIndex: last.index });
     metrics.observe('applyMs', env.now() - start);
     metrics.add('entriesApplied', entries.length);
     history.entriesApplied(entries, last.index);
@@ -178,7 +178,7 @@ export class ApplyLoop<R> {
   }
 
   async #applyChange(entry: Entry): Promise<void> {
-    const { history, metrics, recordConf, onEntry, onApplied } = this.#options;
+    const { stateMachine, history, metrics, recordConf, onEntry, onApplied } = this.#options;
     const change = decodeConfChange(entry.type, entry.data);
     let confState: ConfState | undefined;
     let refused = false;
@@ -188,7 +188,7 @@ export class ApplyLoop<R> {
       else await recordConf(change, { index: entry.index, state: confState });
     }
     // A read that is answered from here on may rely on the state machine's own applied index.
-    if (!this.#closed) await this.#callStateMachine([], entry.index);
+    if (!this.#closed) await applyBatch(stateMachine, { commands: [], appliedIndex: entry.index });
     if (confState !== undefined) {
       history.confApplied({ index: entry.index, state: confState });
       metrics.add('confChanges');
@@ -213,22 +213,6 @@ export class ApplyLoop<R> {
         { error },
       );
       return undefined;
-    }
-  }
-
-  async #callStateMachine(commands: readonly Command[], appliedIndex: LogIndex): Promise<readonly R[]> {
-    try {
-      return await this.#options.stateMachine.apply({ commands, appliedIndex });
-    } catch (error) {
-      const range =
-        commands[0] === undefined
-          ? String(appliedIndex)
-          : `${String(commands[0].index)} to ${String(appliedIndex)}`;
-      throw toBalsaError(
-        error,
-        'STATE_MACHINE_FAILED',
-        `the state machine failed to apply index ${range}: ${String(error)}`,
-      );
     }
   }
 }

@@ -8,6 +8,17 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** Whether each element is one byte, also when it was made in another realm, as by test runners. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && 'BYTES_PER_ELEMENT' in value && value.BYTES_PER_ELEMENT === 1;
+}
+
+/** What to say of a value that is not bytes. Copied into bytes, text and numbers would become zeros and remainders. */
+export function notBytes(value: unknown, what: string): string {
+  const got = value?.constructor.name ?? String(value);
+  return `${what} has to be a Uint8Array, but is ${got}: encode it first`;
+}
+
 /** Grows as needed. */
 export class ByteWriter {
   #bytes: Uint8Array;

@@ -8,6 +8,7 @@
  * What a node does not know, version or flag, is committed all the same and would be skipped by this
  * node only: replicas would differ. So it stops the node (`UNKNOWN_COMMAND_VERSION`).
  */
+import { isBytes, notBytes } from './bytes.ts';
 import { BalsaError, type LogIndex } from '@balsa/raft-core';
 
 export const envelopeVersion = 1;
@@ -42,6 +43,7 @@ function takeBytes(length: number): Uint8Array {
 
 /** `incarnation` is eight bytes, random per run; `counter` is unique within the run. */
 export function encodeEnvelope(incarnation: Uint8Array, counter: number, payload: Uint8Array): Uint8Array {
+  if (!isBytes(payload)) throw new BalsaError('INVALID_ARGUMENT', notBytes(payload, 'what is proposed'));
   const bytes = takeBytes(envelopeBytes + payload.length);
   bytes[0] = envelopeVersion;
   for (let i = 0; i < 8; i++) bytes[incarnationAt + i] = incarnation[i] ?? 0;

@@ -1,6 +1,5 @@
 /** Brings a received snapshot from the store into the core, and from the log into the state machine. */
 import {
-  toBalsaError,
   type Message,
   type NodeId,
   type RaftCore,
@@ -80,11 +79,7 @@ export class Installer {
       this.#report(metadata, total, total, 'done');
     } catch (error) {
       this.#report(metadata, 0, total, 'failed');
-      throw toBalsaError(
-        error,
-        'STATE_MACHINE_FAILED',
-        `the snapshot at index ${String(metadata.index)} could not be restored: ${String(error)}`,
-      );
+      throw error;
     } finally {
       await reader.close();
     }

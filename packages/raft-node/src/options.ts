@@ -289,9 +289,10 @@ function checkMember(field: string, member: Member, transport: Pick<Transport, '
 
 /** Why a member cannot be reached there, if so. */
 export function refusalOfAddress(
-  address: string,
+  address: unknown,
   transport: Pick<Transport, 'checkAddress'>,
 ): string | undefined {
+  if (typeof address !== 'string') return `it has to be a text, but is ${typeof address}`;
   if (address.length === 0 || address.length > 1024) return 'it has to be 1 to 1024 characters long';
   try {
     transport.checkAddress(address);

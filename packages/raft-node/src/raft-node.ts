@@ -80,7 +80,7 @@ export class RaftNode<R> implements AsyncDisposable {
    * Replicates `data` and resolves with the result of applying it on this node, so that a read of this
    * node's state machine afterwards sees it. On a follower it is forwarded to the leader, once.
    *
-   * Refused (nothing happened and nothing will): `STORE_ENTRY_TOO_LARGE`, `OVERLOADED`, `NOT_LEADER` (no
+   * Refused (nothing happened and nothing will): `INVALID_ARGUMENT` (not bytes), `STORE_ENTRY_TOO_LARGE`, `OVERLOADED`, `NOT_LEADER` (no
    * leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
    * Unknown: `UNKNOWN_OUTCOME`, `ABORTED`. Never sent again by itself.
    */
@@ -171,7 +171,7 @@ export class RaftNode<R> implements AsyncDisposable {
 
   /**
    * Hands leadership to `to`, or to the most up-to-date voter. Resolves with the new leader.
-   * `NOT_LEADER` on a follower or when there is nobody to hand over to; `TIMEOUT` when it did not happen
+   * `NOT_LEADER` on a follower or when there is nobody to hand over to; `INVALID_ARGUMENT` when `to` is no voter; `TIMEOUT` when it did not happen
    * within two election timeouts.
    */
   async transferLeadership(to?: NodeId): Promise<NodeId> {
@@ -187,6 +187,12 @@ export class RaftNode<R> implements AsyncDisposable {
     if (target === undefined)
       throw new BalsaError('NOT_LEADER', 'there is no other voter to hand leadership to');
     if (target === settings.id) return target;
+    const { voters } = core.status().confState;
+    // The core takes no notice of it, and the caller would wait for nothing.
+    if (!voters.includes(target)) {
+      const why = `node ${String(target)} cannot lead: the voters are ${voters.join(', ')}`;
+      throw new BalsaError('INVALID_ARGUMENT', why);
+    }
     const timeoutMs = 2 * settings.electionTick * settings.tickMs;
     const done = waiting.transfers.wait(
       timeoutMs,

@@ -25,6 +25,7 @@ import {
 } from '@balsa/raft-core';
 import { AddressBook, addressStoreName } from './address-book.ts';
 import type { BootstrapOptions, NodeSettings, RaftNodeOptions } from './options.ts';
+import { applyBatch, SerialMachine } from './serial-machine.ts';
 
 /** All that a node needs to know before it runs. */
 export interface Recovered {
@@ -77,7 +78,7 @@ export async function recover<R>(options: RaftNodeOptions<R>, settings: NodeSett
       // A crash came between the first write and its compaction.
       state = await compactBootstrap(storage, state);
     }
-    const applied = await recoverState(storage, state, stateMachine, env);
+    const applied = await recoverState(storage, state, new SerialMachine(stateMachine), env);
     const commit = Math.max(state.hardState.commit, applied);
     return {
       identity,
@@ -202,18 +203,6 @@ async function compactBootstrap(storage: Storage, state: StorageState): Promise<
   return { ...state, firstIndex: bootstrapIndex + 1, outline: outline.toData() };
 }
 
-async function openStateMachine<R>(stateMachine: StateMachine<R>): Promise<LogIndex> {
-  try {
-    return (await stateMachine.open()).appliedIndex;
-  } catch (error) {
-    throw toBalsaError(
-      error,
-      'STATE_MACHINE_FAILED',
-      `the state machine could not be opened: ${String(error)}`,
-    );
-  }
-}
-
 /** Brings the state machine to where the log can take over. Returns its applied index. */
 async function recoverState<R>(
   storage: Storage,
@@ -221,7 +210,7 @@ async function recoverState<R>(
   stateMachine: StateMachine<R>,
   env: Env,
 ): Promise<LogIndex> {
-  let applied = await openStateMachine(stateMachine);
+  let applied = (await stateMachine.open()).appliedIndex;
   const pending = state.pendingRestore;
   if (pending !== undefined) {
     env.log.log(
@@ -249,7 +238,7 @@ async function recoverState<R>(
   if (applied >= boundary) return applied;
   if (boundary === bootstrapIndex) {
     // Index 1 is the empty entry of the bootstrap: an empty state contains it.
-    await stateMachine.apply({ commands: [], appliedIndex: bootstrapIndex });
+    await applyBatch(stateMachine, { commands: [], appliedIndex: bootstrapIndex });
     return bootstrapIndex;
   }
   throw new BalsaError(

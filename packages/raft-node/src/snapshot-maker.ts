@@ -2,6 +2,7 @@
 import {
   BalsaError,
   maxChunkBytes,
+  toBalsaError,
   type ConfState,
   type Env,
   type LogIndex,
@@ -11,6 +12,7 @@ import {
   type Storage,
   type StoredSnapshot,
 } from '@balsa/raft-core';
+import { isBytes, notBytes } from './bytes.ts';
 import type { AppliedHistory } from './history.ts';
 import type { MetricsRecorder } from './metrics.ts';
 import { nextTurn } from './next-turn.ts';
@@ -99,6 +101,7 @@ export class SnapshotMaker {
       }
       writer = await storage.createSnapshot(metadata);
       for await (const chunk of view.chunks()) {
+        if (!isBytes(chunk)) throw new TypeError(notBytes(chunk, 'a chunk'));
         for (let at = 0; at < chunk.length || at === 0; at += maxChunkBytes) {
           await writer.write(chunk.subarray(at, at + maxChunkBytes));
           this.#report(metadata.index, writer.chunkCount, 'running');
@@ -115,7 +118,12 @@ export class SnapshotMaker {
       metrics.add('snapshotsFailed');
       this.#report(view.appliedIndex, writer?.chunkCount ?? 0, 'failed', String(error));
       await writer?.abort().catch(() => undefined);
-      throw error;
+      // The store's own errors have codes.
+      throw toBalsaError(
+        error,
+        'STATE_MACHINE_FAILED',
+        `the state machine could not be written out as a snapshot: ${String(error)}`,
+      );
     } finally {
       await view.release();
     }
