@@ -76,6 +76,7 @@ export class CaseContext {
   /** The open engine; opened when there is none. */
   engine(): Promise<Engine> {
     this.#engine ??= this.harness.open().then((engine) => {
+      assertGives(engine, 'harness.open()', engineMethods);
       this.#maxEntryBytes = engine.capabilities.maxEntryBytes;
       return engine;
     });
@@ -131,6 +132,7 @@ export async function runCase(
   const missing = missingNeed(target, conformanceCase.needs);
   if (missing !== undefined) return { status: 'not-applicable', reason: missing };
   const harness = await target.create();
+  assertGives(harness, 'target.create()', ['open', 'destroy']);
   const context = new CaseContext(harness, target, options);
   try {
     await conformanceCase.run(context);
@@ -145,4 +147,13 @@ export async function runCase(
       await harness.destroy();
     }
   }
+}
+
+const engineMethods = ['identity', 'stamp', 'group', 'listGroups', 'destroyGroup', 'orderedStore', 'close'];
+
+/** A type checks it for whoever writes TypeScript; for others a missing method would show as an error of the suite's. */
+function assertGives(value: unknown, from: string, methods: readonly string[]): void {
+  const given = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  const missing = methods.filter((name) => typeof given[name] !== 'function');
+  if (missing.length > 0) throw new Error(`what ${from} resolves with has no method ${missing.join(', ')}`);
 }

@@ -35,10 +35,13 @@ export async function checkHistories<T>(
   property: fc.IAsyncProperty<T>,
   options: CaseOptions = {},
 ): Promise<void> {
+  const numRuns = options.runs ?? numberFrom('BALSA_RUNS', defaultRuns);
+  // None at all would pass whatever the store does.
+  if (numRuns < 1) throw new Error(`at least one history has to be tried, not ${String(numRuns)}`);
   const path = options.path ?? process.env['BALSA_PATH'];
   const details = await fc.check(property, {
     seed: seedOf(options),
-    numRuns: options.runs ?? numberFrom('BALSA_RUNS', defaultRuns),
+    numRuns,
     ...(path !== undefined && path !== '' && { path, endOnFailure: true }),
   });
   if (!details.failed) return;

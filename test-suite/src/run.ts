@@ -1,4 +1,5 @@
 /** Runs cases without a test runner, one after another, into a report. */
+import { inspect } from 'node:util';
 import type { Env, StorageCapabilities } from '@balsa/raft-core';
 import { runCase, type CaseOptions, type ConformanceCase } from './case.ts';
 import { seedOf } from './replay.ts';
@@ -153,7 +154,7 @@ function replayArguments(id: string, seed: number, error: unknown): string[] {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return `rejected with ${typeof error} instead of an Error`;
+  if (!(error instanceof Error)) return `rejected with ${inspect(error)}, which is no Error`;
   const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : '';
   return code === 'ERR_ASSERTION: ' ? error.message : `${code}${error.message}`;
 }

@@ -55,6 +55,7 @@ const hasty: Pick<Env, 'now' | 'setTimer'> = {
   },
 };
 
+const destroy = (): Promise<void> => Promise.resolve();
 const broken = memoryFamily.animals.find(({ killer }) => killer === 'read/limit-exact')!;
 
 describe('the report', () => {
@@ -81,6 +82,38 @@ describe('the report', () => {
       expect(reason).toContain('does not give');
     }
     expect(report.levels.every(({ passed }) => passed === 0)).toBe(true);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['no place', undefined, 'what target.create() resolves with has no method open, destroy'],
+    ['a place without an end', { open: () => Promise.resolve({}) }, 'has no method destroy'],
+    [
+      'a string thrown',
+      { open: () => Promise.reject('no disk' as unknown as Error), destroy },
+      "rejected with 'no disk', which is no Error",
+    ],
+    [
+      'half an engine',
+      { open: () => Promise.resolve({ close: destroy }), destroy },
+      'harness.open() resolves with has no method identity, stamp, group',
+    ],
+  ])('says what a target has to give: %s', async (_, place, text) => {
+    const target = { name: 'half', create: () => Promise.resolve(place) } as Target;
+    const report = await runConformance(target, { env: stopped, only: ['append/extends'] });
+    expect(report.cases[0]?.status).toBe('failed');
+    expect(report.cases[0]?.reason).toContain(text);
+  });
+
+  test('names an ability that there is not: its cases would never run', async () => {
+    const target = { ...memoryTarget(), abilities: ['crash', 'fles'] } as unknown as Target;
+    const report = await runConformance(target, { env: stopped, only: ['capabilities/abilities-are-given'] });
+    expect(report.cases[0]?.reason).toContain('there is no ability fles; there are files, child,');
+  });
+
+  test('does not pass histories of which none was tried', async () => {
+    const report = await runConformance(memoryTarget(), { env: stopped, levels: ['model'], runs: 0 });
+    for (const one of report.cases) expect(one.reason).toBe('at least one history has to be tried, not 0');
+    expect(report.cases.map(({ status }) => status)).not.toContain('passed');
   });
 
   test('says how a failure is replayed', async () => {

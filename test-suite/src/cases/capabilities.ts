@@ -100,6 +100,9 @@ export const capabilityCases: readonly ConformanceCase[] = [
     title: 'the harness gives what the target says, and nothing that it does not say',
     level: 'core',
     run: async ({ harness, target }) => {
+      const stray = target.abilities?.find((one) => !Object.hasOwn(members, one));
+      const known = Object.keys(members).join(', ');
+      assert.equal(stray, undefined, `there is no ability ${String(stray)}; there are ${known}`);
       for (const [ability, given] of Object.entries(members)) {
         const said = target.abilities?.some((one) => one === ability) === true;
         assert.equal(given(harness), said, `ability ${ability}: said ${String(said)}, but given otherwise`);

@@ -17,6 +17,12 @@ function addLevel(text: string, known: readonly Level[] = []): readonly Level[] 
   return [...known, level];
 }
 
+function parseRuns(text: string): number {
+  const runs = parseCount(text);
+  if (runs < 1) throw new InvalidArgumentError('Expected at least 1: without histories every store passes.');
+  return runs;
+}
+
 function parseSeconds(text: string): number {
   const seconds = parseCount(text);
   if (seconds < 1 || seconds > 86_400)
@@ -47,7 +53,7 @@ export function conformanceCommand(stop: StopRequest): Command {
       .addOption(new Option('--only <id>', 'of one case; may be repeated').argParser(addText))
       .option('--seed <n>', 'of random histories and faults', parseCount)
       .option('--path <path>', 'where in the histories of that seed to begin, as a failure printed it')
-      .option('--runs <n>', 'random histories of each case of level model (default 40)', parseCount)
+      .option('--runs <n>', 'random histories of each case of level model (default 40)', parseRuns)
       .option(
         '--timeout <seconds>',
         'for each case, after which it has failed (default 60 for those that take no second, 300 for the others)',
