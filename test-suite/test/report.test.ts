@@ -89,7 +89,7 @@ describe('the report', () => {
     ['a place without an end', { open: () => Promise.resolve({}) }, 'has no method destroy'],
     [
       'a string thrown',
-      { open: () => Promise.reject('no disk' as unknown as Error), destroy },
+      { open: () => Promise.reject('no disk'), destroy },
       "rejected with 'no disk', which is no Error",
     ],
     [
