@@ -89,6 +89,7 @@ describe('the report', () => {
     ['a place without an end', { open: () => Promise.resolve({}) }, 'has no method destroy'],
     [
       'a string thrown',
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a store may
       { open: () => Promise.reject('no disk'), destroy },
       "rejected with 'no disk', which is no Error",
     ],

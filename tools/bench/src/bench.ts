@@ -1,6 +1,6 @@
 /** What `balsa bench` does with its options. */
 import { constants } from 'node:fs';
-import { access, writeFile } from 'node:fs/promises';
+import { access, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
 import { EtcdUnusable, etcdVersion } from './cluster/etcd-cluster.ts';
@@ -69,8 +69,9 @@ export async function bench(
       say,
     });
     end();
-    await write(report, flags);
+    // First: a file that cannot be written after all must not cost what was measured.
     process.stdout.write(reportText(report));
+    await write(report, flags);
     return report.stores.some(({ status }) => status === 'refused') ? 1 : 0;
   } catch (error) {
     end();
@@ -93,6 +94,8 @@ async function check({ etcd, json, html }: BenchFlags): Promise<void> {
         cause,
       });
     });
+    const found = await stat(file).catch(() => undefined);
+    if (found?.isDirectory() === true) throw new NoPlaceForReport(`--${option} ${file}: it is a directory`);
   }
 }
 

@@ -38,6 +38,12 @@ describe('a wrong choice', () => {
       /--json .*\/nowhere is not there/,
     ],
     [
+      'a directory for a file',
+      ['memory'],
+      { directory: '/tmp', json: '/tmp' },
+      /--json \/tmp: it is a directory/,
+    ],
+    [
       'a place for the page',
       ['memory'],
       { directory: '/tmp', html: '/nowhere/x.html' },
