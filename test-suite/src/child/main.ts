@@ -16,7 +16,20 @@ import { makePlan, type Plan, type Step } from './plan.ts';
 
 /** A synchronous write: what is announced is announced before anything else happens. */
 function say(line: string): void {
-  writeSync(1, `${line}\n`);
+  const text = Buffer.from(`${line}\n`);
+  for (let at = 0; at < text.length;) at += writeSome(text.subarray(at));
+}
+
+/** Waits for a reader that has not kept up: one that is slow must not fail the store. */
+function writeSome(text: Uint8Array): number {
+  for (;;) {
+    try {
+      return writeSync(1, text);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
 
 async function attempt(actor: Actor, step: Step): Promise<boolean> {
