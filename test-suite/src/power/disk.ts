@@ -27,6 +27,8 @@ export interface DataChange {
 class FileNode {
   readonly kind = 'file';
   durable: Buffer = Buffer.alloc(0);
+  /** What `durable` shows; undefined once a tree shows it, too, and nothing may be written into it any more. */
+  image: Image | undefined;
   pending: DataChange[] = [];
 }
 
@@ -287,14 +289,18 @@ function rename(names: Map<string, Node>, { unbind, bind }: NameChange): void {
 function settle(node: FileNode): void {
   if (node.pending.length === 0) return;
   const kept = node.pending.filter((change) => change.doomed);
-  const image = new Image(node.durable);
+  const image = node.image ?? new Image(node.durable);
   for (const change of node.pending) if (!change.doomed) image.write(change, 'whole');
+  node.image = image;
   node.durable = image.bytes();
   node.pending = kept;
 }
 
 function contents(node: FileNode, fate: Fate): Buffer {
-  if (node.pending.length === 0) return node.durable;
+  if (node.pending.length === 0) {
+    node.image = undefined;
+    return node.durable;
+  }
   const image = new Image(node.durable);
   for (const change of node.pending) image.write(change, fate.data(change));
   return image.bytes();
