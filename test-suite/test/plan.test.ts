@@ -9,7 +9,7 @@ describe('a plan', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'of seed %i is one that a correct store never refuses',
     async (seed) => {
-      const plan = makePlan({ seed, rounds: 80, orderedStore: true });
+      const plan = makePlan({ seed, rounds: 80, orderedStore: true, plain: 20 });
       const expected = await Expected.of(plan);
       const disk = createMemoryDisk();
       const actor = new Actor(plan, async () => openMemoryEngine({ disk }));
@@ -37,4 +37,18 @@ describe('a plan', () => {
       );
     },
   );
+
+  test('ends with plain writes, none of which changes term or vote', () => {
+    const writes = makePlan({ seed: 1, rounds: 8, orderedStore: true, plain: 7 })
+      .rounds.slice(-8)
+      .map((round) => round.map(({ action }) => action));
+    const [vote, ...plain] = writes.flat();
+    if (vote?.kind !== 'write' || vote.hardState === undefined) throw new TypeError('no vote comes first');
+    const { term } = vote.hardState;
+    expect(plain).toHaveLength(7);
+    for (const action of plain) {
+      if (action.kind !== 'write') throw new TypeError(`a plain write is a ${action.kind}`);
+      expect(action.hardState ?? vote.hardState).toMatchObject({ term, vote: vote.hardState.vote });
+    }
+  });
 });

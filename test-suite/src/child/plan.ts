@@ -70,6 +70,8 @@ export interface PlanOptions {
   /** Rounds after the first, which stamps the identity. */
   readonly rounds: number;
   readonly orderedStore: boolean;
+  /** Writes of group a behind the rounds, one after another: a vote, and so many that change neither term nor vote. Default: none. */
+  readonly plain?: number;
   /** Bytes of the entries of a `big` step, together. Default 100 000. */
   readonly bigBytes?: number;
   /** Largest entry that the store takes, in bytes as `entrySize` counts; at least 1024. Default: larger than any of a plan. */
@@ -109,6 +111,9 @@ export function makePlan(options: PlanOptions): Plan {
     if (orderedStore && random.chance(0.8)) steps.push(step('kv', store.next()));
     if (steps.length > 0) rounds.push(steps);
   }
+  const [group] = groups;
+  if (options.plain !== undefined && group !== undefined)
+    for (const action of group.plain(options.plain)) rounds.push([step(group.lane, action)]);
   return { seed, orderedStore, rounds };
 }
 
@@ -166,6 +171,14 @@ class GroupPlanner {
       default:
         return this.#append();
     }
+  }
+
+  /** What the rounds left to come, a vote, and so many writes of an entry or of its commit. */
+  *plain(count: number): Generator<Action> {
+    yield* this.#queue.splice(0);
+    yield { kind: 'write', hardState: this.#raiseTerm() };
+    for (let i = 0; i < count; i++)
+      yield i % 2 === 0 ? { kind: 'write', entries: [this.#entry(this.#last + 1, 40)] } : this.#commitAll();
   }
 
   #entry(index: number, size: number, type: EntryType = EntryType.Normal): Entry {

@@ -8,11 +8,20 @@ import { seededRandom, type Random } from '../child/random.ts';
 import { Holder } from '../holder/holder.ts';
 import { seedOf, triesOf } from '../replay.ts';
 import { readTrace, type TraceOperation } from '../shim/trace.ts';
+import { neverAhead } from './ahead-case.ts';
 import { Disk, everything, lost } from './disk.ts';
 import { fatesOf, type NamedFate } from './fates.ts';
 import { Judge } from './judge.ts';
-import { Announced, begin, needShim, withScratch, withoutMapped, type Recording } from './recording.ts';
-import { watermarkSurvives } from './watermark-case.ts';
+import {
+  Announced,
+  begin,
+  needShim,
+  operationText,
+  withScratch,
+  withoutMapped,
+  type Recording,
+} from './recording.ts';
+import { watermarkCases } from './watermark-cases.ts';
 
 /** Directories to open per case; `BALSA_POWER_STATES` says another number. */
 const defaultStates = 100;
@@ -53,7 +62,7 @@ async function judgeEach(
       announced.take(operation);
     }
     for (const { name, fate } of cut.fates(random, disk.sequence)) {
-      const what = `a power cut after operation ${String(at)} of ${String(operations.length)} (${describe(operations[at - 1])}), ${name}`;
+      const what = `a power cut after operation ${String(at)} of ${String(operations.length)} (${operationText(operations[at - 1])}), ${name}`;
       await judge.check({
         what,
         tree: withoutMapped(recording, disk.after(fate)),
@@ -61,12 +70,6 @@ async function judgeEach(
       });
     }
   }
-}
-
-function describe(operation: TraceOperation | undefined): string {
-  if (operation === undefined) return 'none';
-  if (operation.op === 'mark') return JSON.stringify(operation.text.trim());
-  return 'path' in operation ? `${operation.op} ${operation.path}` : operation.op;
 }
 
 function pickFates(random: Random, last: number, count: number): NamedFate[] {
@@ -270,5 +273,6 @@ export const powerCases: readonly ConformanceCase[] = [
   anyMoment,
   creation,
   recoveredTail,
-  watermarkSurvives,
+  ...watermarkCases,
+  neverAhead,
 ];

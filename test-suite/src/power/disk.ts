@@ -109,6 +109,14 @@ export class Disk {
     return this.#sequence;
   }
 
+  /** Of each file with unsynced bytes: its unsynced changes, by their sequence. */
+  unsyncedByFile(): ReadonlySet<number>[] {
+    const files = new Set<FileNode>();
+    for (const node of this.#names.values())
+      if (node.kind === 'file' && node.pending.length > 0) files.add(node);
+    return [...files].map(({ pending }) => new Set(pending.map(({ sequence }) => sequence)));
+  }
+
   apply(operation: TraceOperation): void {
     switch (operation.op) {
       case 'open': {

@@ -23,6 +23,14 @@ function cutShort(random: Random, change: DataChange): DataFate {
   return (sector) => (sector + 1) * 512 <= change.offset + bytes;
 }
 
+/** Of all that was not synced, these changes alone, by their sequence, and every name. */
+export function onlyOf(sequences: ReadonlySet<number>): NamedFate {
+  return {
+    name: 'of what was not synced the bytes of one file alone, and every name',
+    fate: { data: (change) => (sequences.has(change.sequence) ? 'whole' : 'lost'), name: () => true },
+  };
+}
+
 /** Made anew for each cut, for each draws from the seed. `last` is the newest change of the disk. */
 export function fatesOf(random: Random, last: number): NamedFate[] {
   const limit = random.int(Math.max(0, last - 40), last);

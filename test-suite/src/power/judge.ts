@@ -20,24 +20,21 @@ export interface CrashState {
 /** So many states are opened for each in which the store is also written to: that takes two further openings. */
 const goOnEvery = 3;
 
-export interface JudgeOptions {
+export interface LookerOptions {
   readonly context: CaseContext;
-  readonly expected: Expected;
   readonly plan: PlanOptions;
+}
+
+export interface JudgeOptions extends LookerOptions {
+  readonly expected: Expected;
   readonly seed: number;
 }
 
-/** Opens one directory after another. Stops at the first that is wrong. */
-export class Judge {
-  readonly #options: JudgeOptions;
+/** Opens one directory after another, and says what it finds. */
+export class Looker {
   readonly #reopener: Reopener<Look>;
-  readonly #seen = new Set<string>();
-  /** Different directories that were opened. */
-  states = 0;
 
-  private constructor(options: JudgeOptions) {
-    this.#options = options;
-    const { context, plan } = options;
+  private constructor({ context, plan }: LookerOptions) {
     this.#reopener = new Reopener({
       context,
       kind: 'look',
@@ -46,15 +43,43 @@ export class Judge {
     });
   }
 
+  /** Runs `body` with a looker, and ends its child. */
+  static async with<T>(options: LookerOptions, body: (looker: Looker) => Promise<T>): Promise<T> {
+    const looker = new Looker(options);
+    try {
+      return await body(looker);
+    } finally {
+      await looker.#reopener.stop();
+    }
+  }
+
+  async look(tree: Tree, goesOn = false): Promise<Look> {
+    const found = await (goesOn ? this.#reopener.open(tree, goOnRequest) : this.#reopener.open(tree));
+    if (!(found instanceof NotServed)) return found;
+    return { failed: 'open', code: found.name, message: found.message };
+  }
+}
+
+/** Opens one directory after another. Stops at the first that is wrong. */
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #looker: Looker;
+  readonly #seen = new Set<string>();
+  /** Different directories that were opened. */
+  states = 0;
+
+  private constructor(options: JudgeOptions, looker: Looker) {
+    this.#options = options;
+    this.#looker = looker;
+  }
+
   /** Runs `body` with a judge, and ends its child. */
   static async with(options: JudgeOptions, body: (judge: Judge) => Promise<void>): Promise<number> {
-    const judge = new Judge(options);
-    try {
+    return Looker.with(options, async (looker) => {
+      const judge = new Judge(options, looker);
       await body(judge);
       return judge.states;
-    } finally {
-      await judge.#reopener.stop();
-    }
+    });
   }
 
   /** Rejects when the state does not open, or does not hold what it must. */
@@ -64,7 +89,7 @@ export class Judge {
     this.#seen.add(key);
     this.states++;
     // What a recovery leaves behind, such as the rest of a torn record, may harm only what is written next.
-    const look = await this.look(state.tree, this.states % goOnEvery === 0);
+    const look = await this.#looker.look(state.tree, this.states % goOnEvery === 0);
     const wrong = this.#wrong(look, state.progress, judgement);
     if (wrong === undefined) return;
     const files = [...state.tree].map(
@@ -73,12 +98,6 @@ export class Judge {
     assert.fail(
       `${state.what} (seed ${String(this.#options.seed)}, crash state ${String(this.states)}):\n${wrong}\nfiles: ${files.join(', ')}`,
     );
-  }
-
-  async look(tree: Tree, goesOn = false): Promise<Look> {
-    const found = await (goesOn ? this.#reopener.open(tree, goOnRequest) : this.#reopener.open(tree));
-    if (!(found instanceof NotServed)) return found;
-    return { failed: 'open', code: found.name, message: found.message };
   }
 
   #wrong(look: Look, progress: Progress, judgement: Judgement): string | undefined {

@@ -28,6 +28,8 @@ export interface StorageCapabilities {
   /**
    * How many acknowledged writes without a change of term or vote may be lost to silent corruption
    * before opening notices (the distance by which the synced watermark may trail). Infinity: never notices.
+   * It holds after a power cut as after the death of the process, and so does the other side: what is whole is never
+   * taken for a loss, so nothing is counted before it is durable.
    */
   readonly watermarkLag: number;
   /** Largest entry (`entrySize`) the store can take, in bytes. */
