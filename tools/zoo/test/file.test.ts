@@ -4,7 +4,13 @@ import { families } from '../src/families.ts';
 import { fileFamily } from '../src/file/family.ts';
 
 /** One for each kind of carelessness; `npm run zoo` runs them all. */
-const chosen = ['no sync of directories', 'no sync of what was recovered', 'failed syncs tried again'];
+const chosen = [
+  'no sync of directories',
+  'no sync of what was recovered',
+  'failed syncs tried again',
+  'one write more than it states',
+  'watermark synced before the log',
+];
 
 test.each(fileFamily.animals.filter(({ target }) => chosen.some((name) => target.name.endsWith(name))))(
   '$bug: killed by $killer',

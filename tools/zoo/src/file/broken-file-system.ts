@@ -78,6 +78,39 @@ function writtenAtTheEnd(handle: FileHandle): Partial<FileHandle> {
 }
 
 const ofLog = (path: string): boolean => path.endsWith('.seg');
+const ofWatermark = (path: string): boolean => path.endsWith('watermark');
+
+/**
+ * The log is synced before anything is acknowledged, but the watermark has counted the write before that: in its bytes
+ * that nobody has synced yet, or, where it is synced, durably.
+ */
+function syncedBehindWatermark(when: 'written' | 'synced'): Fault {
+  let waiting: FileHandle | undefined;
+  const syncLog = (): void => {
+    waiting?.dataSyncNow?.();
+    waiting = undefined;
+  };
+  const log = (handle: FileHandle): Partial<FileHandle> => ({
+    dataSync: async () => {
+      waiting = handle;
+    },
+  });
+  const watermark = (handle: FileHandle): Partial<FileHandle> => ({
+    writeNow: (bytes, at) => {
+      if (when === 'synced') syncLog();
+      handle.writeNow?.(bytes, at);
+      syncLog();
+    },
+    dataSync: async () => {
+      if (when === 'written') syncLog();
+      await handle.dataSync();
+      syncLog();
+    },
+  });
+  return {
+    inFile: (handle, path) => (ofLog(path) ? log(handle) : ofWatermark(path) ? watermark(handle) : {}),
+  };
+}
 
 export type FaultName =
   | 'no sync'
@@ -91,13 +124,15 @@ export type FaultName =
   | 'watermark not written'
   | 'no sync of the watermark'
   | 'watermark written at the end'
+  | 'watermark written before the sync of the log'
+  | 'watermark synced before the log'
   | 'temporaries stay'
   | 'full disks ignored'
   | 'sync errors ignored'
   | 'failed syncs tried again'
   | 'write errors ignored';
 
-const faults: Readonly<Record<FaultName, Fault>> = {
+const faults: Readonly<Record<FaultName, Fault | (() => Fault)>> = {
   'no sync': { inFile: () => ({ sync: done, dataSync: done }) },
   'no sync of the log': { inFile: (_handle, path) => (ofLog(path) ? { sync: done, dataSync: done } : {}) },
   'sync behind the acknowledgement': {
@@ -113,14 +148,16 @@ const faults: Readonly<Record<FaultName, Fault>> = {
   },
   'no sync of what was recovered': { inFile: (handle) => unsyncedUntilWritten(handle) },
   'watermark not written': {
-    inFile: (_handle, path) => (path.endsWith('watermark') ? { write: done } : {}),
+    inFile: (_handle, path) => (ofWatermark(path) ? { write: done } : {}),
   },
   'no sync of the watermark': {
-    inFile: (_handle, path) => (path.endsWith('watermark') ? { sync: done, dataSync: done } : {}),
+    inFile: (_handle, path) => (ofWatermark(path) ? { sync: done, dataSync: done } : {}),
   },
   'watermark written at the end': {
-    inFile: (handle, path) => (path.endsWith('watermark') ? writtenAtTheEnd(handle) : {}),
+    inFile: (handle, path) => (ofWatermark(path) ? writtenAtTheEnd(handle) : {}),
   },
+  'watermark written before the sync of the log': () => syncedBehindWatermark('written'),
+  'watermark synced before the log': () => syncedBehindWatermark('synced'),
   'temporaries stay': {
     inNames: (fs) => ({
       remove: (path) => (path.endsWith(temporarySuffix) ? done() : fs.remove(path)),
@@ -153,7 +190,8 @@ export function isFaultName(text: string): text is FaultName {
 }
 
 export function brokenFileSystem(name: FaultName): FileSystem {
-  const { inFile, inNames } = faults[name];
+  const fault = faults[name];
+  const { inFile, inNames } = typeof fault === 'function' ? fault() : fault;
   return override(nodeFileSystem, {
     ...inNames?.(nodeFileSystem),
     ...(inFile !== undefined && {

@@ -4,7 +4,7 @@ import { builtBeside, directoryTarget } from '../place.ts';
 import type { Target } from '@balsa/test-suite';
 import type { FaultName } from './broken-file-system.ts';
 import type { MistakeName } from './mistakes.ts';
-import { openFileStore, type FilePlace } from './open.ts';
+import { openFileStore, type FilePlace, type Lags } from './open.ts';
 
 function fileTarget(name: string, broken: Omit<FilePlace, 'directory'> = {}): Target {
   return directoryTarget({
@@ -22,6 +22,11 @@ function careless(bug: string, fault: FaultName, killer: string, cite: string): 
 
 function hiding(bug: string, mistake: MistakeName, killer: string, cite: string): Animal {
   return { bug, cite, killer, target: fileTarget(`file, ${mistake}`, { mistake }) };
+}
+
+function overstating(bug: string, lags: Lags, cite: string): Animal {
+  const target = fileTarget(`file, ${bug}`, { lags });
+  return { bug, cite, killer: 'power/watermark-trails-within-its-lag', target };
 }
 
 const linuxSyncs =
@@ -96,6 +101,28 @@ export const fileFamily: ZooFamily = {
       'watermark written at the end',
       'capabilities/watermark-bounds-the-loss',
       'nats-server#7564: what is written lazily is not there when it is needed',
+    ),
+    overstating(
+      'syncs its watermark for votes alone, and states a lag for other writes',
+      { kept: Number.MAX_SAFE_INTEGER, said: 1024 },
+      'nats-server#7564: what is written and synced lazily is what a power cut takes',
+    ),
+    overstating(
+      'lets its watermark trail by one write more than it states',
+      { kept: 18, said: 16 },
+      'sofa-jraft#1188: the end of a range computed one entry short; here it is a bound',
+    ),
+    careless(
+      'writes its watermark before it has synced the log',
+      'watermark written before the sync of the log',
+      'power/watermark-is-never-ahead',
+      'files written one after the other reach the disk in any order: ALICE, OSDI 2014',
+    ),
+    careless(
+      'makes the watermark of a vote durable before the vote',
+      'watermark synced before the log',
+      'power/watermark-is-never-ahead',
+      'files synced one after the other are durable one before the other: ALICE, OSDI 2014',
     ),
     careless(
       'leaves what it died in the middle of on the disk',
