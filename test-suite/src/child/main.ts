@@ -44,14 +44,19 @@ async function attempt(actor: Actor, step: Step): Promise<boolean> {
   }
 }
 
-async function run(plan: Plan, open: () => Promise<Engine>): Promise<void> {
+async function run(
+  plan: Plan,
+  open: () => Promise<Engine>,
+  { from, diesBefore }: Pick<Job & { kind: 'run' }, 'from' | 'diesBefore'>,
+): Promise<void> {
   const actor = new Actor(plan, open);
   await actor.open();
   say('open');
-  for (const round of plan.rounds) {
+  for (const round of plan.rounds.slice(from, diesBefore)) {
     const outcomes = await Promise.all(round.map((step) => attempt(actor, step)));
     if (outcomes.includes(false)) throw new Error('a step that a correct store never refuses was refused');
   }
+  if (diesBefore !== undefined) process.exit(0);
   say('end');
   await actor.close();
   say('closed');
@@ -83,7 +88,7 @@ async function main(): Promise<void> {
   if (typeof opener !== 'function') throw new Error(`${module} does not export a function ${name}`);
   const open = async (): Promise<Engine> => (opener as (argument: unknown) => Promise<Engine>)(argument);
   const plan = makePlan(job.plan);
-  if (job.kind === 'run') return run(plan, open);
+  if (job.kind === 'run') return run(plan, open, job);
   if (job.kind === 'look')
     return answer((request) => (request === goOnRequest ? lookAndGoOn : lookOnce)(open, plan));
   if (job.kind === 'survey') return answer(() => survey(open, plan));

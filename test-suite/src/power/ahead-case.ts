@@ -99,7 +99,8 @@ export const neverAhead: ConformanceCase = {
   async run(context) {
     const lag = await needLag(context);
     // The rounds hold votes; behind them the lag itself makes a watermark durable, where that does not take too long.
-    const recorded = await beginUnjudged(context, 7, 16, Math.min(lag, largestLag) + 1);
+    const plain = Math.min(lag, largestLag) + 1;
+    const recorded = await beginUnjudged(context, { salt: 7, rounds: 16, plain });
     const random = seededRandom(seedOf(context.options) + 7);
     const wanted = Math.ceil(triesOf('BALSA_POWER_STATES', 100, context) / 4);
     const states = await opensAll(context, recorded, chooseMoments(recorded, random, wanted));

@@ -46,22 +46,27 @@ export interface Recording extends Recorded {
 
 /** One whole run of a plan in a fresh directory. */
 export async function recordRun(context: CaseContext, options: PlanOptions): Promise<Recording> {
-  return expecting(await record(context, options));
+  return expecting(await record(context, options, [{}]));
 }
 
 async function expecting(recorded: Recorded): Promise<Recording> {
   return { ...recorded, expected: await Expected.of(makePlan(recorded.plan)) };
 }
 
-async function record(context: CaseContext, options: PlanOptions): Promise<Recorded> {
+/** Rounds that one process does, as a job says them. */
+type Life = Pick<Job & { kind: 'run' }, 'from' | 'diesBefore'>;
+
+async function record(context: CaseContext, options: PlanOptions, lives: readonly Life[]): Promise<Recorded> {
   const shim = await needShim(context);
   const holder = new Holder(context);
   const { directory, opener } = holder;
   const start = await holder.read();
   const operations = await withScratch(async (scratch) => {
     const trace = join(scratch, 'trace');
-    const job: Job = { kind: 'run', opener, directory, plan: options };
-    endedWell(await holder.run(job, { shim, trace }));
+    for (const life of lives)
+      endedWell(
+        await holder.run({ kind: 'run', opener, directory, plan: options, ...life }, { shim, trace }),
+      );
     return readTrace(trace);
   });
   return { plan: options, operations, directory, start };
@@ -94,21 +99,26 @@ async function needStrict(context: CaseContext): Promise<void> {
 
 /** A recorded run of a plan by a strict store, all of whose data the shim saw; else the end of the case. */
 export async function begin(context: CaseContext, salt: number, rounds?: number): Promise<Recording> {
-  return expecting(await beginUnjudged(context, salt, rounds));
+  return expecting(await beginUnjudged(context, { salt, rounds }));
+}
+
+export interface RunOptions {
+  readonly salt: number;
+  readonly rounds?: number | undefined;
+  /** As in a plan. */
+  readonly plain?: number;
+  /** Plain writes after which the process dies, and another goes on. Default: none. */
+  readonly diesAfter?: number;
 }
 
 /** The same for a case that does not ask what was found: with many writes, to say what should be there takes long. */
-export async function beginUnjudged(
-  context: CaseContext,
-  salt: number,
-  rounds?: number,
-  plain?: number,
-): Promise<Recorded> {
+export async function beginUnjudged(context: CaseContext, options: RunOptions): Promise<Recorded> {
+  const { salt, rounds, plain, diesAfter } = options;
   await needShim(context);
   await needStrict(context);
   await new Holder(context).fill(new Map());
-  const plan = planOf(context, salt, rounds);
-  const recording = await record(context, plain === undefined ? plan : { ...plan, plain });
+  const plan = { ...planOf(context, salt, rounds), ...(plain !== undefined && { plain }) };
+  const recording = await record(context, plan, livesOf(plan, diesAfter));
   const unseen = unexplained(recording);
   const data = unseen.filter((path) => !mapped(recording, path));
   if (data.length > 0) {
@@ -117,6 +127,13 @@ export async function beginUnjudged(
     );
   }
   return recording;
+}
+
+function livesOf(plan: PlanOptions, diesAfter: number | undefined): Life[] {
+  if (diesAfter === undefined) return [{}];
+  // Each plain write is a round of its own.
+  const death = makePlan(plan).rounds.length - (plan.plain ?? 0) + diesAfter;
+  return [{ diesBefore: death }, { from: death }];
 }
 
 function mapped({ operations, directory }: Recorded, path: string): boolean {
