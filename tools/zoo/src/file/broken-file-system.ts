@@ -124,6 +124,7 @@ export type FaultName =
   | 'watermark not written'
   | 'no sync of the watermark'
   | 'watermark written at the end'
+  | 'no sync of the watermark that was found'
   | 'watermark written before the sync of the log'
   | 'watermark synced before the log'
   | 'temporaries stay'
@@ -155,6 +156,9 @@ const faults: Readonly<Record<FaultName, Fault | (() => Fault)>> = {
   },
   'watermark written at the end': {
     inFile: (handle, path) => (ofWatermark(path) ? writtenAtTheEnd(handle) : {}),
+  },
+  'no sync of the watermark that was found': {
+    inFile: (handle, path) => (ofWatermark(path) ? unsyncedUntilWritten(handle) : {}),
   },
   'watermark written before the sync of the log': () => syncedBehindWatermark('written'),
   'watermark synced before the log': () => syncedBehindWatermark('synced'),

@@ -113,6 +113,12 @@ export const fileFamily: ZooFamily = {
       'sofa-jraft#1188: the end of a range computed one entry short; here it is a bound',
     ),
     careless(
+      'counts on from the watermark that it finds as if that were synced',
+      'no sync of the watermark that was found',
+      'power/watermark-trails-within-its-lag',
+      'etcd-io/etcd: the log is synced when it is opened, before anything is promised of it',
+    ),
+    careless(
       'writes its watermark before it has synced the log',
       'watermark written before the sync of the log',
       'power/watermark-is-never-ahead',
