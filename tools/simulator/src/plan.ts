@@ -83,6 +83,9 @@ export interface Plan {
   /** Of a chunk of a snapshot. */
   readonly chunkBytes: number;
   readonly segmentBytes: number;
+  readonly maintainEveryMs: number;
+  /** Space is given back when entries are replaced, and hardly ever else: until then there is much to give. */
+  readonly tidies: boolean;
   readonly watermarkLag: number;
   readonly maxMessageBytes: number;
   readonly maxInflightMessages: number;
@@ -197,6 +200,8 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
   });
   const snapshots = chance.happens(0.6) || profile === 'snapshot' || drawn.includes('strand');
   const low = chance.between(0.2, 3);
+  // From a stream of its own: the other seeds do what they would do without it.
+  const tidies = Chance.of(seed, 'tidying').happens(0.4);
   const damage = drawn.includes('flip') || drawn.includes('misdirect');
   return {
     seed,
@@ -228,7 +233,9 @@ export function makePlan(seed: number, options: PlanOptions): Plan {
     checkEveryEntries: snapshots ? Math.floor(chance.skewed(1, 21)) : 1000,
     keepEntries: snapshots ? Math.max(0, chance.below(14) - 4) : 100,
     chunkBytes: chance.pick([64, 400, 1 << 18]),
-    segmentBytes: chance.pick([4096, 16_384, 1 << 20]),
+    segmentBytes: chance.pick(tidies ? [4096, 4096, 16_384] : [4096, 16_384, 1 << 20]),
+    maintainEveryMs: tidies ? 20_000 : 500,
+    tidies,
     // With damage to what is stored every acknowledged write is watched over, not one in a thousand; or only votes are damaged.
     watermarkLag: damage ? chance.pick([1, 1, 1, 1024]) : chance.pick([1, 16, 1024]),
     maxMessageBytes: chance.pick([200, 1000, 1 << 20]),

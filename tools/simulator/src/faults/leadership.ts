@@ -2,6 +2,7 @@
 import { StateType } from '@balsa/raft-core';
 import { world } from '../world/clock.ts';
 import type { Host } from '../world/host.ts';
+import { setCommand } from '../work/operations.ts';
 import { members, told, when, type FaultEnd, type Faults, type Stage } from './fault.ts';
 
 /** Virtual milliseconds: of a tick, and that an election and its acceptance are waited for. */
@@ -110,6 +111,39 @@ function hung(stage: Stage, leader: Host, others: readonly Host[]): FaultEnd {
   return { end, afterMs: electionMs + acceptanceMs };
 }
 
+/**
+ * It writes what nobody else gets, dies and comes back with it, and the next leader replaces that. Each start begins a
+ * segment of its log, so that what is replaced lies in one of the oldest, and the store has space to give back.
+ */
+function overruled(stage: Stage, leader: Host): FaultEnd {
+  const { cluster, chance } = stage;
+  told(stage, leader, 'seesaw', 'it writes what nobody else gets, dies, and is overruled');
+  const { life } = leader;
+  const site = cluster.judge.site(leader.id);
+  const before = site.model.last;
+  const end = cluster.cuts.add((network) => network.isolate(leader.id));
+  leader.node?.propose(setCommand(cluster, leader), { timeoutMs: 1000 }).catch(() => undefined);
+  const runs = (): boolean => leader.state === 'running';
+  const dies = (again: number): void => {
+    leader.kill();
+    leader.start();
+    when(stage, acceptanceMs, runs, () => {
+      if (again > 0) dies(again - 1);
+      else when(stage, electionMs, () => runs() && (cluster.leader() ?? leader) !== leader, end);
+    });
+  };
+  when(
+    stage,
+    acceptanceMs,
+    () => site.model.last > before,
+    (so) => {
+      if (!so || leader.life !== life) end();
+      else dies(chance.below(4));
+    },
+  );
+  return { end, afterMs: 2 * electionMs + acceptanceMs };
+}
+
 /** A leader and fewer than half of the others reach nobody else; what they tell each other may come late. */
 function seesaw(stage: Stage): FaultEnd | undefined {
   const { cluster, chance } = stage;
@@ -117,6 +151,7 @@ function seesaw(stage: Stage): FaultEnd | undefined {
   const others = chance.shuffled(members(cluster, leader));
   const few = Math.floor(others.length / 2);
   if (leader === undefined || few === 0) return undefined;
+  if (cluster.plan.tidies && chance.happens(0.5)) return overruled(stage, leader);
   if (chance.happens(0.4)) return hung(stage, leader, others);
   const along = others.slice(0, chance.below(few));
   const side = [leader, ...along].map(({ id }) => id);

@@ -1,10 +1,10 @@
 /** The second phase: all is well again, so the cluster has to be, too, within a bounded virtual time. */
-import { digestOf, encodeCommand, storeKey, type KvCommand, type StateDigest } from '@balsa/kv';
+import { digestOf, storeKey, type StateDigest } from '@balsa/kv';
 import { RawNode, StateType } from '@balsa/raft-core';
 import { Violation, type Rule } from '../judge/violation.ts';
 import type { Cluster } from '../world/cluster.ts';
 import type { Host } from '../world/host.ts';
-import { bytesOf } from './operations.ts';
+import { setCommand } from './operations.ts';
 
 /** Virtual milliseconds in which a healed cluster must elect, serve and agree. */
 export const healMs = 60_000;
@@ -112,14 +112,6 @@ function alike(cluster: Cluster): string | undefined {
     if (pending !== undefined && pending.writes + pending.applies > 0) return `node ${id} has work pending`;
   }
   return undefined;
-}
-
-function setCommand(cluster: Cluster, host: Host): Uint8Array {
-  const value = bytesOf(`${host.id}`);
-  const command: KvCommand = { op: 'set', key: bytesOf('end'), value, get: false, condition: 'always' };
-  const data = encodeCommand(command);
-  cluster.applied.kv.proposed(data, command);
-  return data;
 }
 
 /** A write through every member must be answered; one may be refused while leadership settles, and is tried again. */

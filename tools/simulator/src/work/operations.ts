@@ -2,6 +2,8 @@
 import { encodeCommand, type KvCommand, type Reply } from '@balsa/kv';
 import type { Value } from '@balsa/checker';
 import type { Chance } from '../world/chance.ts';
+import type { Cluster } from '../world/cluster.ts';
+import type { Host } from '../world/host.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -76,4 +78,13 @@ export function randomWrite(chance: Chance, keyName: string, value: string, expe
   }
   const command = { op: 'set', key, value: bytesOf(value), get: true, condition: 'always' } as const;
   return write('getset', value, command, bulk);
+}
+
+/** A write that no client knows of. */
+export function setCommand(cluster: Cluster, host: Host): Uint8Array {
+  const value = bytesOf(`${host.id}`);
+  const command: KvCommand = { op: 'set', key: bytesOf('end'), value, get: false, condition: 'always' };
+  const data = encodeCommand(command);
+  cluster.applied.kv.proposed(data, command);
+  return data;
 }

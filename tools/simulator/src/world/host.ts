@@ -23,6 +23,7 @@ import { countInputs } from './inputs.ts';
 import type { Survival } from './inode.ts';
 import { MachineClock, nodeEnv } from './node-env.ts';
 import type { Surroundings } from './surroundings.ts';
+import { replacedBesideMaintenance, tidying } from './tidying.ts';
 
 export const clusterId = '00000000000000c1';
 
@@ -257,17 +258,27 @@ export class Host {
       compaction: {
         checkEveryEntries: plan.checkEveryEntries,
         keepEntries: plan.keepEntries,
-        maintainEveryMs: 500,
+        maintainEveryMs: plan.maintainEveryMs,
         snapshotIdleMs: 5000,
       },
     };
   }
 
   #observed(engine: Engine): Engine {
-    const { judge } = this.#cluster;
+    const { judge, plan, coverage } = this.#cluster;
     const site = judge.site(this.id);
     const group = engine.group.bind(engine);
-    engine.group = (name) => new ObservedStorage(group(name), judge, site);
+    engine.group = (name) => {
+      const storage = new ObservedStorage(group(name), judge, site);
+      if (!plan.tidies) return storage;
+      return tidying(storage, {
+        chance: this.#chance,
+        lastIndex: () => site.model.last,
+        onMet: () => {
+          coverage.count('state', replacedBesideMaintenance);
+        },
+      });
+    };
     return engine;
   }
 
