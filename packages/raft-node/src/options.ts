@@ -140,7 +140,7 @@ export interface RaftNodeOptions<R> {
   readonly group?: string;
   /** Opened by the caller. */
   readonly engine: Engine;
-  /** Whether `stop` closes the engine too. Default false. */
+  /** Whether `stop`, and a start that fails, closes the engine too. Default false. */
   readonly ownEngine?: boolean;
   /** Opened and closed by the node. */
   readonly stateMachine: StateMachine<R>;
@@ -222,7 +222,14 @@ export interface NodeSettings {
 const hex64 = /^[0-9a-f]{16}$/;
 
 /** Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work. */
+/** What a node is made of. A type asks for them; in plain JavaScript one is soon forgotten. */
+const parts = ['env', 'engine', 'stateMachine', 'transport'] as const;
+
 export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
+  for (const part of parts) {
+    const given: unknown = options[part];
+    if (typeof given !== 'object' || given === null) refuse(part, 'be given, as an object', given);
+  }
   assertSafeInteger(options.id, 'id', 1);
   const group = options.group ?? 'main';
   if (group.length === 0 || group.length > 256) refuse('group', 'be 1 to 256 characters long', group);

@@ -6,6 +6,7 @@ import {
   LogLevel,
   StateType,
   type ConfState,
+  type Engine,
   type LogIndex,
   type NodeId,
 } from '@balsa/raft-core';
@@ -15,7 +16,7 @@ import { metricsOf, statusOf } from './describe.ts';
 import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { successor } from './membership.ts';
-import { resolveOptions, type Member, type RaftNodeOptions } from './options.ts';
+import { resolveOptions, type Member, type NodeSettings, type RaftNodeOptions } from './options.ts';
 import { recover } from './recover.ts';
 import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
@@ -37,6 +38,17 @@ const changeTypes = {
   addLearner: ConfChangeType.AddLearnerNode,
   remove: ConfChangeType.RemoveNode,
 } as const;
+
+async function settingsOf<R>(options: RaftNodeOptions<R>): Promise<NodeSettings> {
+  try {
+    return resolveOptions(options);
+  } catch (error) {
+    const engine = options.engine as Engine | undefined;
+    // What is wrong with the options says more than an engine that does not close besides.
+    if (options.ownEngine === true) await engine?.close().catch(() => undefined);
+    throw error;
+  }
+}
 
 /** One member of one Raft group. */
 export class RaftNode<R> implements AsyncDisposable {
@@ -60,7 +72,7 @@ export class RaftNode<R> implements AsyncDisposable {
    * the state machine and the transport report.
    */
   static async start<R>(options: RaftNodeOptions<R>): Promise<RaftNode<R>> {
-    const settings = resolveOptions(options);
+    const settings = await settingsOf(options);
     const recovered = await recover(options, settings);
     const runtime = new Runtime<R>(options, settings, recovered);
     try {
@@ -80,8 +92,8 @@ export class RaftNode<R> implements AsyncDisposable {
    * Replicates `data` and resolves with the result of applying it on this node, so that a read of this
    * node's state machine afterwards sees it. On a follower it is forwarded to the leader, once.
    *
-   * Refused (nothing happened and nothing will): `INVALID_ARGUMENT` (not bytes), `STORE_ENTRY_TOO_LARGE`, `OVERLOADED`, `NOT_LEADER` (no
-   * leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
+   * Refused (nothing happened and nothing will): `INVALID_ARGUMENT` (not bytes), `STORE_ENTRY_TOO_LARGE`, `OVERLOADED`,
+   * `NOT_LEADER` (no leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
    * Unknown: `UNKNOWN_OUTCOME`, `ABORTED`. Never sent again by itself.
    */
   propose(data: Uint8Array, options?: CallOptions): Promise<R> {
@@ -100,7 +112,10 @@ export class RaftNode<R> implements AsyncDisposable {
     return await this.#runtime.reads.read(options);
   }
 
-  /** Adds a member that receives the log and does not vote. Ids of removed members are refused (`CONF_CHANGE_INVALID`). */
+  /**
+   * Adds a member that receives the log and does not vote; a voter becomes one that does so no more. Ids of removed
+   * members are refused (`CONF_CHANGE_INVALID`).
+   */
   addLearner(member: Member, options?: CallOptions): Promise<ConfState> {
     return this.changeMembership([{ type: 'addLearner', id: member.id, address: member.address }], options);
   }
@@ -171,8 +186,8 @@ export class RaftNode<R> implements AsyncDisposable {
 
   /**
    * Hands leadership to `to`, or to the most up-to-date voter. Resolves with the new leader.
-   * `NOT_LEADER` on a follower or when there is nobody to hand over to; `INVALID_ARGUMENT` when `to` is no voter; `TIMEOUT` when it did not happen
-   * within two election timeouts.
+   * `NOT_LEADER` on a follower or when there is nobody to hand over to; `INVALID_ARGUMENT` when `to` is no voter;
+   * `TIMEOUT` when it did not happen within two election timeouts.
    */
   async transferLeadership(to?: NodeId): Promise<NodeId> {
     this.#checkRunning();

@@ -20,6 +20,7 @@ import { AppliedHistory } from '../src/history.ts';
 import { MetricsRecorder } from '../src/metrics.ts';
 import { defaultLimits, resolveOptions, type RaftNodeOptions } from '../src/options.ts';
 import { Proposals } from '../src/proposals.ts';
+import { RaftNode } from '../src/raft-node.ts';
 import { encodeDescription } from '../src/snapshot-description.ts';
 import { SnapshotsOut } from '../src/snapshots-out.ts';
 import { Ticker } from '../src/ticker.ts';
@@ -30,8 +31,10 @@ const run = new Uint8Array(8);
 const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 
 describe('the options', () => {
+  const parts = { env: {}, engine: {}, stateMachine: {}, transport: {} };
+
   test('refuse to apply what is not durable yet: the state machine could find itself ahead of its log', () => {
-    const options = { id: 1, maxApplyUnpersistedLogLimit: 1 } as unknown as RaftNodeOptions<string>;
+    const options = { ...parts, id: 1, maxApplyUnpersistedLogLimit: 1 } as unknown as RaftNodeOptions<string>;
     expect(() => resolveOptions(options)).toThrow(
       expect.objectContaining({
         code: 'INVALID_CONFIG',
@@ -39,6 +42,26 @@ describe('the options', () => {
       }),
     );
     expect(resolveOptions({ ...options, maxApplyUnpersistedLogLimit: 0 }).id).toBe(1);
+  });
+
+  test.each(['env', 'engine', 'stateMachine', 'transport'])('name %s when it was forgotten', (part) => {
+    const options = { ...parts, id: 1, [part]: undefined } as unknown as RaftNodeOptions<string>;
+    expect(() => resolveOptions(options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG', details: { field: part } }),
+    );
+  });
+
+  test('that are refused close an engine that the node was to own, and no other', async () => {
+    for (const ownEngine of [true, false]) {
+      let closed = false;
+      const close = (): Promise<void> => {
+        closed = true;
+        return Promise.resolve();
+      };
+      const options = { ...parts, id: 0, ownEngine, engine: { close } } as unknown as RaftNodeOptions<string>;
+      await expect(RaftNode.start(options)).rejects.toThrow(/id/);
+      expect(closed).toBe(ownEngine);
+    }
   });
 });
 
