@@ -149,7 +149,15 @@ export async function runCase(
   }
 }
 
-const engineMethods = ['identity', 'stamp', 'group', 'listGroups', 'destroyGroup', 'orderedStore', 'close'];
+const engineMethods = [
+  'identity',
+  'stamp',
+  'group',
+  'listGroups',
+  'destroyGroup',
+  'orderedStore',
+  'close',
+] as const satisfies readonly (keyof Engine)[];
 
 /** A type checks it for whoever writes TypeScript; for others a missing method would show as an error of the suite's. */
 function assertGives(value: unknown, from: string, methods: readonly string[]): void {

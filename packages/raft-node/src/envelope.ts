@@ -8,8 +8,8 @@
  * What a node does not know, version or flag, is committed all the same and would be skipped by this
  * node only: replicas would differ. So it stops the node (`UNKNOWN_COMMAND_VERSION`).
  */
-import { isBytes, notBytes } from './bytes.ts';
 import { BalsaError, type LogIndex } from '@balsa/raft-core';
+import { isBytes, notBytes } from './bytes.ts';
 
 export const envelopeVersion = 1;
 /** Bytes in front of the payload as this version writes it. */

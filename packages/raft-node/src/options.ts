@@ -221,10 +221,10 @@ export interface NodeSettings {
 
 const hex64 = /^[0-9a-f]{16}$/;
 
-/** Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work. */
 /** What a node is made of. A type asks for them; in plain JavaScript one is soon forgotten. */
 const parts = ['env', 'engine', 'stateMachine', 'transport'] as const;
 
+/** Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work. */
 export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
   for (const part of parts) {
     const given: unknown = options[part];

@@ -17,7 +17,7 @@ import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { successor } from './membership.ts';
 import { resolveOptions, type Member, type NodeSettings, type RaftNodeOptions } from './options.ts';
-import { recover } from './recover.ts';
+import { recover, type Recovered } from './recover.ts';
 import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
 
@@ -39,12 +39,16 @@ const changeTypes = {
   remove: ConfChangeType.RemoveNode,
 } as const;
 
-async function settingsOf<R>(options: RaftNodeOptions<R>): Promise<NodeSettings> {
+/** What a node runs on. When it throws, an engine that the node was to own is closed. */
+async function prepare<R>(
+  options: RaftNodeOptions<R>,
+): Promise<{ readonly settings: NodeSettings; readonly recovered: Recovered }> {
   try {
-    return resolveOptions(options);
+    const settings = resolveOptions(options);
+    return { settings, recovered: await recover(options, settings) };
   } catch (error) {
     const engine = options.engine as Engine | undefined;
-    // What is wrong with the options says more than an engine that does not close besides.
+    // What is wrong here says more than an engine that does not close besides.
     if (options.ownEngine === true) await engine?.close().catch(() => undefined);
     throw error;
   }
@@ -72,8 +76,7 @@ export class RaftNode<R> implements AsyncDisposable {
    * the state machine and the transport report.
    */
   static async start<R>(options: RaftNodeOptions<R>): Promise<RaftNode<R>> {
-    const settings = await settingsOf(options);
-    const recovered = await recover(options, settings);
+    const { settings, recovered } = await prepare(options);
     const runtime = new Runtime<R>(options, settings, recovered);
     try {
       await runtime.start();

@@ -93,7 +93,6 @@ export async function recover<R>(options: RaftNodeOptions<R>, settings: NodeSett
   } catch (error) {
     // Closing is best effort here: the first error is the one that says what is wrong.
     await Promise.allSettled([stateMachine.close(), storage.close(), store.close()]);
-    if (options.ownEngine === true) await Promise.allSettled([engine.close()]);
     throw toBalsaError(error, 'STORE_IO', `node ${String(settings.id)} could not recover: ${String(error)}`);
   }
 }

@@ -19,21 +19,21 @@ export type Job = {
   readonly directory: string;
   /** Path of the shim's control block. */
   readonly control?: string | undefined;
-} &
-  /** From one round, if not the first; up to another, and ends there without closing. */
-  (
-    | {
-        readonly kind: 'run';
-        readonly plan: PlanOptions;
-        readonly from?: number;
-        readonly diesBefore?: number;
-      }
-    /** Opens everything, says what it saw, and ends without closing. */
-    | { readonly kind: 'recover'; readonly plan: PlanOptions }
-    /** Opens, looks, closes and answers, once for each line of its input; on `goOnRequest` it also writes and looks again. */
-    | { readonly kind: 'look'; readonly plan: PlanOptions }
-    | { readonly kind: 'survey'; readonly plan: PlanOptions }
-    | { readonly kind: 'faults'; readonly plan: PlanOptions; readonly scenarios: readonly FaultScenario[] }
-    | { readonly kind: 'reads'; readonly plan: PlanOptions; readonly reads: readonly number[] }
-    | { readonly kind: 'permission'; readonly plan: PlanOptions; readonly user: number | undefined }
-  );
+} & (
+  | {
+      readonly kind: 'run';
+      readonly plan: PlanOptions;
+      /** The round that it begins with, if not the first. */
+      readonly from?: number;
+      /** A round before which it ends without closing. */
+      readonly diesBefore?: number;
+    }
+  /** Opens everything, says what it saw, and ends without closing. */
+  | { readonly kind: 'recover'; readonly plan: PlanOptions }
+  /** Opens, looks, closes and answers, once for each line of its input; on `goOnRequest` it also writes and looks again. */
+  | { readonly kind: 'look'; readonly plan: PlanOptions }
+  | { readonly kind: 'survey'; readonly plan: PlanOptions }
+  | { readonly kind: 'faults'; readonly plan: PlanOptions; readonly scenarios: readonly FaultScenario[] }
+  | { readonly kind: 'reads'; readonly plan: PlanOptions; readonly reads: readonly number[] }
+  | { readonly kind: 'permission'; readonly plan: PlanOptions; readonly user: number | undefined }
+);

@@ -32,7 +32,10 @@ function chooseMoments({ operations, directory, start }: Recorded, random: Rando
   for (const [i, operation] of operations.entries()) {
     disk.apply(operation);
     if (operation.op !== 'mark' && disk.unsyncedByFile().length > 1) several.push(i);
-    if (operation.op === 'sync') syncs.set(operation.path, [...(syncs.get(operation.path) ?? []), i]);
+    if (operation.op !== 'sync') continue;
+    const before = syncs.get(operation.path);
+    if (before === undefined) syncs.set(operation.path, [i]);
+    else before.push(i);
   }
   return { synced: new Set(chooseSyncs(syncs, random)), several: new Set(sample(random, several, wanted)) };
 }

@@ -3,7 +3,7 @@ import { ClusterClient, TestCluster, waitFor, type TestClusterOptions } from '@b
 import { randomHex64 } from '@balsa/raft-core';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import type { Entrant, WorkloadContext } from '../workloads/context.ts';
-import { keyNumbers, LoadClient, type Address, type LoadedCluster } from './load.ts';
+import { LoadClient, openClients, type Address, type LoadedCluster } from './load.ts';
 
 const ids = [1, 2, 3];
 /** Between two tries while there is no leader, in milliseconds. */
@@ -82,11 +82,8 @@ export class BenchCluster implements LoadedCluster {
   }
 
   /** So many connections to one node. */
-  async connect(address: Address, count: number): Promise<LoadClient[]> {
-    const clients: LoadClient[] = [];
-    const random = keyNumbers(this.#context.env.random());
-    for (let n = 0; n < count; n++) clients.push(await LoadClient.open(address, this.#pool, random));
-    return clients;
+  connect(address: Address, count: number): Promise<LoadClient[]> {
+    return openClients(this.#context, count, (numbers) => LoadClient.open(address, this.#pool, numbers));
   }
 
   /**

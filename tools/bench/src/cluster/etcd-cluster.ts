@@ -1,13 +1,13 @@
 /** Three etcd processes on loopback with their data on the disk under test: the rival of a cluster of ours. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { findFreePorts, waitFor } from '@balsa/cluster';
 import { PayloadPool } from '../measure/payload-pool.ts';
 import type { WorkloadContext } from '../workloads/context.ts';
+import { killAll, pidsOf } from './children.ts';
 import { EtcdClient } from './etcd-client.ts';
-import { keyNumbers, type Address, type LoadedCluster } from './load.ts';
+import { openClients, type Address, type LoadedCluster } from './load.ts';
 
 const host = '127.0.0.1';
 const names = ['etcd-1', 'etcd-2', 'etcd-3'];
@@ -83,7 +83,7 @@ export class EtcdCluster implements LoadedCluster {
   }
 
   get pids(): number[] {
-    return this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+    return pidsOf(this.#children);
   }
 
   leaderAddress(): Promise<Address> {
@@ -98,11 +98,8 @@ export class EtcdCluster implements LoadedCluster {
     });
   }
 
-  async connect(address: Address, count: number): Promise<EtcdClient[]> {
-    const clients: EtcdClient[] = [];
-    const random = keyNumbers(this.#context.env.random());
-    for (let n = 0; n < count; n++) clients.push(await EtcdClient.open(address, this.#pool, random));
-    return clients;
+  connect(address: Address, count: number): Promise<EtcdClient[]> {
+    return openClients(this.#context, count, (numbers) => EtcdClient.open(address, this.#pool, numbers));
   }
 
   async settle(): Promise<void> {
@@ -110,11 +107,7 @@ export class EtcdCluster implements LoadedCluster {
   }
 
   async stop(): Promise<void> {
-    const ended = this.#children
-      .filter((child) => child.pid !== undefined && child.exitCode === null && child.signalCode === null)
-      .map((child) => once(child, 'exit'));
-    this.#killNow();
-    await Promise.all(ended);
+    await killAll(this.#children);
     process.off('exit', this.#killNow);
   }
 }

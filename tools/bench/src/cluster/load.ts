@@ -1,6 +1,7 @@
 /** RESP clients in a closed loop: each its own connection with one SET under way, and nothing else that costs time. */
 import { connect, type Socket } from 'node:net';
 import { Random } from '@balsa/cluster';
+import type { Env } from '@balsa/raft-core';
 import { Latencies } from '../measure/latencies.ts';
 import type { PayloadPool } from '../measure/payload-pool.ts';
 
@@ -67,8 +68,20 @@ export function openSocket<T>(
   });
 }
 
+/** So many clients, one after another, that write to keys drawn from one sequence. */
+export async function openClients<T>(
+  { env }: { readonly env: Pick<Env, 'random'> },
+  count: number,
+  open: (numbers: () => number) => Promise<T>,
+): Promise<T[]> {
+  const clients: T[] = [];
+  const numbers = keyNumbers(env.random());
+  for (let n = 0; n < count; n++) clients.push(await open(numbers));
+  return clients;
+}
+
 /** Which keys are written to, from a seed in [0, 1): the system's own source costs as much as a SET. */
-export function keyNumbers(seed: number): () => number {
+function keyNumbers(seed: number): () => number {
   const random = new Random(seed * 2 ** 32);
   return () => random.next();
 }

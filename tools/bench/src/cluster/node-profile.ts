@@ -1,8 +1,8 @@
 /** Nodes under V8's profiler: how they are started, and what they leave. */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { waitFor } from '@balsa/cluster';
+import { builtProgram } from '../built.ts';
 
 export interface NodeProfile {
   /** Of the event loop, from 0 to 1; a sync on the calling thread counts as use. */
@@ -14,12 +14,9 @@ export interface NodeProfile {
 export const profileOption = '--bench-profile';
 const patienceMs = 10_000;
 
-/** The program that runs a node under the profiler: built, also when the sources run. */
+/** The program that runs a node under the profiler. */
 export function profiledProgram(): string {
-  const beside = fileURLToPath(new URL('./profiled-node.js', import.meta.url));
-  return existsSync(beside)
-    ? beside
-    : fileURLToPath(new URL('../../dist/cluster/profiled-node.js', import.meta.url));
+  return builtProgram('cluster/profiled-node.js');
 }
 
 /** Begins, or ends, the profile of each process. */

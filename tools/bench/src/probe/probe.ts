@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { EnginePlace, EngineSource } from '@balsa/engines';
 import type { Env } from '@balsa/raft-core';
 import { findShim, readTrace } from '@balsa/test-suite/shim';
+import { builtProgram } from '../built.ts';
 import type { Probe } from '../report/report.ts';
 import { judgeTrace } from './judge.ts';
 import { jobVariable, makeProbeWrites, probeMarkers, type ProbeJob } from './writes.ts';
@@ -72,18 +72,12 @@ async function throughServer(
   }
 }
 
-/** Plain Node, which runs what was built, also when this runs from the sources. */
-function childModule(): string {
-  const beside = fileURLToPath(new URL('./child.js', import.meta.url));
-  return existsSync(beside) ? beside : fileURLToPath(new URL('../../dist/probe/child.js', import.meta.url));
-}
-
 function inChild(
   job: ProbeJob,
   watched: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
-  const child = spawn(process.execPath, [childModule()], {
+  const child = spawn(process.execPath, [builtProgram('probe/child.js')], {
     env: { ...process.env, NODE_OPTIONS: '', ...watched, [jobVariable]: JSON.stringify(job) },
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: timeoutMs,
