@@ -1,10 +1,10 @@
 /** What a dead process was in the middle of is removed, so that dying again and again does not fill the disk. */
 import assert from 'node:assert/strict';
-import { stat } from 'node:fs/promises';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { Holder } from '../holder/holder.ts';
 import { bytes, hard, meta, pattern, run } from '../make.ts';
 import type { Tree } from '../power/disk.ts';
+import { maintainToEnd, spaceAtRest } from '../space.ts';
 
 const megabyte = 1024 * 1024;
 const lives = 6;
@@ -30,14 +30,10 @@ async function dieInTheMiddle(context: CaseContext, holder: Holder): Promise<Tre
 async function heldAfterOpening(context: CaseContext): Promise<number> {
   const { storage, state } = await context.group();
   assert.equal(state.snapshot, undefined, 'a snapshot that nobody finished is there');
-  let slices = 0;
-  while (await storage.maintain()) assert.ok(++slices < 10_000, 'maintain never says that it is done');
-  const { garbageBytes } = await storage.stats();
+  await maintainToEnd(storage);
+  const { held, garbage } = await spaceAtRest(context, storage);
   await context.closeEngine();
-  let held = 0;
-  for (const file of (await context.harness.files?.()) ?? [])
-    held += (await stat(file).catch(() => undefined))?.size ?? 0;
-  return held - garbageBytes;
+  return held - garbage;
 }
 
 export const leftoversAreRemoved: ConformanceCase = {
