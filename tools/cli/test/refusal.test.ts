@@ -7,6 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '@balsa/cluster';
+import { portsOf } from '../src/options.ts';
 import { balsaWith, contents, freeBase, startCluster, temporaryFolder } from './processes.ts';
 
 type Folder = Awaited<ReturnType<typeof temporaryFolder>>;
@@ -17,14 +18,20 @@ let base: number;
 const stopped = (): string => path.join(folder.path, 'stopped');
 const killed = (): string => path.join(folder.path, 'killed');
 
-async function fill(port: number): Promise<void> {
-  const redis = new Redis({ host: '127.0.0.1', port });
+/** Writes through one node, and reads through each what was written last: each has all of it then, not two of three. */
+async function fill(id: number): Promise<void> {
+  const nodes = [1, 2, 3].map((node) => new Redis({ host: '127.0.0.1', port: portsOf(base, node).resp }));
   try {
-    const write = (i: number): Promise<string> => redis.set(`key-${i}`, 'x'.repeat(200));
+    const writer = nodes[id - 1]!;
+    const write = (i: number): Promise<string> => writer.set(`key-${i}`, 'x'.repeat(200));
     await waitFor(() => write(0).catch(() => undefined), { timeoutMs: 25_000, what: 'a write' });
     await Promise.all(Array.from({ length: 600 }, (_, i) => write(i)));
+    for (const node of nodes) {
+      const read = (): Promise<string | null> => node.get('key-599').catch(() => null);
+      await waitFor(async () => (await read()) ?? undefined, { timeoutMs: 25_000, what: 'a read' });
+    }
   } finally {
-    redis.disconnect();
+    for (const node of nodes) node.disconnect();
   }
 }
 
@@ -42,13 +49,13 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   base = await freeBase();
   let cluster = await startCluster(stopped(), base);
-  await fill(base + 1);
+  await fill(1);
   cluster.kill('SIGINT');
   await once(cluster, 'exit');
 
   await cp(stopped(), killed(), { recursive: true });
   cluster = await startCluster(killed(), base);
-  await fill(base + 2);
+  await fill(2);
   const pids = await nodesOf(cluster.pid!);
   expect(pids).toHaveLength(3);
   for (const pid of [cluster.pid!, ...pids]) process.kill(pid, 'SIGKILL');
