@@ -1,4 +1,5 @@
 /** Looks at ports before anything is started, so that a taken one is told before any data is touched. */
+import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandFailure } from './failure.ts';
@@ -22,16 +23,21 @@ function close(server: Server): Promise<void> {
   });
 }
 
-async function isFree(address: HostPort): Promise<boolean> {
+async function listenIfFree(address: HostPort): Promise<Server | undefined> {
   try {
-    await close(await listen(address));
-    return true;
+    return await listen(address);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
     throw new CommandFailure(`Cannot listen on ${formatHostPort(address)}: ${(error as Error).message}`, {
       cause: error,
     });
   }
+}
+
+async function isFree(address: HostPort): Promise<boolean> {
+  const server = await listenIfFree(address);
+  if (server !== undefined) await close(server);
+  return server !== undefined;
 }
 
 /**
@@ -58,11 +64,24 @@ export async function requireFree(
   }
 }
 
-/** Ports that are free now, all different: held together, then let go. */
+/**
+ * Systems give connections that go out, and listeners that ask for any port, one above these: Linux from 32,768 on,
+ * others from 49,152. A port from there can be taken by anybody between two looks, and while a node is restarted.
+ */
+const [lowestPort, highestPort] = [10_000, 32_000];
+/** So many ports are tried for each that is wanted. */
+const attemptsPerPort = 200;
+
+/** Ports that are free now, all different, and that nobody gets who does not ask for them by number. */
 export async function findFreePorts(host: string, count: number): Promise<number[]> {
   const servers: Server[] = [];
   try {
-    for (let i = 0; i < count; i++) servers.push(await listen({ host, port: 0 }));
+    for (let left = count * attemptsPerPort; servers.length < count; left--) {
+      if (left === 0) throw new CommandFailure(`No ${count} ports of ${host} are free.`);
+      // Held together, then let go.
+      const server = await listenIfFree({ host, port: randomInt(lowestPort, highestPort + 1) });
+      if (server !== undefined) servers.push(server);
+    }
     return servers.map((server) => (server.address() as AddressInfo).port);
   } finally {
     await Promise.all(servers.map(close));

@@ -14,6 +14,10 @@ test('free ports are all different, and free', async () => {
   );
 });
 
+test('free ports are none that a connection which goes out, or a listener on any port, may get', async () => {
+  for (const port of await findFreePorts(host, 50)) expect(port).toBeLessThan(32_768);
+});
+
 test('a taken port is named, with what to do', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
