@@ -37,6 +37,14 @@ describe('the server for tests', () => {
     expect(server.dataFiles().every((file) => existsSync(file))).toBe(true);
   });
 
+  test('does not take another server that has its port for itself', async () => {
+    const { port } = (await startServer()).server;
+    for (let i = 0; i < 10; i++) {
+      const started = RedisServer.start({ directory: temporaryDirectory(), port });
+      await expect(started).rejects.toThrow(/ended before it answered[^]*already in use/);
+    }
+  });
+
   test('says what the server said when it does not start', async () => {
     const directory = temporaryDirectory();
     const started = RedisServer.start({ directory, config: { 'no-such-directive': 'yes' } });

@@ -1,5 +1,5 @@
 /** A real Redis (or Valkey) server for tests: its own directory, its own port, stopped by its process id. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { connect as connectTls } from 'node:tls';
@@ -179,28 +179,35 @@ export class RedisServer {
   async #untilReady(life: ServerProcess): Promise<string | undefined> {
     const deadline = realEnv.now() + startMs;
     while (life.running) {
-      const answer = await this.#ping();
-      if (answer.startsWith('+PONG') || answer.startsWith('-NOAUTH')) return undefined;
+      const answer = await this.#ask(['PING']);
+      if (/^(\+PONG|-NOAUTH)/.test(answer) && (await this.#isItself())) return undefined;
       if (realEnv.now() > deadline) return `did not answer within ${String(startMs / 1000)} s`;
       await delay(5);
     }
     return 'ended before it answered';
   }
 
-  /** The first line of its answer, empty when there is none. */
-  #ping(): Promise<string> {
+  /** Another server may have got the port a moment before: it answers, too, until this one has ended for it. */
+  async #isItself(): Promise<boolean> {
+    const { password } = this;
+    const commands = [...(password === undefined ? [] : [['AUTH', password]]), ['CONFIG', 'GET', 'dir']];
+    return (await this.#ask(...commands)).includes(`\r\n${realpathSync(this.directory)}\r\n`);
+  }
+
+  /** The first of what it answers, empty when there is nothing. */
+  #ask(...commands: readonly (readonly string[])[]): Promise<string> {
     return new Promise((resolve) => {
       const socket = this.#connect();
       const finish = (answer: string): void => {
         socket.destroy();
         resolve(answer);
       };
-      socket.setEncoding('latin1');
+      socket.setEncoding('utf8');
       socket.setTimeout(1000, () => finish(''));
       socket.once('error', () => finish(''));
       socket.once('close', () => finish(''));
       socket.once('data', (text: Buffer | string) => finish(String(text)));
-      socket.write('PING\r\n');
+      for (const words of commands) socket.write(encode(words));
     });
   }
 
@@ -213,15 +220,34 @@ export class RedisServer {
   }
 }
 
+function encode(words: readonly string[]): string {
+  const parts = words.map((word) => `$${String(Buffer.byteLength(word))}\r\n${word}\r\n`);
+  return `*${String(words.length)}\r\n${parts.join('')}`;
+}
+
+/**
+ * Systems give connections that go out, and listeners that ask for any port, one above these: it could be taken while
+ * the server is restarted. A node of a Redis Cluster also needs the one that is 10,000 higher.
+ */
+const [lowestPort, portCount] = [10_000, 22_000];
+
 /** A TCP port of the loopback address that nobody listens on. */
-export function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = lowestPort + Math.floor(realEnv.random() * portCount);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => resolve(true));
     });
   });
 }
