@@ -86,7 +86,8 @@ export type ConnectionFault =
 export interface ServerConnection {
   /**
    * Opens the engine as `Harness.open` does, but this way. A reply that does not come has to be given up within
-   * seconds, so the engine's own bound on it is set low here (a second, say): the suite waits for it.
+   * seconds, so the engine's own bound on it is set low here, or goes by the fault: the suite waits for it. A bound that
+   * a slow disk reaches would be a fault that nobody asked for.
    */
   open(): Promise<Engine>;
   /**

@@ -168,14 +168,17 @@ export class Connection {
     const { env, replyTimeoutMs } = this.#options;
     const before = this.#replies;
     return env.setTimer(replyTimeoutMs, () => {
-      this.#watch = undefined;
-      if (this.#pending === 0) return;
-      if (this.#replies === before) {
-        this.#lastError = new Error(`no reply for ${String(replyTimeoutMs)} ms`);
-        this.cut();
-      } else {
-        this.#watch = this.#startWatch();
-      }
+      // Where it was this process that stood still, the replies have come, and are read before the next turn.
+      this.#watch = env.setTimer(0, () => {
+        this.#watch = undefined;
+        if (this.#pending === 0) return;
+        if (this.#replies === before) {
+          this.#lastError = new Error(`no reply for ${String(replyTimeoutMs)} ms`);
+          this.cut();
+        } else {
+          this.#watch = this.#startWatch();
+        }
+      });
     });
   }
 }

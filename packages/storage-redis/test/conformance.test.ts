@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openRedisEngine } from '@balsa/storage-redis';
-import { FaultProxy, RedisServer } from '@balsa/storage-redis/testing';
+import { FaultProxy, HeldTimers, RedisServer } from '@balsa/storage-redis/testing';
 import { orderedStoreConformance, storageConformance, type Target } from '@balsa/test-suite';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { writeScript } from '../src/scripts.ts';
 import { env, rawClient } from './support/index.ts';
+
+/** Of a reply; told from other timers by its length. */
+const replyTimeoutMs = 12_345;
 
 let server: RedisServer;
 let place: string;
@@ -36,16 +39,25 @@ const target: Target = {
   create: async () => {
     const name = `place-${String(++places)}`;
     const proxy = await FaultProxy.start(server);
-    const options = { prefix: name, watermarkPath: join(place, name, 'watermark'), env };
+    const timers = new HeldTimers(env, replyTimeoutMs);
+    const options = { prefix: name, watermarkPath: join(place, name, 'watermark') };
+    const faulty = { ...options, url: proxy.url, replyTimeoutMs, env: timers.env };
     return {
-      open: () => openRedisEngine({ ...options, url: server.url }),
+      open: () => openRedisEngine({ ...options, url: server.url, env }),
       connection: {
-        open: () => openRedisEngine({ ...options, url: proxy.url, replyTimeoutMs: 1_000 }),
-        arm: (kind) => proxy.arm({ kind, match: writeScript.sha }),
+        open: () => openRedisEngine(faulty),
+        arm: async (kind) => {
+          await proxy.arm({ kind, match: writeScript.sha });
+          // Nothing else ends the wait, and nothing else is waited for by the clock.
+          if (kind === 'swallow-reply') timers.hurry();
+        },
         cut: () => {
           proxy.cutClients();
         },
-        heal: () => proxy.heal(),
+        heal: () => {
+          timers.hold();
+          return proxy.heal();
+        },
       },
       destroy: async () => {
         await proxy.close();

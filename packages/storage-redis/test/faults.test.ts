@@ -1,10 +1,13 @@
 /** What networks do to a write, and what the store makes of it. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import type { FaultKind } from '@balsa/storage-redis/testing';
+import { HeldTimers, type FaultKind } from '@balsa/storage-redis/testing';
+import { Connection } from '../src/connection.ts';
 import { writeScript } from '../src/scripts.ts';
 import {
   codeOf,
   entries,
+  env,
   openEngine,
   openGroup,
   rawClient,
@@ -58,11 +61,16 @@ describe('a write that is cut off', () => {
   test('without a reply: is given up after replyTimeoutMs, and of unknown outcome', async () => {
     const place = await startServer();
     const proxy = await startProxy(place.server);
-    const engine = await openEngine(place, { url: proxy.url, replyTimeoutMs: 200 });
+    const replyTimeoutMs = 12_345;
+    const timers = new HeldTimers(env, replyTimeoutMs);
+    const engine = await openEngine(place, { url: proxy.url, replyTimeoutMs, env: timers.env });
     const storage = await openGroup(engine);
     await storage.write({ entries: entries(1, 1) });
-    void proxy.arm({ kind: 'swallow-reply', match: write });
-    expect(await codeOf(storage.write({ entries: entries(2, 1) }))).toBe('STORE_UNKNOWN_OUTCOME');
+    const swallowed = proxy.arm({ kind: 'swallow-reply', match: write });
+    const outcome = codeOf(storage.write({ entries: entries(2, 1) }));
+    await swallowed;
+    timers.hurry();
+    expect(await outcome).toBe('STORE_UNKNOWN_OUTCOME');
     await engine.close();
     const again = await openEngine(place);
     expect((await again.group('g').open()).lastIndex).toBe(2);
@@ -112,6 +120,36 @@ describe('a write that is cut off', () => {
     const outcome = await codeOf(storage.write({ entries: entries(4, 1) }));
     expect(['none', 'STORE_UNKNOWN_OUTCOME']).toContain(outcome);
   });
+});
+
+/** Comes back once the server has answered all that it was sent before. */
+function untilServed(port: number): void {
+  const ask = `require('net').connect(${String(port)}).once('data', () => process.exit()).write('PING\\r\\n')`;
+  expect(spawnSync(process.execPath, ['-e', ask]).status).toBe(0);
+}
+
+test('a reply that came while this process stood still is read, not given up', async () => {
+  const { server } = await startServer();
+  const replyTimeoutMs = 12_345;
+  const timers = new HeldTimers(env, replyTimeoutMs);
+  const connection = new Connection({
+    address: { host: server.host, port: server.port },
+    env: timers.env,
+    replyTimeoutMs,
+    connectTimeoutMs: 30_000,
+    name: 'busy',
+    scripts: [],
+    verify: () => Promise.resolve(),
+  });
+  await connection.ready();
+  for (let i = 0; i < 2; i++) {
+    const reply = connection.call('echo', ['here']);
+    // Due before anything is read, as all timers are after a long stop.
+    timers.env.setTimer(1, () => timers.fire());
+    untilServed(server.port);
+    expect(String(await reply)).toBe('here');
+  }
+  connection.close();
 });
 
 describe('a connection that is lost while nothing is written', () => {

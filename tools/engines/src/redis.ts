@@ -31,7 +31,7 @@ async function prepare({ directory, env }: PlaceOptions, options: EngineOptions)
       ? {}
       : {
           server,
-          connection: faultyConnection(server, (address) => open({ ...settled, ...address, directory, env })),
+          connection: faultyConnection(server, env, (choices) => open({ ...settled, directory, ...choices })),
         }),
     open: () => open({ ...settled, directory, env }),
   });
