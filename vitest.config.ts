@@ -3,10 +3,19 @@ import { defineConfig } from 'vitest/config';
 // Tests run against the sources of every package: no build stands between a change and its test.
 const conditions = ['@balsa/source', 'node', 'import', 'module', 'default'];
 
+/**
+ * Milliseconds, for a test and for what it waits for. They find what hangs, and no machine is so slow, or so busy, that
+ * they find that: nothing is measured by them.
+ */
+const [testTimeout, pollTimeout] = [300_000, 120_000];
+
 const project = (name: string, root: string, env: Readonly<Record<string, string>> = {}) => ({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
-  test: { name, root, env, include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
+  test: {
+    ...{ name, root, env, include: ['test/**/*.test.ts'] },
+    ...{ testTimeout, hookTimeout: testTimeout, expect: { poll: { timeout: pollTimeout } } },
+  },
 });
 
 export default defineConfig({

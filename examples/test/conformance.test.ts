@@ -56,14 +56,10 @@ test.each([
     ['--experimental-vm-modules', packageFile('jest', 'bin/jest.js'), '--verbose'],
     new RegExp(`Tests: +(\\d+ skipped, )?${String(passing)} passed`),
   ],
-] as const)(
-  '%s runs every case',
-  async (folder, nodeArguments, count) => {
-    const { code, text } = await run(folder, nodeArguments);
-    expect(text).toMatch(count);
-    expect(text).toContain(one);
-    expect(text).toContain('not applicable');
-    expect(code).toBe(0);
-  },
-  120_000,
-);
+] as const)('%s runs every case', async (folder, nodeArguments, count) => {
+  const { code, text } = await run(folder, nodeArguments);
+  expect(text).toMatch(count);
+  expect(text).toContain(one);
+  expect(text).toContain('not applicable');
+  expect(code).toBe(0);
+});

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 const run = promisify(execFile);
 const program = fileURLToPath(new URL('../dist/embed.js', import.meta.url));
 
-test('the embedded service replicates, stops and goes on from its data', { timeout: 60_000 }, async () => {
+test('the embedded service replicates, stops and goes on from its data', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'balsa-embed-'));
   try {
     for (const count of [1, 2]) {

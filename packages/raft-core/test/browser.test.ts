@@ -64,22 +64,18 @@ const story = `
   JSON.stringify(nodes.map((node) => [node.state, node.term, node.committed]));
 `;
 
-test(
-  'bundled without any built-in of Node, the core elects and commits in a bare context',
-  { timeout: 60_000 },
-  async () => {
-    const { imports, code } = await bundle();
-    expect(imports).toEqual([]);
-    expect(code).not.toMatch(/["']node:/);
-    const context = createContext(Object.create(null) as object);
-    expect(
-      runInContext('typeof process + typeof Buffer + typeof setTimeout + typeof TextEncoder', context),
-    ).toBe('undefined'.repeat(4));
-    const states = runInContext(`${code};${story}`, context) as string;
-    expect(JSON.parse(states)).toEqual([
-      [2, 2, 3],
-      [0, 2, 3],
-      [0, 2, 3],
-    ]);
-  },
-);
+test('bundled without any built-in of Node, the core elects and commits in a bare context', async () => {
+  const { imports, code } = await bundle();
+  expect(imports).toEqual([]);
+  expect(code).not.toMatch(/["']node:/);
+  const context = createContext(Object.create(null) as object);
+  expect(
+    runInContext('typeof process + typeof Buffer + typeof setTimeout + typeof TextEncoder', context),
+  ).toBe('undefined'.repeat(4));
+  const states = runInContext(`${code};${story}`, context) as string;
+  expect(JSON.parse(states)).toEqual([
+    [2, 2, 3],
+    [0, 2, 3],
+    [0, 2, 3],
+  ]);
+});

@@ -107,7 +107,6 @@ describe(`a store whose power is cut (seed ${String(seed)})`, () => {
         await check(here, expected, progress, `operation ${String(k)}, step ${String(progress.done)}`);
       }
     },
-    120_000,
   );
 
   test('at every operation of the opening after a power cut, keeps what it acknowledged', async () => {
@@ -130,7 +129,7 @@ describe(`a store whose power is cut (seed ${String(seed)})`, () => {
         if (opened) break;
       }
     }
-  }, 120_000);
+  });
 
   test('at every operation, a fault is refused without a trace or poisons, and nothing acknowledged is lost', async () => {
     let refusals = 0;
@@ -157,5 +156,5 @@ describe(`a store whose power is cut (seed ${String(seed)})`, () => {
       }
     }
     expect(refusals).toBeGreaterThan(20);
-  }, 120_000);
+  });
 });

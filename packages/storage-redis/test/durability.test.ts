@@ -51,7 +51,7 @@ describe('a server that would lose acknowledged writes', () => {
       const options = { url: replica.url, watermarkPath: place.watermarkPath, env };
       await expect(openRedisEngine(options)).rejects.toThrow(/is a slave.*REPLICAOF NO ONE/);
       const client = await rawClient(place.server);
-      await expect.poll(() => client.info('replication'), { timeout: 20_000 }).toMatch(/connected_slaves:1/);
+      await expect.poll(() => client.info('replication')).toMatch(/connected_slaves:1/);
       await expect(openEngine(place)).rejects.toThrow(/has 1 replicas.*allowFailover/);
       await openEngine(place, { allowFailover: true });
     } finally {
@@ -73,7 +73,7 @@ describe('a server that would lose acknowledged writes', () => {
     const client = await rawClient(place.server);
     await client.call('cluster', 'addslotsrange', '0', '16383');
     const state = async (): Promise<string> => String(await client.call('cluster', 'info'));
-    await expect.poll(state, { timeout: 20_000 }).toMatch(/state:ok/);
+    await expect.poll(state).toMatch(/state:ok/);
     // One slot per group: every script finds its keys together.
     const engine = await openEngine(place, { allowFailover: true });
     const storage = await openGroup(engine);

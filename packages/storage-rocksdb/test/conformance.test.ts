@@ -51,6 +51,5 @@ describe.each([
     async (_id, _title, each) => {
       expect(await runCase(each, one, { runs })).toEqual({ status: 'passed' });
     },
-    300_000,
   );
 });

@@ -55,13 +55,9 @@ const cases = storageCases.filter(
 );
 
 describe('the RocksDB store', () => {
-  test.each(cases.map((one) => [one.id, one.title, one] as const))(
-    '%s: %s',
-    async (_id, _title, one) => {
-      expect(await runCase(one, target())).toEqual({ status: 'passed' });
-    },
-    300_000,
-  );
+  test.each(cases.map((one) => [one.id, one.title, one] as const))('%s: %s', async (_id, _title, one) => {
+    expect(await runCase(one, target())).toEqual({ status: 'passed' });
+  });
 });
 
 describe('a RocksDB store that syncs too late, and says that it does not', () => {
@@ -71,5 +67,5 @@ describe('a RocksDB store that syncs too late, and says that it does not', () =>
     const liar = target({ durability: 'relaxed', pretend: { durability: 'strict' } });
     await expect(runCase(one, liar)).rejects.toThrow(/a power cut after operation/);
     expect(await runCase(one, target({ durability: 'relaxed' }))).toMatchObject({ status: 'not-applicable' });
-  }, 120_000);
+  });
 });

@@ -74,7 +74,7 @@ describe('space', () => {
     await append(storage, last, 2 * walLimitBytes);
     await eventually(() => bytesOf(directory) < 6 * walLimitBytes, 'the files shrink');
     expect((await storage.stats()).entryCount).toBe((2 * walLimitBytes) / 256);
-  }, 60_000);
+  });
 
   test('of a compacted log is back by housekeeping alone when nobody writes', async () => {
     const directory = temporaryDirectory();
@@ -86,7 +86,7 @@ describe('space', () => {
     while (await storage.maintain());
     await eventually(() => bytesOf(directory, '.sst') < 2.5 * walLimitBytes, 'the files shrink');
     expect((await storage.stats()).entryCount).toBe(0);
-  }, 60_000);
+  });
 
   test('of what an earlier life compacted is given back, too', async () => {
     const directory = temporaryDirectory();
@@ -100,7 +100,7 @@ describe('space', () => {
     const second = await openGroup(await openEngine(directory, { walLimitBytes }));
     while (await second.maintain());
     await eventually(() => bytesOf(directory, '.sst') < 2.5 * walLimitBytes, 'the files shrink');
-  }, 60_000);
+  });
 
   /** An engine that counts the filler it writes; `property` is what the database says of itself. */
   async function counted(
@@ -178,7 +178,7 @@ describe('space', () => {
     expect(await slicesOf(storage)).toBe(4000);
     expect(filled()).toBe(0);
     await engine.close();
-  }, 60_000);
+  });
 
   test('stays bounded over cycles of append and compact, and the head is read as ever', async () => {
     const directory = temporaryDirectory();
@@ -194,7 +194,7 @@ describe('space', () => {
       expect(await storage.entries(last - 99, last + 1, 1e9)).toHaveLength(100);
     }
     expect(Math.max(...sizes.slice(10))).toBeLessThanOrEqual(1.5 * Math.max(...sizes.slice(0, 10)));
-  }, 60_000);
+  });
 
   test('a few compacted entries are not worth a range: they go with the next ones', async () => {
     const directory = temporaryDirectory();

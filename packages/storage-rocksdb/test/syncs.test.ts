@@ -23,7 +23,7 @@ describe.skipIf(!strace)(`system calls${why}`, () => {
     );
     if (status !== 0) throw new Error(`the traced process failed: ${stderr}`);
     trace = readFileSync(file, 'utf8').split('\n');
-  }, 60_000);
+  });
 
   /** Syncs between two marks: of the write-ahead log, and of the watermark. */
   function between(from: string, to: string): { readonly log: number; readonly watermark: number } {

@@ -35,7 +35,7 @@ describe.skipIf(!strace)(`the binding${why}`, () => {
       .slice(0, -1)
       .map((_, i) => trace.slice(at[i], at[i + 1]).filter((line) => /\bf(data)?sync\(.*\.log>/.test(line)));
     expect(syncs.map((lines) => lines.length)).toEqual([0, 0, 0, 20]);
-  }, 60_000);
+  });
 });
 
 /** All of the write-ahead log that is there. */

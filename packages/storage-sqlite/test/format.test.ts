@@ -102,7 +102,6 @@ describe('an older format', () => {
       }
       expect(killed).toBeGreaterThan(5);
     },
-    120_000,
   );
 });
 

@@ -53,13 +53,9 @@ const cases = storageCases.filter(
 );
 
 describe('the SQLite store', () => {
-  test.each(cases.map((one) => [one.id, one.title, one] as const))(
-    '%s: %s',
-    async (_id, _title, one) => {
-      expect(await runCase(one, target())).toEqual({ status: 'passed' });
-    },
-    300_000,
-  );
+  test.each(cases.map((one) => [one.id, one.title, one] as const))('%s: %s', async (_id, _title, one) => {
+    expect(await runCase(one, target())).toEqual({ status: 'passed' });
+  });
 });
 
 describe('a SQLite store that syncs too late, and says that it does not', () => {
@@ -73,6 +69,5 @@ describe('a SQLite store that syncs too late, and says that it does not', () => 
       await expect(runCase(one, liar)).rejects.toThrow(/a power cut after operation/);
       expect(await runCase(one, target(options))).toMatchObject({ status: 'not-applicable' });
     },
-    120_000,
   );
 });

@@ -140,37 +140,33 @@ describe.skipIf(chromium === undefined)(`the page in a browser${without}`, () =>
     directory = mkdtempSync(path.join(tmpdir(), 'balsa-page-'));
     writeFileSync(path.join(directory, 'report.html'), page);
     browser = await launch({ executablePath: chromium ?? '', args: ['--no-sandbox', '--disable-gpu'] });
-  }, 60_000);
+  });
   afterAll(async () => {
     await browser.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test.each(['light', 'dark'])(
-    'opens without an error in %s, with all its drawings',
-    async (scheme) => {
-      const tab = await browser.newPage();
-      const complaints: string[] = [];
-      tab.on('console', (message) => complaints.push(message.text()));
-      tab.on('pageerror', (error) => complaints.push(String(error)));
-      tab.on('requestfailed', (request) => complaints.push(request.url()));
-      await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-      await tab.setViewport({ width: 1100, height: 800 });
-      await tab.goto(pathToFileURL(path.join(directory, 'report.html')).href);
-      const seen = (await tab.evaluate(`({
+  test.each(['light', 'dark'])('opens without an error in %s, with all its drawings', async (scheme) => {
+    const tab = await browser.newPage();
+    const complaints: string[] = [];
+    tab.on('console', (message) => complaints.push(message.text()));
+    tab.on('pageerror', (error) => complaints.push(String(error)));
+    tab.on('requestfailed', (request) => complaints.push(request.url()));
+    await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    await tab.setViewport({ width: 1100, height: 800 });
+    await tab.goto(pathToFileURL(path.join(directory, 'report.html')).href);
+    const seen = (await tab.evaluate(`({
       drawings: [...document.querySelectorAll('figure svg')].filter((svg) => svg.getBoundingClientRect().height > 100).length,
       tables: document.querySelectorAll('table').length,
       wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
       paper: getComputedStyle(document.body).backgroundColor,
       bar: getComputedStyle(document.querySelector('figure svg [fill^="var(--row"]')).fill,
     })`)) as Record<string, unknown>;
-      expect(complaints).toEqual([]);
-      expect(seen).toMatchObject({ drawings: 8, wide: 0 });
-      expect(seen['tables']).toBeGreaterThan(10);
-      expect(seen['paper']).toBe(scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 23, 27)');
-      expect(seen['bar']).toBe(scheme === 'light' ? 'rgb(0, 114, 178)' : 'rgb(86, 180, 233)');
-      await tab.close();
-    },
-    30_000,
-  );
+    expect(complaints).toEqual([]);
+    expect(seen).toMatchObject({ drawings: 8, wide: 0 });
+    expect(seen['tables']).toBeGreaterThan(10);
+    expect(seen['paper']).toBe(scheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(20, 23, 27)');
+    expect(seen['bar']).toBe(scheme === 'light' ? 'rgb(0, 114, 178)' : 'rgb(86, 180, 233)');
+    await tab.close();
+  });
 });

@@ -36,7 +36,7 @@ beforeAll(async () => {
     signal: new AbortController().signal,
     say: () => undefined,
   });
-}, 60_000);
+});
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 function rowsOf(workload: string): Row[] {

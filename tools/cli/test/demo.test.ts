@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { DemoReport } from '../src/demo/demo.ts';
 import { balsa, temporaryFolder } from './processes.ts';
 
-test('the story ends well on an input of its own, with one line of JSON', { timeout: 180_000 }, async () => {
+test('the story ends well on an input of its own, with one line of JSON', async () => {
   await using folder = await temporaryFolder();
   const input = path.join(folder.path, 'in.jsonl');
   const lines = Array.from({ length: 300 }, (_, i) =>
@@ -37,7 +37,7 @@ test('the story ends well on an input of its own, with one line of JSON', { time
   expect(report.acknowledgedWrites).toBeGreaterThan(300);
 });
 
-test('a bad input line is named, and the report says that it is not ok', { timeout: 60_000 }, async () => {
+test('a bad input line is named, and the report says that it is not ok', async () => {
   await using folder = await temporaryFolder();
   const input = path.join(folder.path, 'in.jsonl');
   await writeFile(input, '{"key":"a","value":1}\nnope\n');

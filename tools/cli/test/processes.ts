@@ -101,7 +101,7 @@ export function freeBase(): Promise<number> {
         () => undefined,
       );
     },
-    { timeoutMs: 10_000, what: 'nine free ports' },
+    { timeoutMs: 120_000, what: 'nine free ports' },
   );
 }
 
@@ -117,7 +117,7 @@ export async function startCluster(data: string, base: number): Promise<ChildPro
     return text.includes('Ctrl-C') ? true : undefined;
   };
   await waitFor(look, {
-    timeoutMs: 25_000,
+    timeoutMs: 120_000,
     what: 'the greeting',
   });
   return child;

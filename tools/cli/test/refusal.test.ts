@@ -24,11 +24,11 @@ async function fill(id: number): Promise<void> {
   try {
     const writer = nodes[id - 1]!;
     const write = (i: number): Promise<string> => writer.set(`key-${i}`, 'x'.repeat(200));
-    await waitFor(() => write(0).catch(() => undefined), { timeoutMs: 25_000, what: 'a write' });
+    await waitFor(() => write(0).catch(() => undefined), { timeoutMs: 120_000, what: 'a write' });
     await Promise.all(Array.from({ length: 600 }, (_, i) => write(i)));
     for (const node of nodes) {
       const read = (): Promise<string | null> => node.get('key-599').catch(() => null);
-      await waitFor(async () => (await read()) ?? undefined, { timeoutMs: 25_000, what: 'a read' });
+      await waitFor(async () => (await read()) ?? undefined, { timeoutMs: 120_000, what: 'a read' });
     }
   } finally {
     for (const node of nodes) node.disconnect();
@@ -60,7 +60,7 @@ beforeAll(async () => {
   expect(pids).toHaveLength(3);
   for (const pid of [cluster.pid!, ...pids]) process.kill(pid, 'SIGKILL');
   await once(cluster, 'exit');
-}, 90_000);
+});
 
 afterAll(async () => {
   await folder[Symbol.asyncDispose]();
@@ -74,7 +74,7 @@ async function refusal(source: string, harm: (data: string) => Promise<void>): P
   await harm(data);
   const before = await contents(data);
   const { code, stdout, stderr } = await balsaWith(
-    { env: { TMPDIR: temporary.path }, timeout: 25_000 },
+    { env: { TMPDIR: temporary.path }, timeout: 120_000 },
     ...['start', '--data', data, '--port', String(base)],
   );
   expect(code).toBe(1);

@@ -17,7 +17,6 @@ test.each(fileFamily.animals.filter(({ target }) => chosen.some((name) => target
   async ({ killer, target }) => {
     expect(await judge(killer, target)).toMatchObject({ status: 'killed' });
   },
-  120_000,
 );
 
 test('every broken store of every family has a name of its own and a source', () => {
