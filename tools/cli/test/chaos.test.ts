@@ -80,6 +80,12 @@ class Trial {
     }
   }
 
+  /** A leader is known and leads: how many writes get through is not a matter of how long an election takes. */
+  async untilLed(): Promise<void> {
+    const [site] = this.sites.values();
+    await site?.node.read({ timeoutMs: 120_000 });
+  }
+
   /** Each node's tokens, read at a linearizable point. */
   async tokens(id: number): Promise<string[]> {
     const site = this.sites.get(id);
@@ -124,6 +130,7 @@ test.each(seeds)(
       for (const id of ids) await trial.start(id);
       const down = new Set<number>();
       for (let step = 0; step < 10; step++) {
+        await trial.untilLed();
         const writes = Array.from({ length: 25 }, (_, n) => {
           const up = [...trial.sites.keys()].filter((id) => !down.has(id));
           return trial.append(up[roll(up.length)] ?? 1, `${String(step)}.${String(n)}`);

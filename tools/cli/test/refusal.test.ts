@@ -58,7 +58,9 @@ beforeAll(async () => {
   await fill(2);
   const pids = await nodesOf(cluster.pid!);
   expect(pids).toHaveLength(3);
-  for (const pid of [cluster.pid!, ...pids]) process.kill(pid, 'SIGKILL');
+  // They stand still first: a node that sees its parent end would stop in good order, and leave no write-ahead log.
+  for (const signal of ['SIGSTOP', 'SIGKILL'] as const)
+    for (const pid of [cluster.pid!, ...pids]) process.kill(pid, signal);
   await once(cluster, 'exit');
 });
 

@@ -34,7 +34,7 @@ function leaderAmong(specs: readonly NodeSpec[], aboveTerm = 0): Promise<{ id: n
   );
 }
 
-/** A command that is refused while there is no leader is asked again. */
+/** A command that is refused while there is no leader is asked again; so is one of unknown outcome: each may be done twice. */
 async function ask<T>(spec: NodeSpec, command: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis({ ...spec.resp, retryStrategy: () => 50 });
   redis.on('error', () => undefined);
@@ -44,7 +44,7 @@ async function ask<T>(spec: NodeSpec, command: (redis: Redis) => Promise<T>): Pr
         try {
           return { value: await command(redis) };
         } catch (error) {
-          if (/^(TRYAGAIN|BUSY)/.test((error as Error).message)) return undefined;
+          if (/^(TRYAGAIN|BUSY|UNKNOWN)/.test((error as Error).message)) return undefined;
           throw error;
         }
       },
