@@ -18,8 +18,11 @@ const fillLimits = 2;
 const slicesPerLimit = 12;
 /** Garbage up to so many times the limit is not worth it. */
 const toleratedLimits = 2;
-/** Slices for one sweep, most of which wait for a compaction: where others write all the time there is always one. */
-const slicesPerSweep = 4000;
+/**
+ * Slices in a row that may wait for a compaction and see nothing come of it: where others write all the time there is
+ * always one.
+ */
+const vainSlices = 4000;
 
 /** Above zero while RocksDB does what this waits for, or is about to. */
 const workProperties = [
@@ -36,7 +39,9 @@ export class Reclaim {
   #left: number;
   /** What was written when this looked last, by anybody. */
   #seen: number;
+  /** Since less was held, or left to compact, than ever since the last sweep. */
   #slices = 0;
+  #least = Infinity;
 
   /** An opened database may hold tombstones of an earlier life. */
   constructor(log: LogDatabase, walLimitBytes: number) {
@@ -50,11 +55,13 @@ export class Reclaim {
   swept(bytes: number): void {
     this.#left = Math.min(fillLimits * this.#limitBytes, this.#left + bytes);
     this.#slices = 0;
+    this.#least = Infinity;
   }
 
   /** Does a bounded part of it, given what lives. False: the garbage is little, or all is done that can be. */
   slice(liveBytes: number): boolean {
-    if (this.#slices >= slicesPerSweep || !this.#isWorth(liveBytes)) return false;
+    this.#lookForProgress();
+    if (this.#slices >= vainSlices || !this.#isWorth(liveBytes)) return false;
     this.#slices++;
     const { rocks, writtenBytes } = this.#log;
     const idle = writtenBytes - this.#seen < this.#limitBytes / slicesPerLimit;
@@ -66,6 +73,15 @@ export class Reclaim {
     this.#fill(this.#limitBytes / slicesPerLimit);
     this.#seen = this.#log.writtenBytes;
     return true;
+  }
+
+  /** However slow the disk is, a compaction that gets on is waited for; each step is a part of the limit, so they end. */
+  #lookForProgress(): void {
+    const { rocks } = this.#log;
+    const held = rocks.property('live-sst-files-size') + rocks.property('estimate-pending-compaction-bytes');
+    if (held > this.#least - this.#limitBytes / slicesPerLimit) return;
+    this.#least = held;
+    this.#slices = 0;
   }
 
   #isWorth(liveBytes: number): boolean {

@@ -185,6 +185,18 @@ describe('space', () => {
     await engine.close();
   });
 
+  test('that compactions on a slow disk are busy with is waited for as long as they get on', async () => {
+    let pending = 100 * megabyte;
+    // More looks than may be in vain.
+    const slow = (name: string): number => {
+      if (name === 'estimate-pending-compaction-bytes') return (pending = Math.max(0, pending - 20_000));
+      return name === 'num-running-compactions' || name === 'live-sst-files-size' ? 1e9 : 0;
+    };
+    const { engine, storage } = await counted(temporaryDirectory(), megabyte, slow);
+    expect(await slicesOf(storage)).toBeGreaterThan((100 * megabyte) / 20_000);
+    await engine.close();
+  });
+
   test('stays bounded over cycles of append and compact, and the head is read as ever', async () => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory, { walLimitBytes: 2 * megabyte });
