@@ -284,6 +284,11 @@ class FileEngine implements EngineCore<Storage, FileOrderedStore> {
     await this.#parts.snapshots.destroyGroup(id);
   }
 
+  *storeNames(): Iterable<string> {
+    const prefix = storeKey('');
+    for (const key of this.#parts.log.meta.keys()) if (key.startsWith(prefix)) yield key.slice(prefix.length);
+  }
+
   newStore(name: string, onClose: () => void): FileOrderedStore {
     const { settings, log } = this.#parts;
     const { fs, directory, env, maxViews } = settings;

@@ -25,6 +25,8 @@ export interface EngineCore<S extends Storage = Storage, O extends OrderedStore 
   newGroup(id: string, onClose: () => void): S;
   /** Removes a group that is not open, or may not be there, durably. */
   destroyGroup(id: string): Promise<void>;
+  /** Names of ordered stores that were opened once, in any order. */
+  storeNames(): Iterable<string>;
   newStore(name: string, onClose: () => void): O;
   /** Called once, after all groups and stores are closed. Lets go of everything, whatever fails. */
   close(): Promise<void>;
@@ -98,6 +100,11 @@ export class AdapterEngine<
       );
     }
     await this.#core.destroyGroup(id);
+  }
+
+  async listOrderedStores(): Promise<string[]> {
+    this.#check();
+    return [...this.#core.storeNames()].sort();
   }
 
   orderedStore(name: string): OrderedStore {

@@ -19,12 +19,7 @@ export interface DirectoryLock {
 /** A local socket named after the directory's place on the disk, so that every path to it is the same. */
 export const socketLock: DirectoryLock = {
   async acquire(directory) {
-    const { dev, ino } = await mapIo('look at', directory, () => stat(directory, { bigint: true }));
-    const key = createHash('sha256')
-      .update(`${String(dev)}:${String(ino)}`)
-      .digest('hex')
-      .slice(0, 32);
-    const address = socketAddress(key);
+    const address = await addressOf(directory);
     let server = await listen(address);
     if (server === undefined && address.startsWith('/') && !(await answers(address))) {
       // Left by a dead owner. Of two who remove it at once, only a fence stops one.
@@ -47,6 +42,20 @@ export const socketLock: DirectoryLock = {
       });
   },
 };
+
+/** Whether a live owner on this machine holds it, found out by a connection that the owner drops at once. */
+export async function isSocketLocked(directory: string): Promise<boolean> {
+  return answers(await addressOf(directory));
+}
+
+async function addressOf(directory: string): Promise<string> {
+  const { dev, ino } = await mapIo('look at', directory, () => stat(directory, { bigint: true }));
+  const key = createHash('sha256')
+    .update(`${String(dev)}:${String(ino)}`)
+    .digest('hex')
+    .slice(0, 32);
+  return socketAddress(key);
+}
 
 /** Linux and Windows have names that vanish with the process; elsewhere it is a file. */
 function socketAddress(key: string): string {

@@ -56,6 +56,10 @@ class ListCore implements EngineCore {
     this.asked.push(`destroy ${id}`);
   }
 
+  storeNames(): Iterable<string> {
+    return ['kv', 'a\u{10000}', 'a\uffff'];
+  }
+
   newStore(name: string, onClose: () => void): OrderedStore {
     return this.#part(name, onClose) as OrderedStore;
   }
@@ -110,6 +114,7 @@ describe('the outside of an engine', () => {
 
   test('groups are listed by code unit', async () => {
     expect(await open().engine.listGroups()).toEqual(['B', 'a\u{10000}', 'a\uffff', 'b']);
+    expect(await open().engine.listOrderedStores()).toEqual(['a\u{10000}', 'a\uffff', 'kv']);
   });
 
   test('an identity is stamped once, judged when its turn has come, and has to fit', async () => {

@@ -173,6 +173,10 @@ class RedisEngine implements EngineCore<Storage, RedisOrderedStore> {
     await this.#removePart(field);
   }
 
+  storeNames(): Iterable<string> {
+    return this.#registry.names('store');
+  }
+
   newStore(name: string, onClose: () => void): RedisOrderedStore {
     const { prefix, env, maxViews, maxViewBytes } = this.#settings;
     const field = partField('store', name);

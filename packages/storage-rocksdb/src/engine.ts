@@ -203,6 +203,10 @@ class RocksdbEngine implements EngineCore<Storage, RocksdbOrderedStore> {
     await this.#snapshots.destroyGroup(id);
   }
 
+  storeNames(): Iterable<string> {
+    return this.#opened.stores.keys();
+  }
+
   newStore(name: string, onClose: () => void): RocksdbOrderedStore {
     const { nextStore, nextGeneration } = this.#numbering;
     return new RocksdbOrderedStore({

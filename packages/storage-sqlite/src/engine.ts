@@ -33,7 +33,7 @@ import { OwnerLock } from './owner.ts';
 import { ownerFile, snapshotFolder, type Synchronous } from './schema.ts';
 import { sqliteStorage } from './storage.ts';
 import { Turns } from './turns.ts';
-import { generationOf } from './state-file.ts';
+import { generationOf, storeKey, storeName } from './state-file.ts';
 
 export interface SqliteEngineOptions {
   /** Created when it is missing. One engine owns it at a time (`STORE_LOCKED`). */
@@ -272,6 +272,10 @@ class SqliteEngine implements EngineCore<Storage, SqliteOrderedStore> {
     }
     this.#opened.recovered.delete(id);
     await this.#snapshots.destroyGroup(id);
+  }
+
+  *storeNames(): Iterable<string> {
+    for (const key of this.#opened.log.meta.keys(storeKey(''))) yield storeName(key);
   }
 
   newStore(name: string, onClose: () => void): SqliteOrderedStore {

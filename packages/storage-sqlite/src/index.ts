@@ -3,5 +3,5 @@
  * @packageDocumentation
  */
 export { openSqliteEngine, type SqliteEngineOptions } from './engine.ts';
-export { verifySqliteStore, type VerifyOptions } from './verify.ts';
+export { isSqliteStoreOpen, verifySqliteStore, type VerifyOptions } from './verify.ts';
 export { assertSqliteVersion, oldestSqlite, type Synchronous } from './schema.ts';

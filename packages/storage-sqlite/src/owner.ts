@@ -36,6 +36,27 @@ export class OwnerLock {
     }
   }
 
+  /**
+   * Whether an engine holds it. Changes nothing, and an owner notices nothing; who becomes one in the very moment of
+   * the look may be refused with `STORE_LOCKED`.
+   */
+  static isHeld(path: string): boolean {
+    let db: Connection | undefined;
+    try {
+      db = openConnection(path, true);
+      db.pragma('schema_version');
+      return false;
+    } catch (error) {
+      const code = sqliteCode(error) ?? '';
+      if (code.startsWith('SQLITE_BUSY')) return true;
+      // The lock comes before the first byte is read.
+      if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT')) return false;
+      throw refused(error, `look at ${path}`);
+    } finally {
+      db?.close();
+    }
+  }
+
   release(): void {
     if (!this.#db.open) return;
     this.#db.exec('ROLLBACK');

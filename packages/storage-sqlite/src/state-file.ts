@@ -22,6 +22,11 @@ export function storeKey(name: string): string {
   return `store:${Buffer.from(name, 'utf16le').toString('hex')}`;
 }
 
+/** The other way round. */
+export function storeName(key: string): string {
+  return Buffer.from(key.slice(storeKey('').length), 'hex').toString('utf16le');
+}
+
 /** The generation that a file belongs to; undefined for files that are not of an ordered store. */
 export function generationOf(name: string): number | undefined {
   const digits = statePattern.exec(name)?.[1];

@@ -1,4 +1,4 @@
-/** Whether a store could be opened, found out without opening it. */
+/** Whether a store could be opened, or is open, found out without opening it. */
 import type { Env, StoreIdentity } from '@balsa/raft-core';
 import { Watermark, mapIo, nodeFileSystem } from '@balsa/storage-kit';
 import { refused } from './errors.ts';
@@ -41,4 +41,13 @@ export async function verifySqliteStore({
   } finally {
     owner?.release();
   }
+}
+
+/** Whether an engine has the store open, in any process of this machine. Changes nothing, and no owner notices. */
+export async function isSqliteStoreOpen(directory: string): Promise<boolean> {
+  const path = nodeFileSystem.join(directory, ownerFile);
+  // Where there is no lock, nobody holds it.
+  return (
+    (await mapIo('look at', path, () => nodeFileSystem.size(path))) !== undefined && OwnerLock.isHeld(path)
+  );
 }

@@ -26,6 +26,7 @@ const absent: EngineSource = {
   ...{ options: {}, optionSpecs: {} },
   prepare: () => Promise.reject(new Error('there is no server here')),
   open: () => Promise.reject(new Error('there is no server here')),
+  isOpen: () => Promise.resolve(false),
 };
 
 beforeAll(async () => {

@@ -16,6 +16,8 @@ export interface EngineDefinition {
   readonly persistent: boolean;
   readonly optionSpecs: EngineOptionSpecs;
   prepare(place: PlaceOptions, options: EngineOptions): Promise<EnginePlace>;
+  /** See `EngineSource.isOpen`. */
+  isOpen(directory: string): Promise<boolean>;
 }
 
 export function makeSource(definition: EngineDefinition, raw: RawOptions): EngineSource {
@@ -31,6 +33,7 @@ export function makeSource(definition: EngineDefinition, raw: RawOptions): Engin
     options,
     optionSpecs,
     prepare,
+    isOpen: (directory) => definition.isOpen(directory),
     open: async (place) => openOwned(await prepare(place)),
   };
 }

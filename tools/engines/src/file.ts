@@ -1,3 +1,4 @@
+import { isSocketLocked } from '@balsa/storage-kit';
 import { directoryPlace } from './adapter.ts';
 import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
@@ -10,6 +11,7 @@ export const file: EngineDefinition = {
     ...commonOptions,
     segmentBytes: { type: 'bytes', meaning: 'size of a segment of the log beyond which the next is begun' },
   },
+  isOpen: isSocketLocked,
   prepare: async (place, options) =>
     directoryPlace('file', place, options, {
       notData: /(^|[-.])(lock|owner)/,

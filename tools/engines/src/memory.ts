@@ -7,6 +7,7 @@ export const memory: EngineDefinition = {
   description: 'the reference model, in memory: nothing outlives the process',
   persistent: false,
   optionSpecs: {},
+  isOpen: () => Promise.resolve(false),
   prepare: async ({ directory }, options) => {
     const disk = createMemoryDisk();
     return makePlace({

@@ -117,6 +117,7 @@ export async function moduleSource(
     options,
     optionSpecs: {},
     prepare,
+    isOpen: () => Promise.resolve(false),
     open: async (place) => openOwned(await prepare(place)),
   };
 }

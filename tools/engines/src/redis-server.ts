@@ -5,7 +5,7 @@
  * process that started it, but a moment later; so who comes next asks the one before, which left its address,
  * whether it is still there.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,11 +51,20 @@ function directoryOf({ host, port }: ServerNote): Promise<string | undefined> {
   });
 }
 
+const noteName = 'server.json';
+
+/** The server that holds the data in `directory` now, if it was started by `startServer`. */
+export async function serverOf(directory: string): Promise<ServerNote | undefined> {
+  const note = await readNote(path.join(directory, noteName));
+  // The server names its directory without the links on the way to it.
+  return note !== undefined && (await directoryOf(note)) === (await realpath(directory)) ? note : undefined;
+}
+
 /** Resolves when no server of an earlier life holds `data`. */
-async function untilAlone(noteFile: string, data: string): Promise<void> {
-  const note = await readNote(noteFile);
-  if (note === undefined) return;
-  for (let waited = 0; (await directoryOf(note)) === data; waited += lookMs) {
+async function untilAlone(data: string): Promise<void> {
+  for (let waited = 0; ; waited += lookMs) {
+    const note = await serverOf(data);
+    if (note === undefined) return;
     if (waited >= leftoverMs) {
       throw new EngineChoiceError(
         `a Redis server that was started earlier still runs on ${data}, at ${note.host}:${String(note.port)}: ` +
@@ -80,10 +89,10 @@ function installed(ensure: () => string): string {
 export async function startServer(directory: string): Promise<EngineServer> {
   const { ensureRedisServer, RedisServer } = await import('@balsa/storage-redis/testing');
   const data = path.resolve(directory);
-  const noteFile = path.join(directory, 'server.json');
+  const noteFile = path.join(directory, noteName);
   const program = installed(ensureRedisServer);
   await mkdir(data, { recursive: true });
-  await untilAlone(noteFile, data);
+  await untilAlone(data);
   const server = await RedisServer.start({ directory: data, program });
   await writeFile(noteFile, `${JSON.stringify({ host: server.host, port: server.port })}\n`);
   return {

@@ -4,7 +4,7 @@ import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
 import { makePlace } from './place.ts';
 import { faultyConnection } from './redis-connection.ts';
-import { startServer } from './redis-server.ts';
+import { serverOf, startServer } from './redis-server.ts';
 import type { EngineOptions } from './options.ts';
 import type { EnginePlace, EngineServer, PlaceOptions } from './source.ts';
 
@@ -63,5 +63,6 @@ export const redis: EngineDefinition = {
     replyTimeoutMs: { type: 'count', meaning: 'milliseconds after which a silent server is given up' },
     connectTimeoutMs: { type: 'count', meaning: 'milliseconds for the connection and its first checks' },
   },
+  isOpen: async (directory) => (await serverOf(directory)) !== undefined,
   prepare,
 };

@@ -1,3 +1,4 @@
+import { isSocketLocked } from '@balsa/storage-kit';
 import { directoryPlace } from './adapter.ts';
 import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
@@ -14,6 +15,7 @@ export const rocksdb: EngineDefinition = {
     maxPinnedBytes: { type: 'bytes', meaning: 'files and memory that views may keep from being freed' },
     maxViewMs: { type: 'count', meaning: 'milliseconds after which a view is ended' },
   },
+  isOpen: isSocketLocked,
   prepare: async (place, options) =>
     directoryPlace('rocksdb', place, options, {
       notData: /^(LOG|LOCK|OPTIONS-)|(^|[-.])(lock|owner)/,

@@ -77,6 +77,11 @@ export interface EngineSource {
   readonly optionSpecs: EngineOptionSpecs;
   /** Starts what the engine needs. `EngineChoiceError` when it is not there and how to get it. */
   prepare(place: PlaceOptions): Promise<EnginePlace>;
+  /**
+   * Whether somebody has the data in `directory` open now, as far as this machine can tell: no owner notices, and
+   * nothing changes. Always false for a module, which has no way to say it.
+   */
+  isOpen(directory: string): Promise<boolean>;
   /** `prepare` and `open` in one: closing the engine closes the place as well. */
   open(place: PlaceOptions): Promise<Engine>;
 }

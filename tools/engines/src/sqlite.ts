@@ -1,6 +1,9 @@
-import { directoryPlace } from './adapter.ts';
+import { directoryPlace, withBinding } from './adapter.ts';
 import { commonOptions } from './common-options.ts';
 import type { EngineDefinition } from './definition.ts';
+
+const advice =
+  'run "npm rebuild better-sqlite3"; where there is no binary for this Node, that needs Python 3 and a C++ compiler';
 
 export const sqlite: EngineDefinition = {
   name: 'sqlite',
@@ -22,11 +25,14 @@ export const sqlite: EngineDefinition = {
     checkpointBytes: { type: 'bytes', meaning: 'write-ahead log above which maintenance checkpoints' },
     maxPinnedBytes: { type: 'bytes', meaning: 'write-ahead log that views may keep from reuse' },
   },
+  isOpen: (directory) =>
+    withBinding('sqlite', advice, async () =>
+      (await import('@balsa/storage-sqlite')).isSqliteStoreOpen(directory),
+    ),
   prepare: async (place, options) =>
     directoryPlace('sqlite', place, options, {
       notData: /(^|[-.])(lock|owner|shm)/,
-      advice:
-        'run "npm rebuild better-sqlite3"; where there is no binary for this Node, that needs Python 3 and a C++ compiler',
+      advice,
       load: async () => (await import('@balsa/storage-sqlite')).openSqliteEngine,
     }),
 };

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Engine } from '@balsa/raft-core';
@@ -92,3 +92,30 @@ test('closing an engine that was opened in one go closes it', async () => {
   await opened.close();
   await expect(opened.identity()).rejects.toMatchObject({ code: 'STORE_CLOSED' });
 });
+
+test.each(['file', 'sqlite', 'rocksdb', 'redis'])(
+  'whether %s has its data open is told without a trace, and which ordered stores there are',
+  async (name) => {
+    const source = await findEngine(name);
+    const directory = path.join(folder, 'data');
+    const names = ['kv', 'a:b/\u{1f600}', '\ud800'];
+    const open = await source.open({ directory, env });
+    try {
+      for (const one of names) await open.orderedStore(one).open();
+      expect(await open.listOrderedStores?.()).toEqual(['a:b/\u{1f600}', 'kv', '\ud800']);
+      expect(await source.isOpen(directory)).toBe(true);
+      await symlink(folder, path.join(folder, 'link'));
+      expect(await source.isOpen(path.join(folder, 'link', 'data'))).toBe(true);
+      // The owner goes on.
+      await open.orderedStore('kv').write({ changes: [], appliedIndex: 1 });
+    } finally {
+      await open.close();
+    }
+    const before = await readdir(directory, { recursive: true });
+    expect(await source.isOpen(directory)).toBe(false);
+    expect(await readdir(directory, { recursive: true })).toEqual(before);
+    const again = await source.open({ directory, env });
+    expect(await again.listOrderedStores?.()).toEqual(['a:b/\u{1f600}', 'kv', '\ud800']);
+    await again.close();
+  },
+);

@@ -64,6 +64,11 @@ export interface Engine extends AsyncDisposable {
 
   /** The ordered key-value store of that name in the same database. The same object for the same name until it is closed. */
   orderedStore(name: string): OrderedStore;
+  /**
+   * Names of the ordered stores that were opened once, sorted by code unit. For tools that look at a store which
+   * is not theirs; an engine may leave it out.
+   */
+  listOrderedStores?(): Promise<string[]>;
 
   /** Idempotent. Closes groups and stores, releases the lock. */
   close(): Promise<void>;

@@ -123,6 +123,10 @@ class MemoryEngine implements Engine {
     });
   }
 
+  listOrderedStores(): Promise<string[]> {
+    return this.#gate.run('listOrderedStores', 'read', () => [...this.#data.ordered.keys()].sort());
+  }
+
   orderedStore(name: string): OrderedStore {
     this.#gate.check();
     checkName(name, 'the name of an ordered store');

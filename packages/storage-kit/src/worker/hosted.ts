@@ -102,6 +102,7 @@ export function hostEngine(engine: Engine, register: Register): Hosted {
     stamp: ([identity]) => done(engine.stamp(identity as StoreIdentity)),
     group: ([id], as) => named(as, () => hostStorage(engine.group(id as string), register)),
     listGroups: async () => ({ value: await engine.listGroups() }),
+    listOrderedStores: async () => ({ value: (await engine.listOrderedStores?.()) ?? [] }),
     destroyGroup: ([id]) => done(engine.destroyGroup(id as string)),
     orderedStore: ([name], as) =>
       named(as, () => hostOrderedStore(engine.orderedStore(name as string), register)),

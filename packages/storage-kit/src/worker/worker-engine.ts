@@ -124,6 +124,10 @@ class WorkerEngine implements Engine {
     await this.#call('destroyGroup', [id]);
   }
 
+  async listOrderedStores(): Promise<string[]> {
+    return this.#call('listOrderedStores', []);
+  }
+
   orderedStore(name: string): OrderedStore {
     this.#check();
     checkName(name, 'the name of an ordered store');
