@@ -170,3 +170,20 @@ function after(prefix: Uint8Array): Uint8Array {
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
   return bytes;
 }
+
+/** What the book of `group` says, for tools that look at data at rest. */
+export interface RecordedAddresses {
+  readonly members: readonly Member[];
+  /** Ids that were members once and never come back. */
+  readonly removed: readonly NodeId[];
+  /** Whether the node was started to join a cluster rather than to found one. */
+  readonly joined: boolean;
+}
+
+/** Opens the store of the book and leaves it open. */
+export async function readAddresses(store: OrderedStore, group: string): Promise<RecordedAddresses> {
+  const book = new AddressBook(store, group, []);
+  await book.open();
+  const { members, removed, joined } = book;
+  return { members, removed, joined };
+}

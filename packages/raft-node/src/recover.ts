@@ -230,7 +230,7 @@ async function recoverState<R>(
   // Whoever keeps its state in memory starts from the newest snapshot rather than from the first entry.
   if (applied < boundary || !stateMachine.persistent) {
     const usable = (await storage.listSnapshots()).find(
-      (snapshot) => snapshot.metadata.index > applied && isUsable(snapshot, state),
+      (snapshot) => snapshot.metadata.index > applied && isUsableSnapshot(snapshot, state),
     );
     if (usable !== undefined) applied = await restoreFrom(storage, stateMachine, usable);
   }
@@ -251,7 +251,7 @@ async function recoverState<R>(
  * Whether the log goes on from a snapshot. One that this node made holds only what was applied, hence
  * committed, although the commit index on disk may trail; one that was received may never have been installed.
  */
-function isUsable({ metadata, origin }: StoredSnapshot, state: StorageState): boolean {
+export function isUsableSnapshot({ metadata, origin }: StoredSnapshot, state: StorageState): boolean {
   const boundary = state.firstIndex - 1;
   const most = origin === 'created' ? state.lastIndex : Math.max(boundary, state.hardState.commit);
   return metadata.index >= boundary && metadata.index <= most;
