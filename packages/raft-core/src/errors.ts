@@ -72,6 +72,7 @@ export type ErrorCode =
   | 'STORE_POISONED'
   | 'STORE_CLOSED'
   | 'STORE_NOT_OPEN'
+  | 'STORE_NOT_FOUND'
   | 'STORE_LOCKED'
   | 'STORE_FENCED'
   | 'STORE_UNSAFE_SETTING'
@@ -85,6 +86,7 @@ export type ErrorCode =
   | 'STORE_SNAPSHOT_NOT_FOUND'
   | 'STORE_SNAPSHOT_ABORTED'
   | 'STORE_IO'
+  | 'SCRATCH_TOO_SMALL'
   | 'STATE_MACHINE_FAILED'
   | 'STATE_AHEAD_OF_LOG'
   | 'STATE_BEHIND_LOG'
@@ -217,6 +219,10 @@ export const errorRegistry: Readonly<Record<ErrorCode, ErrorEntry>> = {
   ),
   STORE_CLOSED: entry('The store is closed.', 'Open it first.', { http: 503 }),
   STORE_NOT_OPEN: entry('The group has not been opened yet.', 'Call open() and wait for it.'),
+  STORE_NOT_FOUND: entry(
+    'A directory holds no data that Balsa knows.',
+    'Give the data directory of a node, or the directory of balsa start; the message says what was looked for.',
+  ),
   STORE_LOCKED: entry(
     'Another process owns the data directory.',
     'Stop the other process, or give this node a directory of its own.',
@@ -267,6 +273,10 @@ export const errorRegistry: Readonly<Record<ErrorCode, ErrorEntry>> = {
     'The operating system or the engine refused an operation.',
     'Read the cause: a full disk, lost permission, or a failing device.',
     { http: 503 },
+  ),
+  SCRATCH_TOO_SMALL: entry(
+    'A copy of the data, to be looked at instead of them, does not fit where it was to be.',
+    'Name a directory with enough room with --scratch, best on the same disk; the message says how much it takes.',
   ),
 
   // --- state machine

@@ -34,7 +34,8 @@ export function explain(error: unknown): string {
   return error instanceof Error ? withCauses(error) : String(error);
 }
 
-function withCauses(error: Error): string {
+/** What it says and what its causes say. */
+export function withCauses(error: Error): string {
   const parts = [error.message];
   let cause = error.cause;
   // Four levels say enough; a longer chain repeats itself.

@@ -6,6 +6,7 @@ import { Command, Option } from 'commander';
 import { benchCommand } from '@balsa/bench';
 import { conformanceCommand } from './conformance/command.ts';
 import { demo } from './demo/demo.ts';
+import { inspectCommand } from './inspect/command.ts';
 import {
   addEngineOption,
   parseBasePort,
@@ -125,5 +126,6 @@ export function createProgram(stop: StopRequest): Command {
     .addCommand(demoCommand(stop))
     .addCommand(conformanceCommand(stop))
     .addCommand(benchCommand(stop.signal))
+    .addCommand(inspectCommand(stop))
     .addCommand(serveCommand(stop));
 }

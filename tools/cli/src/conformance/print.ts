@@ -1,6 +1,7 @@
 /** What a conformance run says to people: a line a case, or one line that moves, and the report. */
 import type { CaseProgress, CaseResult, ConformanceCase, ConformanceReport, Level } from '@balsa/test-suite';
 import Table from 'cli-table3';
+import { bar } from '../progress.ts';
 
 type Write = (text: string) => void;
 
@@ -22,11 +23,6 @@ export function progressPrinter(
     else if (result.status === 'failed') write(`\r\x1b[KFAIL ${result.id}\n`);
     if (live && position === total) write('\r\x1b[K');
   };
-}
-
-function bar(done: number, total: number): string {
-  const full = Math.round((20 * done) / Math.max(1, total));
-  return `${'█'.repeat(full)}${'░'.repeat(20 - full)}`;
 }
 
 const gradeMeanings = {

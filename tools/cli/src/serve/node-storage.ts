@@ -24,7 +24,7 @@ const format = 1;
 const fallback = 'sqlite';
 
 /** The engine that the data in `directory` are of; undefined in a directory without data, or of an unknown kind. */
-async function rememberedStorage(directory: string): Promise<string | undefined> {
+export async function rememberedStorage(directory: string): Promise<string | undefined> {
   const file = path.join(directory, storageFile);
   let text: string;
   try {

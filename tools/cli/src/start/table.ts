@@ -67,7 +67,8 @@ const columns: readonly Column[] = [
 /** What a narrow terminal does without, the first first. */
 const droppable = ['snapshots', 'first', 'log', 'last', 'commit', 'pid', 'term'];
 
-const noFrame = Object.fromEntries(
+/** For cli-table3: columns without lines. */
+export const noFrame: Readonly<Record<string, string>> = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
     .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
     .map((name) => [name, '']),
