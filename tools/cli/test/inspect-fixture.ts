@@ -53,9 +53,14 @@ export interface FillOptions {
   readonly last?: number;
   /** Of the key-value state. */
   readonly applied?: number;
+  /** Name of one more ordered store. */
+  readonly store?: string;
 }
 
-export async function fill(engine: Engine, { last = 9, applied = 7 }: FillOptions = {}): Promise<void> {
+export async function fill(
+  engine: Engine,
+  { last = 9, applied = 7, store: more }: FillOptions = {},
+): Promise<void> {
   const { maxEntryBytes } = engine.capabilities;
   await engine.stamp({ clusterId, nodeId: 2, incarnation: 'aaaaaaaaaaaaaaaa', maxEntryBytes });
   const storage = engine.group('main');
@@ -98,6 +103,7 @@ export async function fill(engine: Engine, { last = 9, applied = 7 }: FillOption
   await store.write({ changes: pairs, appliedIndex: applied });
   await store.sync();
   await store.close();
+  if (more !== undefined) await engine.orderedStore(more).open();
   await storage.close();
 }
 

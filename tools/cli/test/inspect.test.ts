@@ -191,7 +191,7 @@ describe('balsa inspect --verify', { timeout: 60_000 }, () => {
 
 describe('what balsa inspect prints', { timeout: 60_000 }, () => {
   test('fits a hundred columns, without colours, a thousand entries at a time', async () => {
-    await makeStore('file', data, { last: 1_200 });
+    await makeStore('file', data, { last: 1_200, store: 'loud\u001b[31m' });
     // As a person runs it.
     const { code, stdout, stderr } = await balsaWith(
       { env: { TMPDIR: scratch } },
@@ -199,6 +199,7 @@ describe('what balsa inspect prints', { timeout: 60_000 }, () => {
     );
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).not.toContain('\x1b');
+    expect(stdout).toContain('loud\ufffd[31m');
     const lines = stdout.split('\n');
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
     expect(lines.filter((line) => /^ +\d+ +\d +normal /.test(line))).toHaveLength(999);
@@ -250,7 +251,8 @@ describe('the copy that balsa inspect makes', { timeout: 60_000 }, () => {
     expect(await readdir(scratch)).toEqual([]);
   });
 
-  test('is refused where it does not fit, with how much it takes', async () => {
+  // A copy that is begun all the same would fill the disk.
+  test('is refused where it does not fit, with how much it takes', { timeout: 10_000 }, async () => {
     await makeStore('file', data);
     truncated(path.join(data, 'watermark.bulk'), 2 ** 43);
     const { code, report } = await inspectJson(data, scratch);

@@ -74,7 +74,7 @@ export async function inspect(
           : { ...unread(place, 'unknown'), problems: [problemOf(place.error)] };
       nodes.push(node);
       progress.clear();
-      if (!options.json) printNode(node, options, stdout);
+      if (!options.json) printNode(node, stdout);
     }
     return end();
   } catch (error) {

@@ -18,7 +18,10 @@ const label = 14;
 /** Terms shown: the newest ones. */
 const mostTerms = 6;
 
-export function printNode(node: NodeReport, { verify }: { readonly verify: boolean }, write: Write): void {
+export function printNode(node: NodeReport, out: Write): void {
+  const write: Write = (text) => {
+    out(plain(text));
+  };
   const { identity, engineVersion } = node;
   const whose =
     identity === undefined ? 'of nobody yet' : `node ${identity.nodeId} of cluster ${identity.clusterId}`;
@@ -29,7 +32,7 @@ export function printNode(node: NodeReport, { verify }: { readonly verify: boole
       `${node.storage}${engineVersion === undefined ? '' : ` ${engineVersion}`}, in ${node.directory}`,
     ],
   ];
-  if (node.files > 0) lines.push(['on disk', `${formatBytes(node.bytes)} in ${node.files} files`]);
+  if (node.files > 0) lines.push(['on disk', `${formatBytes(node.bytes)} in ${several(node.files, 'file')}`]);
   if (identity !== undefined)
     lines.push([
       'incarnation',
@@ -41,20 +44,31 @@ export function printNode(node: NodeReport, { verify }: { readonly verify: boole
   write('\n');
   for (const note of node.notes) write(facts([['note', note]]));
   for (const problem of node.problems) printProblem(problem, write);
-  if (engineVersion !== undefined) write(facts([['verdict', verdict(node, verify)]]));
+  if (engineVersion !== undefined) write(facts([['verdict', verdict(node)]]));
   write('\n');
 }
 
-function verdict({ verified, problems }: NodeReport, asked: boolean): string {
-  const wrong = problems.length === 0 ? 'nothing is wrong' : `${problems.length} problems, see above`;
-  if (verified === undefined)
-    return `${wrong} with what was read${asked ? '' : '; --verify reads all of it'}`;
-  const { entries, chunks, pairs } = verified;
-  return `${wrong}; read and whole: ${entries} entries, ${chunks} chunks of snapshots, ${pairs} pairs`;
+function verdict({ verified, problems }: NodeReport): string {
+  const wrong =
+    problems.length === 0 ? 'nothing is wrong' : `${several(problems.length, 'problem')}, see above`;
+  if (verified !== undefined) {
+    const { entries, chunks, pairs } = verified;
+    return `${wrong}; read and whole: ${several(entries, 'entry', 'entries')}, ${several(chunks, 'chunk')} of snapshots, ${several(pairs, 'pair')}`;
+  }
+  return problems.length === 0 ? `${wrong} with what was read; --verify reads all of it` : wrong;
+}
+
+function several(count: number, one: string, more = `${one}s`): string {
+  return `${count} ${count === 1 ? one : more}`;
+}
+
+/** Names and messages come from the data: nothing in them may speak to the terminal. */
+function plain(text: string): string {
+  return text.replace(/[^\P{C}\n]/gu, '\u{fffd}');
 }
 
 export function printError(problem: ProblemReport, write: Write): void {
-  write(`balsa: ${problem.message} (${problem.code})\n  What to do: ${problem.remedy}\n`);
+  write(plain(`balsa: ${problem.message} (${problem.code})\n  What to do: ${problem.remedy}\n`));
 }
 
 function printProblem({ code, message, remedy, where }: ProblemReport, write: Write): void {
@@ -84,7 +98,7 @@ function printGroup(group: GroupReport, write: Write): void {
     'log',
     log.entries === 0
       ? `empty behind index ${boundary.index} of term ${boundary.term}`
-      : `${log.firstIndex}..${log.lastIndex} (${log.entries} entries) behind index ${boundary.index} of term ${boundary.term}`,
+      : `${log.firstIndex}..${log.lastIndex} (${several(log.entries, 'entry', 'entries')}) behind index ${boundary.index} of term ${boundary.term}`,
   ]);
   if (log.entries > 0) lines.push(['terms', terms(group)]);
   lines.push(['bytes', `${formatBytes(log.bytes)}, of them ${formatBytes(log.garbageBytes)} garbage`]);
@@ -118,7 +132,7 @@ function terms({ log }: GroupReport): string {
 }
 
 function snapshot({ index, term, bytes, chunks, origin }: SnapshotReport): string {
-  return `index ${index} of term ${term}, ${formatBytes(bytes)} in ${chunks} chunks, ${origin}`;
+  return `index ${index} of term ${term}, ${formatBytes(bytes)} in ${several(chunks, 'chunk')}, ${origin}`;
 }
 
 function printListed({ entries, next, last }: EntriesReport, { log }: GroupReport, write: Write): void {
