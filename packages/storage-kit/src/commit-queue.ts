@@ -78,7 +78,7 @@ export class CommitQueue<Target> {
   #idle: (() => void)[] = [];
   /** Jobs that were taken and not told yet. */
   #settling = 0;
-  /** A commit that is not known to be durable yet. Never rejects. */
+  /** A commit that is not known to be durable yet, or a pause. Never rejects. */
   #committing: Promise<void> | undefined;
 
   constructor(options: CommitQueueOptions<Target>) {
@@ -98,7 +98,7 @@ export class CommitQueue<Target> {
 
   /**
    * A commit under way whose works have run and are not done: what they have changed can be read from the database,
-   * and is not the present yet. Resolves when it is, or failed.
+   * and is not the present yet. Resolves when it is, or failed. Or a pause, and its end.
    */
   get committing(): Promise<void> | undefined {
     return this.#committing;
@@ -123,6 +123,21 @@ export class CommitQueue<Target> {
     });
   }
 
+  /**
+   * Runs `work` once no commit is under way, and begins none before it has settled; what is submitted meanwhile waits.
+   * Settles as it does.
+   */
+  async pause(work: () => Promise<void>): Promise<void> {
+    while (this.#committing !== undefined) await this.#committing;
+    const running = work();
+    const resume = (): void => {
+      this.#committing = undefined;
+      if (this.#queue.length > 0) this.#schedule();
+    };
+    this.#committing = running.then(resume, resume);
+    await running;
+  }
+
   /** Resolves when nothing is queued or settling. */
   async drained(): Promise<void> {
     while (this.#queue.length > 0 || this.#settling > 0) {
@@ -139,6 +154,8 @@ export class CommitQueue<Target> {
 
   readonly #onTurn = (): void => {
     this.#scheduled = false;
+    // A pause has begun since, whose end schedules anew.
+    if (this.#committing !== undefined) return;
     this.#flush();
     if (this.#queue.length > 0) this.#schedule();
   };

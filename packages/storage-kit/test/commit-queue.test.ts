@@ -188,4 +188,42 @@ describe('a commit queue', () => {
     expect([done, commits.length, queue.sequence, queue.committing]).toEqual([0, 1, 7, undefined]);
     await queue.drained();
   });
+
+  test('a pause begins behind the commit under way, and what is submitted waits for its end', async () => {
+    const { queue, commits, turn, syncElsewhere, synced } = await queueBench();
+    syncElsewhere();
+    const order: string[] = [];
+    const first = queue.submit(word({}, 'a')).then(() => order.push('a'));
+    turn();
+    let end = (): void => undefined;
+    const paused = queue.pause(() => {
+      order.push('pause');
+      return new Promise((resolve) => (end = resolve));
+    });
+    // Its turn is due already when the pause begins.
+    const second = queue.submit(word({}, 'b')).then(() => order.push('b'));
+    const drained = queue.drained().then(() => order.push('drained'));
+    synced();
+    await first;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    turn();
+    expect(order).toEqual(['a', 'pause']);
+    expect(commits).toHaveLength(1);
+    end();
+    await paused;
+    turn();
+    synced();
+    await Promise.all([second, drained]);
+    expect(order).toEqual(['a', 'pause', 'b', 'drained']);
+  });
+
+  test('a pause that fails says so to its caller, and commits go on', async () => {
+    const { queue, turn } = await queueBench();
+    const error = new Error('no');
+    await expect(queue.pause(() => Promise.reject(error))).rejects.toBe(error);
+    const later = queue.submit(word({}, 'a'));
+    turn();
+    await later;
+    expect(queue.poison).toBeUndefined();
+  });
 });

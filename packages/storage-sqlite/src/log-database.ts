@@ -1,10 +1,12 @@
 /** log.db: the one writing connection, and the queue of what is to be written. */
 import { BalsaError, LogLevel, type Durability, type Env } from '@balsa/raft-core';
 import { CommitQueue, yieldTo, type CommitJob, type PreparedJob, type Watermark } from '@balsa/storage-kit';
+import { checkpointThread } from './checkpoint-requests.ts';
 import { refused, sqliteCode, unknownOutcome } from './errors.ts';
 import type { LogSync } from './log-sync.ts';
 import { LogTable } from './log-table.ts';
 import { Groups, Meta, type Connection, type GroupRow, type Statement } from './schema.ts';
+import { WalCopy, walOf } from './wal-copy.ts';
 
 /** Jobs of log.db run inside a transaction, and are told the write sequence that it carries. */
 export type PreparedLogJob = PreparedJob<number>;
@@ -12,7 +14,7 @@ export type PreparedLogJob = PreparedJob<number>;
 export interface LogDatabaseOptions {
   readonly env: Env;
   readonly durability: Durability;
-  /** Write-ahead log above which a checkpoint is made at once, in bytes. */
+  /** Write-ahead log above which it is checkpointed, in bytes. */
   readonly walLimitBytes: number;
   /** Undefined where SQLite's own setting decides what is synced. */
   readonly sync: LogSync | undefined;
@@ -41,6 +43,7 @@ export class LogDatabase {
   #unchecked = 0;
   /** By group, rows that are further than the stored ones, where the last runs carry what is new. */
   readonly #ahead = new Map<number, GroupRow>();
+  readonly #copy: WalCopy;
   #bounding: Promise<void> | undefined;
   lastSyncMs = 0;
 
@@ -67,6 +70,13 @@ export class LogDatabase {
       },
       refused,
     });
+    this.#copy = new WalCopy({
+      env: options.env,
+      db,
+      thread: checkpointThread,
+      alone: (work) => this.queue.pause(work),
+      prepare: () => this.#storeRows(),
+    });
     this.#begin = db.prepare('BEGIN IMMEDIATE');
     this.#commit = db.prepare('COMMIT');
     this.#dataVersion = db.prepare('PRAGMA data_version').pluck();
@@ -91,6 +101,7 @@ export class LogDatabase {
   async drained(): Promise<void> {
     await this.queue.drained();
     await this.#bounding;
+    await this.#copy.idle();
   }
 
   /** Closes the database and what syncs it. Nothing may be under way. */
@@ -134,10 +145,7 @@ export class LogDatabase {
 
   /** Bytes in the write-ahead log, and how many of them the database file does not have yet. */
   wal(): { readonly bytes: number; readonly pendingBytes: number } {
-    const [row] = this.db.pragma('wal_checkpoint(NOOP)') as { log: number; checkpointed: number }[];
-    const frames = Math.max(0, row?.log ?? 0);
-    const done = Math.max(0, row?.checkpointed ?? 0);
-    return { bytes: frames * this.pageBytes, pendingBytes: (frames - done) * this.pageBytes };
+    return walOf(this.db);
   }
 
   /** The present row of a group, durable in what was stored or in the runs behind it. */
@@ -158,7 +166,7 @@ export class LogDatabase {
    * that. No commit may be under way, whose rows are not known yet.
    */
   #storeRows(): void {
-    if (this.#ahead.size === 0 || this.queue.committing !== undefined) return;
+    if (this.#ahead.size === 0) return;
     try {
       this.transaction(() => {
         for (const row of this.#ahead.values()) this.groups.update(row);
@@ -171,14 +179,15 @@ export class LogDatabase {
   }
 
   /**
-   * Copies the write-ahead log into the database file. With `truncate` its file shrinks to nothing;
-   * otherwise it is kept, because overwriting is cheaper to sync than growing.
+   * Copies the write-ahead log into the database file, with `truncate` so that both shrink. Rejects with a refusal, or,
+   * when what is on disk may be another than what was written, with an unknown outcome; then the database is poisoned.
    */
-  checkpoint(truncate = false): void {
-    this.#storeRows();
-    this.housekeep('the checkpoint of log.db', () => {
-      this.db.pragma(`wal_checkpoint(${truncate ? 'TRUNCATE' : 'PASSIVE'})`);
-    });
+  async checkpoint(truncate = false): Promise<void> {
+    try {
+      await this.#copy.run(truncate);
+    } catch (error) {
+      this.#failed('the checkpoint of log.db', error);
+    }
   }
 
   /**
@@ -189,10 +198,14 @@ export class LogDatabase {
     try {
       run();
     } catch (error) {
-      if (sqliteCode(error)?.startsWith('SQLITE_IOERR') !== true) throw refused(error, `do ${what}`);
-      this.queue.poisonWith(error);
-      throw unknownOutcome(error, what);
+      this.#failed(what, error);
     }
+  }
+
+  #failed(what: string, error: unknown): never {
+    if (sqliteCode(error)?.startsWith('SQLITE_IOERR') !== true) throw refused(error, `do ${what}`);
+    this.queue.poisonWith(error);
+    throw unknownOutcome(error, what);
   }
 
   /**
@@ -305,17 +318,16 @@ export class LogDatabase {
     if (this.#unchecked < checkWalEveryBytes) return;
     this.#unchecked = 0;
     this.#bounding ??= yieldTo(this.#options.env)
-      .then(() => this.queue.committing)
+      .then(() => this.#boundWal())
       .then(() => {
         this.#bounding = undefined;
-        this.#boundWal();
       });
   }
 
-  #boundWal(): void {
+  async #boundWal(): Promise<void> {
     try {
       if (this.poison === undefined && this.wal().pendingBytes >= this.#options.walLimitBytes)
-        this.checkpoint();
+        await this.checkpoint();
     } catch (error) {
       // The writes themselves are durable in the write-ahead log; poison, if it is that, shows in the next call.
       this.#options.env.log.log(LogLevel.Error, 'cannot checkpoint log.db', { error });

@@ -37,13 +37,15 @@ export class Maintenance {
   /** Does one slice. True when more is left. */
   slice(group: GroupLog): boolean {
     this.#log.check();
-    if (this.#deleteCompacted(group) || this.#deleteAbandoned()) return true;
-    if (this.#vacuum()) return true;
-    if (this.#shrinking || this.#log.wal().pendingBytes >= this.#checkpointBytes) {
-      this.#log.checkpoint(this.#shrinking);
-      this.#shrinking = false;
-    }
-    return false;
+    return this.#deleteCompacted(group) || this.#deleteAbandoned() || this.#vacuum();
+  }
+
+  /** What comes behind the last slice. */
+  async checkpoint(): Promise<void> {
+    const shrinks = this.#shrinking;
+    if (!shrinks && this.#log.wal().pendingBytes < this.#checkpointBytes) return;
+    this.#shrinking = false;
+    await this.#log.checkpoint(shrinks);
   }
 
   space(group: GroupLog): Space {

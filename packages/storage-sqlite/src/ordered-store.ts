@@ -14,15 +14,15 @@ import {
   type OrderedView,
   type RangeOptions,
 } from '@balsa/raft-core';
-import { Lifecycle, yieldTo, type FileHandle, type FileSystem, type Watermark } from '@balsa/storage-kit';
-import { corrupt, poisoned, refused, unknownOutcome } from './errors.ts';
+import { Lifecycle, yieldTo, type FileSystem } from '@balsa/storage-kit';
+import { poisoned, refused, unknownOutcome } from './errors.ts';
+import { Generation } from './generation.ts';
 import type { LogDatabase } from './log-database.ts';
-import { SqliteRestore, checkKey, removeGeneration } from './ordered-restore.ts';
-import { Views } from './ordered-view.ts';
+import { SqliteRestore, checkKey } from './ordered-restore.ts';
+import type { Views } from './ordered-view.ts';
 import type { Turns } from './turns.ts';
 import { slicesOf } from './slices.ts';
-import { StateFile, stateFileName, storeKey } from './state-file.ts';
-import { checkMark, openMark } from './state-mark.ts';
+import { storeKey, type StateFile } from './state-file.ts';
 
 export interface OrderedStoreOptions {
   readonly name: string;
@@ -45,25 +45,6 @@ const vacuumPages = 256;
 const reservedPages = 256;
 const checkWalEveryBytes = 256 * 1024;
 
-interface Generation {
-  readonly file: StateFile;
-  readonly views: Views;
-  /** The write-ahead log, opened a second time to be synced off the event loop. It carries no locks. */
-  readonly wal: FileHandle;
-  /** How far `sync` has promised. */
-  readonly mark: Watermark;
-  /** Work under way that needs the files. */
-  readonly syncs: Set<Promise<unknown>>;
-}
-
-/** Makes what is committed durable, then the promise of it. */
-async function syncGeneration({ file, wal, mark }: Generation): Promise<void> {
-  const { sequence } = file.summary;
-  // A checkpoint in between is as good: it syncs the database file before the log is reused.
-  await wal.dataSync();
-  await mark.advance(sequence, true);
-}
-
 export class SqliteOrderedStore implements OrderedStore {
   readonly #options: OrderedStoreOptions;
   readonly #restores = new Set<SqliteRestore>();
@@ -80,6 +61,8 @@ export class SqliteOrderedStore implements OrderedStore {
   #bounding = false;
   /** Settles, and never rejects, when the write that has a transaction open has ended. */
   #slicing: Promise<void> | undefined;
+  /** Settles, and never rejects, when writes may begin again. */
+  #paused: Promise<void> | undefined;
 
   constructor(options: OrderedStoreOptions) {
     this.#options = options;
@@ -125,6 +108,7 @@ export class SqliteOrderedStore implements OrderedStore {
         );
       }
       await Promise.resolve();
+      while (this.#paused !== undefined) await this.#paused;
       // Not checked again: a close that came meanwhile waits for this write.
       const slices = slicesOf(batch.changes);
       if (slices.length > 1) await this.#applySlices(slices, batch.appliedIndex, generation);
@@ -141,15 +125,11 @@ export class SqliteOrderedStore implements OrderedStore {
     const target = this.#written;
     if (this.#synced >= target) return appliedIndex;
     return this.#life.track(async () => {
-      const work = syncGeneration(generation);
-      generation.syncs.add(work);
       try {
-        await work;
+        await generation.sync();
       } catch (error) {
         this.#poison ??= error;
         throw unknownOutcome(error, `the sync of ${this.#life.what}`);
-      } finally {
-        generation.syncs.delete(work);
       }
       this.#synced = Math.max(this.#synced, target);
       return appliedIndex;
@@ -168,17 +148,21 @@ export class SqliteOrderedStore implements OrderedStore {
 
   async maintain(): Promise<boolean> {
     const generation = this.#check();
-    return this.#life.track(() => this.#options.turns.run(() => this.#maintain(this.#current ?? generation)));
+    return this.#life.track(() => this.#maintain(generation));
   }
 
-  #maintain({ file }: Generation): boolean {
-    // Not into a transaction that is somebody else's: later.
-    if (file.inTransaction) return true;
-    return this.#housekeep(() => {
-      const more = file.vacuum(vacuumPages, reservedPages);
-      if (more || file.walBytes() >= this.#options.checkpointBytes) file.checkpoint();
-      return more;
+  async #maintain(present: Generation): Promise<boolean> {
+    let generation = present;
+    const more = await this.#options.turns.run(() => {
+      generation = this.#current ?? present;
+      const { file } = generation;
+      // Not into a transaction that is somebody else's: later.
+      if (file.inTransaction) return undefined;
+      return this.#housekeep(() => file.vacuum(vacuumPages, reservedPages));
     });
+    if (more === undefined) return true;
+    await this.#checkpoint(generation, more ? 0 : this.#options.checkpointBytes);
+    return more;
   }
 
   async bytes(): Promise<number> {
@@ -211,31 +195,13 @@ export class SqliteOrderedStore implements OrderedStore {
   }
 
   async #load(generation: number): Promise<void> {
-    const { fs, directory, walLimitBytes, maxViews } = this.#options;
-    const path = fs.join(directory, stateFileName(generation));
-    if ((await fs.size(path)) === undefined) {
-      throw corrupt(`${path}, the present contents of ${this.#life.what}, is missing`, { path });
-    }
-    const mark = await openMark(this.#options, generation);
-    let file: StateFile | undefined;
-    try {
-      file = StateFile.open(path, generation, walLimitBytes);
-      checkMark(path, file.summary, mark, this.#options);
-      file.skipTo(Math.max(file.summary.sequence, mark.sequence));
-      // A first commit, so that there is a write-ahead log to open, whose name is then made durable.
-      file.stage({ changes: [], appliedIndex: file.summary.appliedIndex });
-      file.commit();
-      const wal = await fs.open(`${path}-wal`, 'update');
-      await fs.syncDirectory(directory);
-      const views = new Views(file, maxViews, this.#options.turns, () => {
-        this.#checkUsable();
-      });
-      this.#current = { file, views, wal, mark, syncs: new Set() };
-    } catch (error) {
-      file?.close();
-      await mark.close();
-      throw refused(error, `open ${path}`);
-    }
+    const options = {
+      ...this.#options,
+      what: this.#life.what,
+      checkUsable: () => this.#checkUsable(),
+      alone: (work: () => Promise<void>) => this.#alone(work),
+    };
+    this.#current = await Generation.open(options, generation);
   }
 
   #restore(generation: number = this.#options.nextGeneration()): SqliteRestore {
@@ -283,17 +249,11 @@ export class SqliteOrderedStore implements OrderedStore {
 
   /** The old contents go when the last view of them is released, or the store is closed. */
   #retire(old: Generation): void {
-    const { fs, directory, env } = this.#options;
+    const { env } = this.#options;
     this.#retired.add(old.views);
     old.views.retire(() => {
       this.#retired.delete(old.views);
-      const work = this.#life.track(async () => {
-        await Promise.allSettled(old.syncs);
-        old.file.close();
-        await old.wal.close();
-        await old.mark.close();
-        await removeGeneration(fs, directory, old.file.generation);
-      });
+      const work = this.#life.track(() => old.remove());
       work.catch((error: unknown) => {
         // Not a fault of anybody's call: the next opening of the engine removes it.
         env.log.log(LogLevel.Warn, `cannot remove ${old.file.path}`, { error });
@@ -331,16 +291,12 @@ export class SqliteOrderedStore implements OrderedStore {
         generation.file.begin();
       });
     });
-    const { file, syncs } = generation;
-    const work = this.#fill(file, slices, appliedIndex);
+    const work = this.#fill(generation.file, slices, appliedIndex);
     // The file is not closed under it, nor contents switched, nor looked at with its transaction open.
-    const over = work.catch(() => undefined);
-    syncs.add(over);
-    this.#slicing = over;
+    this.#slicing = work.catch(() => undefined);
     try {
-      await work;
+      await generation.keep(work);
     } finally {
-      syncs.delete(over);
       this.#slicing = undefined;
     }
   }
@@ -397,20 +353,23 @@ export class SqliteOrderedStore implements OrderedStore {
     this.#bounding = true;
     const work = this.#life.track(async () => {
       await yieldTo(this.#options.env);
-      this.#bounding = false;
-      if (this.#current !== undefined && this.#poison === undefined) this.#boundWal(this.#current);
+      if (this.#current !== undefined && this.#poison === undefined) await this.#boundWal(this.#current);
     });
-    work.catch((error: unknown) => {
+    const over = (): void => {
+      this.#bounding = false;
+    };
+    work.then(over, (error: unknown) => {
+      over();
       this.#options.env.log.log(LogLevel.Error, `cannot bound ${this.#life.what}`, { error });
     });
   }
 
-  #boundWal({ file, views }: Generation): void {
+  async #boundWal(generation: Generation): Promise<void> {
+    const { file, views } = generation;
     // The next write looks again.
     if (file.inTransaction) return;
     const { walLimitBytes, maxPinnedBytes, env } = this.#options;
-    const bytes = file.walBytes();
-    if (bytes < walLimitBytes) return;
+    const { bytes } = file.wal();
     if (bytes >= maxPinnedBytes && views.revokeOldest(bytes)) {
       env.log.log(
         LogLevel.Warn,
@@ -418,13 +377,29 @@ export class SqliteOrderedStore implements OrderedStore {
         { bytes },
       );
     }
+    await this.#checkpoint(generation, walLimitBytes);
+  }
+
+  /** When so much is not in the database file yet. */
+  async #checkpoint(generation: Generation, bytes: number): Promise<void> {
+    // Contents that were replaced may be closed by now.
+    if (generation !== this.#current || generation.file.wal().pendingBytes < bytes) return;
     try {
-      this.#housekeep(() => {
-        file.checkpoint();
-      });
+      await generation.checkpoint();
     } catch (error) {
-      env.log.log(LogLevel.Error, `cannot checkpoint ${this.#life.what}`, { error });
+      this.#notKept(error);
     }
+  }
+
+  /** Runs `work` while no write is, as far as that can be: one that was let in before goes on. */
+  async #alone(work: () => Promise<void>): Promise<void> {
+    for (let busy; (busy = this.#slicing ?? this.#paused) !== undefined;) await busy;
+    const running = work();
+    const resume = (): void => {
+      this.#paused = undefined;
+    };
+    this.#paused = running.then(resume, resume);
+    await running;
   }
 
   /** A failed sync of a checkpoint may have lost pages of what was synced before: it poisons. */
@@ -432,9 +407,13 @@ export class SqliteOrderedStore implements OrderedStore {
     try {
       return run();
     } catch (error) {
-      this.#poison ??= error;
-      throw unknownOutcome(error, `housekeeping of ${this.#life.what}`);
+      this.#notKept(error);
     }
+  }
+
+  #notKept(error: unknown): never {
+    this.#poison ??= error;
+    throw unknownOutcome(error, `housekeeping of ${this.#life.what}`);
   }
 
   async #close(): Promise<void> {
@@ -444,27 +423,9 @@ export class SqliteOrderedStore implements OrderedStore {
     this.#current?.views.endAll(gone);
     await this.#life.settled();
     try {
-      if (this.#current !== undefined) await this.#closeGeneration(this.#current);
+      await this.#current?.close(this.#poison === undefined && this.#options.log.poison === undefined);
     } finally {
       this.#options.onClose();
-    }
-  }
-
-  /** What a good end leaves is durable, and its loss is noticed. A poisoned store promises nothing more. */
-  async #closeGeneration(generation: Generation): Promise<void> {
-    const { file, wal, mark } = generation;
-    const whole = this.#poison === undefined && this.#options.log.poison === undefined;
-    try {
-      if (whole) await syncGeneration(generation);
-    } catch (error) {
-      throw unknownOutcome(error, `the last sync of ${this.#life.what}`);
-    } finally {
-      await wal.close();
-      // It says again what has failed before.
-      await mark.close().catch((error: unknown) => {
-        if (whole) throw error;
-      });
-      file.close();
     }
   }
 

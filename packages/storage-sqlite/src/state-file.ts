@@ -7,6 +7,7 @@
 import type { LogIndex, OrderedBatch } from '@balsa/raft-core';
 import { configure, openConnection, type Connection, type Statement } from './schema.ts';
 import { addToDigest, StateTables, type StateSummary } from './state-tables.ts';
+import { walOf } from './wal-copy.ts';
 
 const statePattern = /^state-([0-9]+)\.db(-wal|-shm|-journal|\.mark|\.mark\.tmp)?$/;
 
@@ -137,14 +138,9 @@ export class StateFile {
     return this.#reader;
   }
 
-  walBytes(): number {
-    const [row] = this.tables.db.pragma('wal_checkpoint(NOOP)') as { log: number }[];
-    return Math.max(0, row?.log ?? 0) * this.#pageBytes;
-  }
-
-  /** Copies what no view still needs elsewhere. Never waits for a view. */
-  checkpoint(): void {
-    this.tables.db.pragma('wal_checkpoint(PASSIVE)');
+  /** Bytes in the write-ahead log, and how many of them the database file does not have yet. */
+  wal(): { readonly bytes: number; readonly pendingBytes: number } {
+    return walOf(this.tables.db);
   }
 
   /** Gives at most `pages` free pages above `reserve` back. True when more are left. */
@@ -157,7 +153,7 @@ export class StateFile {
   }
 
   bytes(): number {
-    return Number(this.tables.db.pragma('page_count', { simple: true })) * this.#pageBytes + this.walBytes();
+    return Number(this.tables.db.pragma('page_count', { simple: true })) * this.#pageBytes + this.wal().bytes;
   }
 
   close(): void {

@@ -94,7 +94,9 @@ class SqliteGroup implements GroupCore {
   async maintain(): Promise<boolean> {
     const { maintenance, turns } = this.#options;
     await this.#settled();
-    return turns.run(() => maintenance.slice(this.#group));
+    const more = await turns.run(() => maintenance.slice(this.#group));
+    if (!more) await maintenance.checkpoint();
+    return more;
   }
 
   /**

@@ -141,7 +141,7 @@ test('a large batch and the replacement of all contents go one after the other',
 
 inThreadOnly(
   'its turns are not those of this thread',
-  'a checkpoint has a turn of its own, after who waits for the write was told',
+  'a checkpoint is made elsewhere, after who waits for the write was told',
   async () => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory, { walLimitBytes: 512 * 1024 });
@@ -151,8 +151,8 @@ inThreadOnly(
     const before = size();
     await storage.write({ entries: entries(2, 600, 1, new Uint8Array(2000)) });
     expect(size()).toBe(before);
-    for (let turn = 0; turn < 3; turn++) await yieldTo(env);
-    expect(size()).toBeGreaterThan(before + 1024 * 1024);
+    // Nobody asks for it, and this thread is free meanwhile.
+    while (size() < before + 1024 * 1024) await yieldTo(env);
   },
 );
 
