@@ -59,6 +59,8 @@ export class SqliteOrderedStore implements OrderedStore {
   #synced = 0;
   #unchecked = 0;
   #bounding = false;
+  /** The write-ahead log is being copied because of its size: not again before that is done. */
+  #copying = false;
   /** Settles, and never rejects, when the write that has a transaction open has ended. */
   #slicing: Promise<void> | undefined;
   /** Settles, and never rejects, when writes may begin again. */
@@ -353,13 +355,10 @@ export class SqliteOrderedStore implements OrderedStore {
     this.#bounding = true;
     const work = this.#life.track(async () => {
       await yieldTo(this.#options.env);
+      this.#bounding = false;
       if (this.#current !== undefined && this.#poison === undefined) await this.#boundWal(this.#current);
     });
-    const over = (): void => {
-      this.#bounding = false;
-    };
-    work.then(over, (error: unknown) => {
-      over();
+    work.catch((error: unknown) => {
       this.#options.env.log.log(LogLevel.Error, `cannot bound ${this.#life.what}`, { error });
     });
   }
@@ -377,7 +376,13 @@ export class SqliteOrderedStore implements OrderedStore {
         { bytes },
       );
     }
-    await this.#checkpoint(generation, walLimitBytes);
+    if (this.#copying) return;
+    this.#copying = true;
+    try {
+      await this.#checkpoint(generation, walLimitBytes);
+    } finally {
+      this.#copying = false;
+    }
   }
 
   /** When so much is not in the database file yet. */

@@ -68,6 +68,7 @@ describe('space', () => {
     const directory = temporaryDirectory();
     const engine = await openEngine(directory, {
       walLimitBytes: 256 * 1024,
+      checkpointBytes: 4096,
       maxPinnedBytes: 2 * 1024 * 1024,
     });
     const store = engine.orderedStore('kv');
@@ -82,6 +83,9 @@ describe('space', () => {
     }
     await expect(view.range({ limit: 1 })).rejects.toMatchObject({ code: 'STORE_SNAPSHOT_ABORTED' });
     await view.release();
+    // Behind the copy that is under way: then the next write begins the log anew, within its bound.
+    while (await store.maintain());
+    await store.write({ changes: [], appliedIndex: 201 });
     expect(statSync(join(directory, 'state-1.db-wal')).size).toBeLessThan(4 * 1024 * 1024);
     expect(await store.count()).toBe(20);
   });
