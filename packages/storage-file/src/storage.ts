@@ -1,6 +1,5 @@
 /** One group's log on files, behind the kit's `GroupStorage`. */
 import {
-  assertSafeInteger,
   type Entry,
   type Env,
   type LogIndex,
@@ -78,7 +77,6 @@ class FileGroup implements GroupCore {
 
   async compact(index: LogIndex): Promise<void> {
     const { group } = this.#options;
-    assertSafeInteger(index, 'index to compact to');
     await this.#submit(() => {
       const boundary = group.state.planCompaction(index);
       if (boundary === undefined) return undefined;

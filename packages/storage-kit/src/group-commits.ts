@@ -1,6 +1,5 @@
 /** A group's writes and compactions as jobs of a commit queue: planned when their turn comes, applied once durable. */
 import {
-  assertSafeInteger,
   entrySize,
   type LogIndex,
   type SnapshotId,
@@ -56,7 +55,6 @@ export class GroupCommits<Target, Written, Cut> {
   }
 
   async compact(index: LogIndex): Promise<void> {
-    assertSafeInteger(index, 'index to compact to');
     const log = this.#log;
     const prepare = (): PreparedJob<Target> | undefined => {
       const boundary = log.state.planCompaction(index);

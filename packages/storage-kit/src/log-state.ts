@@ -153,7 +153,7 @@ export class LogState {
 
   /** The boundary that `compactTo(index)` leads to, undefined when there is nothing to do, or the refusal. */
   planCompaction(index: LogIndex): TermRun | undefined {
-    if (index <= this.#outline.boundary.index) return undefined;
+    if (assertSafeInteger(index, 'index to compact to') <= this.#outline.boundary.index) return undefined;
     const { commit } = this.#hardState;
     const term = this.#outline.term(index);
     if (index > commit || term === undefined) {

@@ -2,7 +2,7 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Job } from '../child/job.ts';
-import { lookOnce } from '../child/look.ts';
+import { lookOnce, type Failure } from '../child/look.ts';
 import { Actor } from '../child/perform.ts';
 import { blame, performAll, wrongNow, type FaultContext } from './context.ts';
 
@@ -36,6 +36,12 @@ async function without(user: number | undefined, run: () => Promise<void>): Prom
   }
 }
 
+/** What has no code of ours is shown by its message already. */
+function wrongCode({ code, message }: Failure): string {
+  const found = code.endsWith(message) ? code : `${code}: ${message}`;
+  return `it rejects with ${found}; expected STORE_IO (or STORE_LOCKED), with that error as its cause`;
+}
+
 export async function runPermission(
   context: FaultContext<Extract<Job, { kind: 'permission' }>>,
 ): Promise<void> {
@@ -57,11 +63,7 @@ export async function runPermission(
         if (wrong !== undefined) blame(context, `${what}: ${wrong}`);
         context.say('tried permission absorbed');
       } else {
-        if (!/^STORE_(IO|LOCKED)$/.test(look.code))
-          blame(
-            context,
-            `${what}: ${look.code}, which does not say that permission is lacking: ${look.message}`,
-          );
+        if (!/^STORE_(IO|LOCKED)$/.test(look.code)) blame(context, `${what}: ${wrongCode(look)}`);
         context.say('tried permission refused');
       }
     });
