@@ -27,4 +27,12 @@ export {
   type TestFunction,
 } from './target.ts';
 export { chooseCases, runConformance, type CaseProgress, type ConformanceOptions } from './run.ts';
-export type { CaseResult, CaseStatus, ConformanceReport, Grade, LevelCount } from './report.ts';
+export {
+  withFailures,
+  type CaseFailure,
+  type CaseResult,
+  type CaseStatus,
+  type ConformanceReport,
+  type Grade,
+  type LevelCount,
+} from './report.ts';

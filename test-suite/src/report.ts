@@ -72,3 +72,27 @@ export function gradeOf(counts: readonly LevelCount[]): Grade {
   if (counts.some((one) => one.failed > 0)) return 'C';
   return counts.every((one) => one.passed > 0) ? 'A' : 'B';
 }
+
+/** What was found beside the checks of a case: an error that nobody awaited, for example. */
+export interface CaseFailure {
+  /** Undefined before the first case. */
+  readonly id: string | undefined;
+  readonly reason: string;
+}
+
+/** The report with these as failures of their cases, or of the first one, and graded anew. */
+export function withFailures(report: ConformanceReport, failures: readonly CaseFailure[]): ConformanceReport {
+  if (failures.length === 0) return report;
+  const [first] = report.cases;
+  const cases = report.cases.map((one): CaseResult => {
+    const reasons = failures.filter(({ id = first?.id }) => id === one.id).map(({ reason }) => reason);
+    if (reasons.length === 0) return one;
+    const { replay = ['--only', one.id, '--seed', String(report.seed)] } = one;
+    const known = one.status === 'failed' && one.reason !== undefined ? [one.reason] : [];
+    // The same again and again says no more.
+    const reason = [...known, ...new Set(reasons)].join('\n');
+    return { ...one, status: 'failed', reason, replay };
+  });
+  const counts = countLevels(cases);
+  return { ...report, cases, levels: counts, grade: gradeOf(counts) };
+}

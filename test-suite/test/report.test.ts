@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Env, Timer } from '@balsa/raft-core';
-import { levels, runConformance, type Target } from '@balsa/test-suite';
+import { levels, runConformance, withFailures, type Target } from '@balsa/test-suite';
 import { memoryTarget } from '../src/zoo/memory-target.ts';
 import { memoryFamily } from '../src/zoo/memory-family.ts';
 
@@ -177,5 +177,55 @@ describe('the report', () => {
     };
     await runConformance(target, { env: stopped, levels: ['core'], signal: stop.signal });
     expect(destroyed).toEqual([1, 2]);
+  });
+
+  test('a case that was cut short makes nothing anew in a place that is destroyed', async () => {
+    const stop = new AbortController();
+    const events: string[] = [];
+    const target: Target = {
+      ...memoryTarget(),
+      create: async () => {
+        const place = await memoryTarget().create();
+        return {
+          open: async () => {
+            events.push('open');
+            // The second opening is that of the case; each further one comes after the stop.
+            if (events.filter((one) => one === 'open').length === 2) stop.abort();
+            await new Promise((resolve) => setTimeout(resolve, 0));
+            return place.open();
+          },
+          destroy: async () => {
+            events.push('destroy');
+          },
+        };
+      },
+    };
+    const setTimer = (ms: number, callback: () => void): Timer => {
+      const timer = setTimeout(callback, ms);
+      return { cancel: () => clearTimeout(timer) };
+    };
+    const env = { now: () => 0, setTimer };
+    await runConformance(target, { env, only: ['close/many-lives'], signal: stop.signal });
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(events).toEqual(['open', 'destroy', 'open', 'destroy']);
+  });
+
+  test('takes what was found beside the checks for failures, and grades anew', async () => {
+    const report = await runConformance(memoryTarget(), {
+      env: stopped,
+      only: ['append/extends', 'close/many-lives'],
+    });
+    expect(withFailures(report, [])).toBe(report);
+    const one = { id: 'append/extends', reason: 'nobody handled it' };
+    const failed = withFailures(report, [one, one]);
+    expect(failed.grade).toBe('F');
+    expect(failed.levels.find(({ level }) => level === 'core')).toMatchObject({ passed: 0, failed: 1 });
+    expect(failed.cases.find(({ id }) => id === one.id)).toMatchObject({
+      status: 'failed',
+      reason: 'nobody handled it',
+      replay: ['--only', 'append/extends', '--seed', String(report.seed)],
+    });
+    const before = withFailures(report, [{ id: undefined, reason: 'at the import' }]);
+    expect(before.cases[0]).toMatchObject({ status: 'failed', reason: 'at the import' });
   });
 });

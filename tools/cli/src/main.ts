@@ -10,18 +10,24 @@ onParentGone(() => {
   stop.request();
 });
 
-// A reader that has seen enough, as `head` does, ends the command without a stack.
+// A reader that has seen enough, as `head` does, ends the command in good order: nothing is left behind.
+const reader = { gone: false };
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(141);
+  if (!reader.gone && error.code !== 'EPIPE') throw error;
+  reader.gone = true;
+  stop.request();
 });
+
+function end(code: typeof process.exitCode): never {
+  process.exit(reader.gone && stop.exitCode() === 0 ? 141 : code);
+}
 
 try {
   await createProgram(stop).parseAsync();
   // A command that ran to its end may say more than a signal does.
-  process.exit(stop.exitCode() || process.exitCode);
+  end(stop.exitCode() || process.exitCode);
 } catch (error) {
-  if (stop.signal.aborted && stop.exitCode() !== 0) process.exit(stop.exitCode());
+  if (reader.gone || (stop.signal.aborted && stop.exitCode() !== 0)) end(stop.exitCode());
   process.stderr.write(`balsa: ${explain(error)}\n`);
   // A choice that cannot be is told apart from a command that fails.
   process.exit(error instanceof EngineChoiceError ? 2 : 1);

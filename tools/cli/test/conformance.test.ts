@@ -67,6 +67,40 @@ describe('balsa conformance', () => {
     expect(ended.stderr).toContain('the process was ended from within');
   });
 
+  test('a module that ends the process while it is imported is no store, and that is said', async () => {
+    const store = fileURLToPath(new URL('leaving-import.mjs', import.meta.url));
+    const ended = await balsa('conformance', store);
+    expect(ended.stderr).toContain('the process was ended from within the import');
+    expect(ended.code).toBe(2);
+  });
+
+  test('what a store throws where nobody can catch it fails the case, in the report as well', async () => {
+    const store = fileURLToPath(new URL('stray-store.mjs', import.meta.url));
+    const ids = ['open/fresh-store-is-empty', 'append/extends', 'append/gap-in-empty-log'];
+    const { code, report } = await run(store, ...ids.flatMap((id) => ['--only', id]));
+    expect(code).toBe(1);
+    // A store that is synchronous inside may be through with several cases before Node tells of it.
+    const reasons = report.cases.map(({ reason }) => reason).join('\n');
+    expect(reasons).toMatch(/nobody handled it: telemetry at the import\n.*stray-store\.mjs:4/);
+    expect(reasons).toMatch(/nobody handled it: telemetry of a write\n.*stray-store\.mjs:1\d/);
+    expect(reasons).toContain('nobody could catch it: in a tick of its own');
+    expect(report.grade).toBe('F');
+  });
+
+  test('a reader that has seen enough ends the run in good order, and leaves nothing behind', async () => {
+    await using places = await temporaryFolder();
+    const child = spawn(process.execPath, [mainFile, 'conformance', 'sqlite', '--level', 'core'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: places.path },
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdout.once('data', () => child.stdout.destroy());
+    expect(await once(child, 'close')).toEqual([141, null]);
+    expect(stderr).toBe('');
+    expect(await readdir(places.path)).toEqual([]);
+  });
+
   test('a store that hangs fails twice, leaves nothing behind, and does not keep the run', async () => {
     await using places = await temporaryFolder();
     const json = path.join(places.path, 'report.json');

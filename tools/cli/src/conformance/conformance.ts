@@ -3,9 +3,10 @@ import { access, constants, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { engineNames, type RawOptions } from '@balsa/engines';
 import { createNodeEnv } from '@balsa/raft-node';
-import { chooseCases, levels, runConformance, type ConformanceReport, type Level } from '@balsa/test-suite';
+import { chooseCases, levels, runConformance, withFailures, type Level } from '@balsa/test-suite';
 import { printReport, progressPrinter } from './print.ts';
 import { findTarget, WrongChoice } from './stores.ts';
+import { watchStray } from './stray.ts';
 
 export interface ConformanceArguments {
   readonly level?: readonly Level[];
@@ -44,12 +45,16 @@ export async function conformance(
       `say which store: ${engineNames.join(', ')}, or the path of a module that exports a target`,
     );
   if (given.json !== undefined) await checkWritable(given.json);
-  const target = await findTarget(store, given.option ?? {});
+  const stray = watchStray();
+  const target = await findTarget(store, given.option ?? {}).catch(async (error: unknown) => {
+    await stray.done();
+    throw error;
+  });
+  stray.imported();
   const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
   write(`${target.name}: ${String(chosen.length)} cases\n`);
-  const stray = watchStray();
   const print = progressPrinter(write, live);
-  const report = await runConformance(target, {
+  const found = await runConformance(target, {
     env: createNodeEnv(),
     signal,
     ...choice(given),
@@ -59,16 +64,14 @@ export async function conformance(
     ...(given.long === true && { long: true }),
     ...(given.timeout !== undefined && { caseTimeoutMs: given.timeout * 1000 }),
     onCase: (one, progress) => {
-      if (progress.result === undefined) stray.during = one.id;
+      stray.enter(one.id);
       print(one, progress);
     },
   });
-  stray.done();
+  const report = withFailures(found, await stray.done());
   printReport(report, commandLine(store, given), write);
-  for (const { during, text } of stray.found)
-    write(`\nFAIL during ${during}: a rejection of the store was handled by nobody: ${text}\n`);
   if (given.json !== undefined) await writeFile(given.json, `${JSON.stringify(report, undefined, 2)}\n`);
-  return exitCode(report, stray.found.length);
+  return report.levels.some(({ failed }) => failed > 0) ? 1 : 0;
 }
 
 /** Told before a run of minutes rather than after it. */
@@ -93,46 +96,8 @@ function choice({ level, only }: ConformanceArguments): {
   };
 }
 
-function exitCode(report: ConformanceReport, strays: number): number {
-  return strays > 0 || report.levels.some(({ failed }) => failed > 0) ? 1 : 0;
-}
-
 /** The command up to what chooses a case: what a replay begins with. */
 function commandLine(store: string, { option = {} }: ConformanceArguments): string {
   const options = Object.entries(option).flatMap(([key, value]) => ['--option', `${key}=${value}`]);
   return ['npx balsa conformance', store, ...options].join(' ');
-}
-
-interface Stray {
-  during: string;
-  readonly found: { readonly during: string; readonly text: string }[];
-  done(): void;
-}
-
-/**
- * A store's promise that rejects with nobody listening would end this process, and a store that ends the process
- * would end the run as if all were well: both are failures of the store.
- */
-function watchStray(): Stray {
-  const onRejection = (error: unknown): void => {
-    stray.found.push({
-      during: stray.during,
-      text: error instanceof Error ? error.message : typeof error,
-    });
-  };
-  const onExit = (): void => {
-    process.exitCode = 1;
-    process.stderr.write(`\nbalsa: the process was ended from within ${stray.during}\n`);
-  };
-  const stray: Stray = {
-    during: 'the opening',
-    found: [],
-    done: () => {
-      process.off('unhandledRejection', onRejection);
-      process.off('exit', onExit);
-    },
-  };
-  process.on('unhandledRejection', onRejection);
-  process.on('exit', onExit);
-  return stray;
 }
