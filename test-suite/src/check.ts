@@ -26,9 +26,12 @@ export function showBytes(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** A number; what is none shows that: `'7'`, `7n`. */
+const showNumber = (value: unknown): string => inspect(value, { colors: false });
+
 export function showEntry(entry: Entry): string {
   const { index, term, type, data, context } = entry;
-  return `${String(index)}@${String(term)} type ${String(type)} data [${showBytes(data)}] context [${showBytes(context)}]`;
+  return `${showNumber(index)}@${showNumber(term)} type ${showNumber(type)} data [${showBytes(data)}] context [${showBytes(context)}]`;
 }
 
 export function sameEntries(found: readonly Entry[], expected: readonly Entry[], what = 'entries'): void {

@@ -17,6 +17,7 @@ import { openAndIdentityCases } from './cases/open-and-identity.ts';
 import { orderedEdgeCases } from './cases/ordered-edges.ts';
 import { orderedModelCases } from './cases/ordered-model.ts';
 import { orderedStoreCases } from './cases/ordered-store.ts';
+import { promiseCases } from './cases/promises.ts';
 import { readCases } from './cases/read.ts';
 import { reopenCases } from './cases/reopen.ts';
 import { snapshotCases } from './cases/snapshots.ts';
@@ -39,6 +40,7 @@ export const storageCases: readonly ConformanceCase[] = [
   ...confStateCases,
   ...atomicityCases,
   ...callersCases,
+  ...promiseCases,
   ...compactionCases,
   ...snapshotCases,
   ...snapshotWriterCases,

@@ -14,6 +14,7 @@ import { naiveEngineMutants, slowMutants } from './naive-engine-mutants.ts';
 import { naiveLogMutants } from './naive-log-mutants.ts';
 import { snapshotMutants } from './snapshot-mutants.ts';
 import { stateMutants } from './state-mutants.ts';
+import { valueMutants } from './value-mutants.ts';
 
 const withoutLock: Animal = {
   bug: 'lets two owners in',
@@ -53,6 +54,7 @@ const animals: readonly Animal[] = [
     ...edgeMutants,
     ...naiveLogMutants,
     ...naiveEngineMutants,
+    ...valueMutants,
   ].map(({ bug, cite, killer, change }) => ({ bug, cite, killer, target: memoryTarget(bug, change) })),
   ...[...slowMutants, ...slowEdgeMutants].map(({ bug, cite, killer, change }) => ({
     bug,
