@@ -1,5 +1,5 @@
 /** What `balsa bench` does with its options. */
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { access, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { EngineChoiceError, engineNames } from '@balsa/engines';
@@ -19,7 +19,8 @@ export interface BenchFlags extends PlanChoice {
   readonly workload?: readonly string[];
   readonly compressible?: boolean;
   readonly directory: string;
-  readonly json?: string;
+  /** True where no file was named. */
+  readonly json?: string | true;
   readonly html?: string;
   readonly list?: boolean;
   readonly etcd?: string;
@@ -45,19 +46,29 @@ function listText(): string {
   return `Workloads:\n${lines.join('\n')}\n\nStores:\n  ${engineNames.join(', ')}, or the path of a module\n`;
 }
 
+async function list({ json }: BenchFlags): Promise<void> {
+  const all = {
+    workloads: workloads.map(({ name, description }) => ({ name, description })),
+    stores: engineNames,
+  };
+  const text = `${JSON.stringify(all, undefined, 1)}\n`;
+  if (typeof json === 'string') await writeFile(json, text);
+  else process.stdout.write(json === true ? text : listText());
+}
+
 /** Resolves with the exit code. */
 export async function bench(
   stores: readonly string[],
   flags: BenchFlags,
   signal: AbortSignal,
 ): Promise<number> {
-  if (flags.list === true) {
-    process.stdout.write(listText());
-    return 0;
-  }
   const { say, end } = progressOn(process.stderr);
   try {
     await check(flags);
+    if (flags.list === true) {
+      await list(flags);
+      return 0;
+    }
     const report = await runBench({
       sources: await findEntrants(stores),
       workloads: chooseWorkloads(flags.workload),
@@ -81,23 +92,32 @@ export async function bench(
   }
 }
 
-class NoPlaceForReport extends Error {}
+class NoPlace extends Error {}
 
 /** What would be found out only after minutes of measuring. */
-async function check({ etcd, json, html }: BenchFlags): Promise<void> {
+async function check(flags: BenchFlags): Promise<void> {
+  const { etcd, json, html, directory } = flags;
   if (etcd !== undefined) etcdVersion(etcd);
+  if (json === true && flags.list !== true)
+    throw new NoPlace('--json: say into which file; only --list prints to stdout');
+  // Not made where it is missing: a disk that is not mounted would be another disk, and a typo any.
+  if ((await look(directory))?.isDirectory() !== true)
+    throw new NoPlace(`--directory ${directory}: there is no such directory; make it on the disk under test`);
+  await access(directory, constants.W_OK).catch((cause: unknown) => {
+    throw new NoPlace(`--directory ${directory}: it cannot be written to`, { cause });
+  });
   for (const [option, file] of Object.entries({ json, html })) {
-    if (file === undefined) continue;
+    if (typeof file !== 'string') continue;
     const place = path.dirname(path.resolve(file));
     await access(place, constants.W_OK).catch((cause: unknown) => {
-      throw new NoPlaceForReport(`--${option} ${file}: ${place} is not there or cannot be written to`, {
-        cause,
-      });
+      throw new NoPlace(`--${option} ${file}: ${place} is not there or cannot be written to`, { cause });
     });
-    const found = await stat(file).catch(() => undefined);
-    if (found?.isDirectory() === true) throw new NoPlaceForReport(`--${option} ${file}: it is a directory`);
+    if ((await look(file))?.isDirectory() === true)
+      throw new NoPlace(`--${option} ${file}: it is a directory`);
   }
 }
+
+const look = (file: string): Promise<Stats | undefined> => stat(file).catch(() => undefined);
 
 /** What the user can put right by another choice. */
 function isChoice(error: unknown): error is Error {
@@ -105,12 +125,12 @@ function isChoice(error: unknown): error is Error {
     error instanceof EngineChoiceError ||
     error instanceof UnknownWorkload ||
     error instanceof EtcdUnusable ||
-    error instanceof NoPlaceForReport
+    error instanceof NoPlace
   );
 }
 
 async function write(report: BenchReport, { json, html }: BenchFlags): Promise<void> {
-  if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
+  if (typeof json === 'string') await writeFile(json, `${JSON.stringify(report, undefined, 1)}\n`);
   if (html !== undefined) await writeFile(html, reportPage(report));
 }
 

@@ -75,7 +75,10 @@ export function benchCommand(signal: AbortSignal): Command {
     .option('--etcd <path>', "etcd's server (3.4 or later), as a rival beside the clusters")
     .option('--compressible', 'payloads like JSON, instead of random bytes')
     .option('--directory <dir>', 'on the disk under test; a directory in it is made and removed', tmpdir())
-    .option('--json <file>', 'write the report as JSON (tools/bench/schema/bench-report.schema.json)')
+    .option(
+      '--json [file]',
+      'write the report as JSON (tools/bench/schema/bench-report.schema.json); with --list the list, to stdout without a file',
+    )
     .option('--html <file>', 'write the report as one page with plots')
     .option('--list', 'list workloads and stores instead of measuring')
     .addHelpText('after', help)

@@ -1,5 +1,5 @@
 /** A whole run: the machine, the entrants, the workloads, the report. */
-import { mkdtemp, rm, mkdir } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import type { EngineSource } from '@balsa/engines';
@@ -25,7 +25,7 @@ export interface BenchOptions {
   readonly workloads: readonly Workload[];
   readonly plan: Plan;
   readonly payload: PayloadKind;
-  /** Everything is written below a directory of this run's own here, which is removed at the end. */
+  /** Is there. Everything is written below a directory of this run's own in it, which is removed at the end. */
   readonly directory: string;
   /** Path or name of etcd's server: the clusters are measured beside one of its own. */
   readonly etcd?: string | undefined;
@@ -37,7 +37,6 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { plan, payload, signal, say, sources, etcd } = options;
   const startedAt = new Date();
   const begin = performance.now();
-  await mkdir(options.directory, { recursive: true });
   const machine = describeMachine(options.directory);
   const home = await mkdtemp(path.join(options.directory, 'balsa-bench-'));
   const cells: Cell[] = [];

@@ -44,6 +44,24 @@ describe('a wrong choice', () => {
       /--json \/tmp: it is a directory/,
     ],
     [
+      'a file for the list',
+      ['memory'],
+      { directory: '/tmp', json: true as const },
+      /--json: say into which file/,
+    ],
+    [
+      'a disk',
+      ['memory'],
+      { directory: '/nowhere/at/all' },
+      /--directory \/nowhere\/at\/all: there is no such/,
+    ],
+    [
+      'a disk that is a file',
+      ['memory'],
+      { directory: process.execPath },
+      /--directory .*: there is no such/,
+    ],
+    [
       'a place for the page',
       ['memory'],
       { directory: '/tmp', html: '/nowhere/x.html' },

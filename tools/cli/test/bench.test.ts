@@ -81,6 +81,25 @@ describe('balsa bench', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  test('lists what there is for machines, to stdout or into a file', async () => {
+    const { code, stdout } = await bench(['--list', '--json']);
+    expect(code).toBe(0);
+    const { workloads, stores } = JSON.parse(stdout) as { workloads: { name: string }[]; stores: string[] };
+    expect(workloads.map(({ name }) => name)).toContain('append');
+    expect(stores).toContain('sqlite');
+    const file = path.join(directory, 'list.json');
+    expect(await bench(['--list', '--json', file])).toMatchObject({ code: 0, stdout: '' });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ workloads, stores });
+  });
+
+  test('makes no directory that is not there', async () => {
+    const missing = path.join(directory, 'a', 'b');
+    const { code, stderr } = await bench(['memory', ...little, '--directory', missing]);
+    expect(stderr).toContain('there is no such directory');
+    expect(code).toBe(2);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
   test('lists what there is', async () => {
     const { code, stdout } = await bench(['--list']);
     for (const name of ['append', 'cluster', 'sqlite', 'rocksdb']) expect(stdout).toContain(name);

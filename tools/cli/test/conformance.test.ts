@@ -144,6 +144,27 @@ describe('balsa conformance', () => {
     expect(ended.stdout).toBe('');
   });
 
+  test('lists its cases for machines, to stdout or into a file, and takes no report without a file', async () => {
+    await using folder = await temporaryFolder();
+    const ended = await balsa('conformance', '--list', '--json', '--level', 'power');
+    expect(ended.code).toBe(0);
+    const cases = JSON.parse(ended.stdout) as Record<string, unknown>[];
+    expect(cases.length).toBeGreaterThan(5);
+    expect(cases[0]).toEqual({
+      id: expect.stringMatching(/^power\//) as string,
+      level: 'power',
+      title: expect.any(String) as string,
+      needs: ['files', 'child'],
+      long: false,
+    });
+    const file = path.join(folder.path, 'list.json');
+    expect((await balsa('conformance', '--list', '--level', 'power', '--json', file)).stdout).toBe('');
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(cases);
+    const without = await balsa('conformance', 'memory', '--json');
+    expect(without.code).toBe(2);
+    expect(without.stderr).toContain('say into which file');
+  });
+
   test.each([
     ['no-such-store', 'neither a known name'],
     [fileURLToPath(new URL('../dist/ports.js', import.meta.url)), 'neither a known name'],

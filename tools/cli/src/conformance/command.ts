@@ -60,7 +60,10 @@ export function conformanceCommand(stop: StopRequest): Command {
         parseSeconds,
       )
       .option('--long', 'run the cases that take minutes as well')
-      .option('--json <file>', 'write the report as JSON (test-suite/schema/conformance-report.schema.json)')
+      .option(
+        '--json [file]',
+        'write the report as JSON (test-suite/schema/conformance-report.schema.json); with --list the list, to stdout without a file',
+      )
       .addOption(
         new Option('--option <key=value>', 'for the store; may be repeated').argParser(addEngineOption),
       )

@@ -3,7 +3,14 @@ import { access, constants, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { engineNames, type RawOptions } from '@balsa/engines';
 import { createNodeEnv } from '@balsa/raft-node';
-import { chooseCases, levels, runConformance, withFailures, type Level } from '@balsa/test-suite';
+import {
+  chooseCases,
+  levels,
+  runConformance,
+  withFailures,
+  type ConformanceCase,
+  type Level,
+} from '@balsa/test-suite';
 import { printReport, progressPrinter } from './print.ts';
 import { findTarget, WrongChoice } from './stores.ts';
 import { watchStray } from './stray.ts';
@@ -14,7 +21,8 @@ export interface ConformanceArguments {
   readonly seed?: number;
   readonly path?: string;
   readonly runs?: number;
-  readonly json?: string;
+  /** True where no file was named. */
+  readonly json?: string | true;
   /** Seconds for each case. */
   readonly timeout?: number;
   readonly option?: RawOptions;
@@ -37,14 +45,16 @@ export async function conformance(
       );
   }
   if (given.list === true) {
-    for (const { id, level, title } of chosen) write(`${level.padEnd(12)}${id}\n            ${title}\n`);
+    await list(chosen, given.json, write);
     return 0;
   }
   if (store === undefined)
     throw new WrongChoice(
       `say which store: ${engineNames.join(', ')}, or the path of a module that exports a target`,
     );
-  if (given.json !== undefined) await checkWritable(given.json);
+  const { json } = given;
+  if (json === true) throw new WrongChoice('say into which file: --json FILE; only --list prints to stdout');
+  if (json !== undefined) await checkWritable(json);
   const stray = watchStray();
   const target = await findTarget(store, given.option ?? {}).catch(async (error: unknown) => {
     await stray.done();
@@ -70,8 +80,33 @@ export async function conformance(
   });
   const report = withFailures(found, await stray.done());
   printReport(report, commandLine(store, given), write);
-  if (given.json !== undefined) await writeFile(given.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
   return report.levels.some(({ failed }) => failed > 0) ? 1 : 0;
+}
+
+/** For people; for machines into a file, or to stdout where none is named. */
+async function list(
+  cases: readonly ConformanceCase[],
+  json: ConformanceArguments['json'],
+  write: (text: string) => void,
+): Promise<void> {
+  if (json === undefined) {
+    for (const { id, level, title } of cases) write(`${level.padEnd(12)}${id}\n            ${title}\n`);
+    return;
+  }
+  const plain = cases.map(({ id, level, title, needs = [], long = false }) => ({
+    id,
+    level,
+    title,
+    needs,
+    long,
+  }));
+  const text = `${JSON.stringify(plain, undefined, 2)}\n`;
+  if (json === true) write(text);
+  else {
+    await checkWritable(json);
+    await writeFile(json, text);
+  }
 }
 
 /** Told before a run of minutes rather than after it. */
