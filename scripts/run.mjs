@@ -3,11 +3,12 @@
  * Every command of the repository, from a bare clone: checks the machine, installs and builds what is
  * missing, then runs. Uses nothing but Node's own modules, because it runs before anything is installed.
  *
- *   node scripts/run.mjs <start|demo|test|verify|fix|build|clean|etcd-testdata|docs:api|soak|chaos|bench|bench:core> [arguments]
+ *   node scripts/run.mjs <command> [arguments]
  *
  * What it says about itself goes to stderr, so that the stdout of a command with --json stays clean.
  */
 import { checkNode, ensureInstalled } from './install.mjs';
+import { complaintOf, helpOf } from './usage.mjs';
 import { build, fail, repositoryRoot, run, runNode, say, stopWithNpm } from './process.mjs';
 
 const commands = {
@@ -35,7 +36,22 @@ function cli(command) {
 
 const [name = '', ...rest] = process.argv.slice(2);
 
+/** Decided before anything is installed, built or removed. */
+function answered() {
+  const help = helpOf(name, rest);
+  if (help !== undefined) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const complaint = complaintOf(name, rest);
+  if (complaint === undefined) return undefined;
+  say(complaint);
+  return 2;
+}
+
 async function main() {
+  const code = answered();
+  if (code !== undefined) return code;
   process.chdir(repositoryRoot);
   checkNode();
   stopWithNpm();

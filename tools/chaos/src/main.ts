@@ -55,7 +55,7 @@ async function main(given: Arguments): Promise<number> {
   return report.ok ? 0 : 1;
 }
 
-const program = new Command('chaos')
+const program = new Command('npm run chaos --')
   .description('Breaks a cluster of real processes, disks and sockets in every way that Raft has to survive.')
   .option(
     '--storage <engines>',

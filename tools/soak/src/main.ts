@@ -24,7 +24,7 @@ function act<O>(trial: Trial<O>): (options: O & { json?: boolean }) => Promise<v
   };
 }
 
-const program = new Command('soak').description(
+const program = new Command('npm run soak --').description(
   'Long trials of a three-node cluster on SQLite. Each ends with one line of results; exit 1 when a promise was broken.',
 );
 const json = ['--json', 'print only the line of results, as JSON, on stdout'] as const;

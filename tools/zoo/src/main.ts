@@ -15,22 +15,25 @@ Runs each broken store against the case that names its bug, and the correct stor
   --full         also says how many other cases kill each
   --write        the same, and writes docs/zoo.md
   --check        the same, and fails when docs/zoo.md is out of date
+  --help         this
 Exit codes: 0 all as it should be, 1 a broken store lives, a correct one dies or a family cannot be run, 2 wrong usage.
 `;
 
 function wanted(): {
   readonly names: readonly string[];
-  readonly mode: 'short' | 'full' | 'write' | 'check';
+  readonly mode: 'short' | 'full' | 'write' | 'check' | 'help';
 } {
   const { values } = parseArgs({
     options: {
+      help: { type: 'boolean', short: 'h' },
       family: { type: 'string', multiple: true },
       full: { type: 'boolean' },
       write: { type: 'boolean' },
       check: { type: 'boolean' },
     },
   });
-  const { family = [], full, write, check } = values;
+  const { family = [], full, write, check, help } = values;
+  if (help === true) return { names: [], mode: 'help' };
   const strange = family.filter((name) => !families.some((one) => one.name === name));
   if (strange.length > 0) throw new TypeError(`there is no family ${strange.join(', ')}`);
   if (family.length > 0 && (write === true || check === true))
@@ -50,6 +53,10 @@ async function main(): Promise<number> {
     return 2;
   }
   const { names, mode } = choice;
+  if (mode === 'help') {
+    process.stdout.write(usage);
+    return 0;
+  }
   const chosen = families.filter(({ name }) => names.length === 0 || names.includes(name));
   const write = (text: string): void => void process.stdout.write(text);
   const visits = [];
