@@ -1,5 +1,7 @@
 /** One conformance case, and what it is given to work with. */
+import { inspect } from 'node:util';
 import type { Engine, Storage, StorageState } from '@balsa/raft-core';
+import { isPromise } from './check.ts';
 import { missingNeed, type Harness, type Level, type Need, type Target } from './target.ts';
 
 /**
@@ -75,12 +77,21 @@ export class CaseContext {
 
   /** The open engine; opened when there is none. */
   engine(): Promise<Engine> {
-    this.#engine ??= this.harness.open().then((engine) => {
-      assertGives(engine, 'harness.open()', engineMethods);
-      this.#maxEntryBytes = engine.capabilities.maxEntryBytes;
-      return engine;
-    });
+    this.#engine ??= this.#open();
     return this.#engine;
+  }
+
+  async #open(): Promise<Engine> {
+    const opening: unknown = this.harness.open();
+    // Plain JavaScript lets it pass, and a program that says `.then` does not.
+    if (!isPromise(opening))
+      throw new Error(
+        `harness.open() has to give a promise of an engine, not ${inspect(opening, { depth: 0 })}`,
+      );
+    const engine = await (opening as Promise<Engine>);
+    assertGives(engine, 'harness.open()', engineMethods);
+    this.#maxEntryBytes = engine.capabilities.maxEntryBytes;
+    return engine;
   }
 
   /** Of the engine that this case opened last; undefined when it has opened none. */

@@ -18,6 +18,10 @@ import {
 } from '@balsa/raft-core';
 import { hard, noConf } from './make.ts';
 
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
 /** Bytes as text: short ones whole, long ones by length and checksum. */
 export function showBytes(bytes: Uint8Array): string {
   // A store in plain JavaScript may give anything.

@@ -94,6 +94,11 @@ describe('the report', () => {
       "rejected with 'no disk', which is no Error",
     ],
     [
+      'an engine without a promise',
+      { open: () => ({ capabilities: {} }), destroy },
+      'harness.open() has to give a promise of an engine, not {',
+    ],
+    [
       'half an engine',
       { open: () => Promise.resolve({ close: destroy }), destroy },
       'harness.open() resolves with has no method identity, stamp, group',

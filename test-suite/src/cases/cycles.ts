@@ -1,6 +1,7 @@
 /** Long lives: cycles of append and compact, many openings, a million entries. */
 import assert from 'node:assert/strict';
-import { entryOverheadBytes, NoLimit } from '@balsa/raft-core';
+import { inspect } from 'node:util';
+import { entryOverheadBytes, NoLimit, type StorageStats } from '@balsa/raft-core';
 import type { CaseContext, ConformanceCase } from '../case.ts';
 import { descriptors, sameEntries } from '../check.ts';
 import { create, entry, hard, meta, pattern, run } from '../make.ts';
@@ -29,6 +30,17 @@ async function cycle(context: CaseContext, cycles: number): Promise<{ held: numb
   }
   return { held, took };
 }
+
+/** What an operator sees: each is a figure at all times. */
+const statNames = [
+  'entryCount',
+  'logBytes',
+  'snapshotCount',
+  'snapshotBytes',
+  'garbageBytes',
+  'lastSyncMs',
+  'writeCount',
+] as const satisfies readonly (keyof StorageStats)[];
 
 export const cycleCases: readonly ConformanceCase[] = [
   {
@@ -90,6 +102,11 @@ export const cycleCases: readonly ConformanceCase[] = [
       assert.equal(stats.snapshotCount, 0);
       for (const index of [10, 12, 15]) await create(storage, meta(index, 1), [pattern(700), pattern(300)]);
       const withThree = await storage.stats();
+      for (const name of statNames) {
+        const figure: unknown = withThree[name];
+        const is = `${name} is ${inspect(figure)}; expected a finite number, not below 0`;
+        assert.ok(typeof figure === 'number' && Number.isFinite(figure) && figure >= 0, is);
+      }
       assert.equal(withThree.snapshotCount, 3, 'snapshots');
       assert.ok(withThree.snapshotBytes >= 3000, `bytes of snapshots: ${String(withThree.snapshotBytes)}`);
       await storage.pruneSnapshots(1);

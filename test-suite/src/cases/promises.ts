@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { NoLimit, type Engine, type Storage } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
+import { isPromise } from '../check.ts';
 import { entry, hard, meta, run } from '../make.ts';
 
 type Calls = Readonly<Record<string, () => unknown>>;
@@ -31,10 +32,6 @@ const callsOfEngine = (engine: Engine): Calls => ({
   listGroups: () => engine.listGroups(),
   'destroyGroup (there is none)': () => engine.destroyGroup('there-is-none'),
 });
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
 
 /** What they resolve or reject with is for other cases. */
 async function givePromises(when: string, calls: Calls): Promise<void> {

@@ -47,6 +47,15 @@ export const valueMutants: readonly Mutant[] = [
     ),
   },
   {
+    bug: 'does not say how long its syncs take',
+    cite: 'tikv/raftstore: a slow disk is found by this figure, and NaN is below every bound',
+    killer: 'scale/stats-count',
+    change: () =>
+      inGroups((storage) => ({
+        stats: async () => ({ ...(await storage.stats()), lastSyncMs: undefined as unknown as number }),
+      })),
+  },
+  {
     bug: 'throws at once what it should reject with',
     cite: 'Node.js: a function that both throws and rejects is caught by neither .catch nor a late await',
     killer: 'calls/give-promises',

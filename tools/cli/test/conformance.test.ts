@@ -144,6 +144,34 @@ describe('balsa conformance', () => {
     expect(ended.stdout).toBe('');
   });
 
+  test.each([
+    [
+      'a syntax error',
+      'export const a = 1;\nexport const target = { open( };',
+      /Unexpected token '}'\n.*store\.mjs:2\n.*open\( }/,
+    ],
+    ['an error', 'const a = 1;\nthrow new Error("no server");', /: no server\n +at .*store\.mjs:2:7/],
+    [
+      'a wrong name',
+      "import { nothing } from 'data:text/javascript,';",
+      /store\.mjs:1\n.*import \{ nothing[^]*does not provide/,
+    ],
+    [
+      'a missing file',
+      "import './nothing.mjs';",
+      /Cannot find module '.*nothing\.mjs' imported from .*store\.mjs\n$/,
+    ],
+    ['a missing package', "import 'there-is-none';", /Cannot find package.*run npm install in/],
+    ['a text', "throw 'no server';", /it threw no server/],
+  ])('says of a module with %s what is wrong and where', async (_, code, words) => {
+    await using folder = await temporaryFolder();
+    const store = path.join(folder.path, 'store.mjs');
+    await writeFile(store, code);
+    const ended = await balsa('conformance', store);
+    expect(ended.stderr.replace(/\(?file:\/\//g, '')).toMatch(words);
+    expect(ended.code).toBe(2);
+  });
+
   test('lists its cases for machines, to stdout or into a file, and takes no report without a file', async () => {
     await using folder = await temporaryFolder();
     const ended = await balsa('conformance', '--list', '--json', '--level', 'power');

@@ -6,6 +6,7 @@
  * @packageDocumentation
  */
 export { EngineChoiceError } from './errors.ts';
+export { importFailure } from './import-failure.ts';
 export { engineNames, findEngine, openReference, persistentEngineNames } from './find.ts';
 export {
   addRawOption,

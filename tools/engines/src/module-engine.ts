@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Engine } from '@balsa/raft-core';
 import { EngineChoiceError } from './errors.ts';
+import { importFailure } from './import-failure.ts';
 import { labelOf, type EngineOptions, type RawOptions } from './options.ts';
 import { makePlace, openOwned } from './place.ts';
 import type { EnginePlace, EngineSource, PlaceOptions } from './source.ts';
@@ -68,7 +69,7 @@ async function load(file: string): Promise<Readonly<Record<string, unknown>>> {
   try {
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   } catch (cause) {
-    throw new EngineChoiceError(`${file} cannot be imported`, { cause });
+    throw new EngineChoiceError(importFailure(file, cause), { cause });
   }
 }
 

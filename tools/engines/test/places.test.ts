@@ -62,6 +62,12 @@ test('a module may export openEngine, and gets the directory and its options', a
   expect(source.label).toBe('mine.mjs size=7 fast=true colour=red');
 });
 
+test('a module that cannot be imported is refused, with the reason and the place', async () => {
+  const module = path.join(folder, 'throwing.mjs');
+  await writeFile(module, "const a = 1;\nthrow new Error('no server');");
+  await expect(findEngine(module)).rejects.toThrow(/cannot be imported: no server\n +at .*throwing\.mjs:2:7/);
+});
+
 test('a module that exports nothing of use is refused, with what it should export', async () => {
   const module = path.join(folder, 'mine.mjs');
   await writeFile(module, 'export const store = 1;');

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { engineNames, findEngine, type EngineSource, type RawOptions } from '@balsa/engines';
+import { engineNames, findEngine, importFailure, type EngineSource, type RawOptions } from '@balsa/engines';
 import { createMemoryDisk, openMemoryEngine } from '@balsa/raft-core/memory';
 import type { Timer } from '@balsa/raft-core';
 import { createNodeEnv } from '@balsa/raft-node';
@@ -94,15 +94,7 @@ async function moduleTarget(name: string, options: RawOptions): Promise<Target> 
     loaded = await importInTime(file);
   } catch (cause) {
     if (cause instanceof WrongChoice) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const lacks = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
-    const typed = cause instanceof Error && 'code' in cause && cause.code === 'ERR_UNKNOWN_FILE_EXTENSION';
-    const advice = lacks
-      ? `; run npm install in ${path.dirname(file)} first`
-      : typed
-        ? '; it has to be JavaScript that plain Node imports: compile it first'
-        : '';
-    throw new WrongChoice(`${file} cannot be imported: ${reason}${advice}`, { cause });
+    throw new WrongChoice(importFailure(file, cause), { cause });
   }
   const target = targetIn(loaded);
   if (target !== undefined) {
