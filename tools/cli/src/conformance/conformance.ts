@@ -14,6 +14,7 @@ import {
 import { printReport, progressPrinter } from './print.ts';
 import { findTarget, WrongChoice } from './stores.ts';
 import { watchStray } from './stray.ts';
+import { startWatchdog } from './watchdog.ts';
 
 export interface ConformanceArguments {
   readonly level?: readonly Level[];
@@ -64,6 +65,8 @@ export async function conformance(
   const live = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
   write(`${target.name}: ${String(chosen.length)} cases\n`);
   const print = progressPrinter(write, live);
+  const caseTimeoutMs = given.timeout === undefined ? undefined : given.timeout * 1000;
+  const watchdog = startWatchdog(caseTimeoutMs);
   const found = await runConformance(target, {
     env: createNodeEnv(),
     signal,
@@ -72,12 +75,14 @@ export async function conformance(
     ...(given.path !== undefined && { path: given.path }),
     ...(given.runs !== undefined && { runs: given.runs }),
     ...(given.long === true && { long: true }),
-    ...(given.timeout !== undefined && { caseTimeoutMs: given.timeout * 1000 }),
+    ...(caseTimeoutMs !== undefined && { caseTimeoutMs }),
     onCase: (one, progress) => {
       stray.enter(one.id);
+      watchdog.enter(one.id);
       print(one, progress);
     },
   });
+  await watchdog.stop();
   const report = withFailures(found, await stray.done());
   printReport(report, commandLine(store, given), write);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`);
