@@ -1,11 +1,5 @@
 /** One group's log on files, behind the kit's `GroupStorage`. */
-import {
-  type Entry,
-  type Env,
-  type LogIndex,
-  type Storage,
-  type WriteBatch,
-} from '@balsa/raft-core';
+import { type Entry, type Env, type LogIndex, type Storage, type WriteBatch } from '@balsa/raft-core';
 import {
   GroupStorage,
   openSnapshotFiles,
