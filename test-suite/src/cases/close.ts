@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { NoLimit } from '@balsa/raft-core';
 import type { ConformanceCase } from '../case.ts';
-import { descriptors, hasSettled, refuses, rejects, sameGroup } from '../check.ts';
+import { descriptors, hasSettled, readSnapshot, refuses, rejects, sameGroup } from '../check.ts';
 import { bytes, create, hard, meta, run } from '../make.ts';
 
 export const closeCases: readonly ConformanceCase[] = [
@@ -126,6 +126,33 @@ export const closeCases: readonly ConformanceCase[] = [
         assert.ok(now <= before + 12, `from ${String(before)} open files to ${String(now)} in 20 lives`);
       const entries = Array.from({ length: 30 }, (_, i) => run(i + 1, i + 1, i + 1)).flat();
       await sameGroup(await context.reopen(), { entries, hardState: hard(30, 30) });
+    },
+  },
+  {
+    id: 'close/snapshots-leave-no-files-open',
+    title: 'snapshots that were written, aborted and read again and again leave no files open',
+    level: 'core',
+    run: async (context) => {
+      const { storage } = await context.group();
+      const rounds = 30;
+      const warm = 5;
+      let before: number | undefined;
+      for (let round = 1; round <= rounds; round++) {
+        const { id } = await create(storage, meta(round, 1), [bytes('one'), bytes('two')]);
+        await (await storage.receiveSnapshot(meta(round + rounds, 2))).abort();
+        for (let n = 0; n < 2; n++) await readSnapshot(storage, id);
+        await storage.pruneSnapshots(1);
+        if (round === warm) before = await descriptors();
+      }
+      const after = await descriptors();
+      if (before === undefined || after === undefined)
+        return context.notApplicable('this machine does not list open files in /proc');
+      const count = `${String(rounds - warm)} snapshots`;
+      // Some slack, for what other tests of the same process do meanwhile.
+      assert.ok(
+        after <= before + 12,
+        `from ${String(before)} open files to ${String(after)} after ${count} in one life`,
+      );
     },
   },
 ];

@@ -1,4 +1,5 @@
 /** What comes back of other types than it went in, or otherwise than by a promise: plain JavaScript lets it pass. */
+import { closeSync, openSync } from 'node:fs';
 import { BalsaError, Entry, type Storage } from '@balsa/raft-core';
 import { inGroups } from './override.ts';
 import type { Mutant } from './mutant.ts';
@@ -54,6 +55,26 @@ export const valueMutants: readonly Mutant[] = [
       inGroups((storage) => ({
         stats: async () => ({ ...(await storage.stats()), lastSyncMs: undefined as unknown as number }),
       })),
+  },
+  {
+    bug: 'closes no file of a snapshot that was read',
+    cite: 'etcd-io/etcd and dragonboat: a leak that shows after days, as EMFILE in whatever opens next',
+    killer: 'close/snapshots-leave-no-files-open',
+    change: () => {
+      const leaked: number[] = [];
+      return inGroups((storage) => ({
+        openSnapshot: async (id) => {
+          const reader = await storage.openSnapshot(id);
+          leaked.push(openSync(process.execPath, 'r'));
+          return reader;
+        },
+        close: async () => {
+          // Those of the zoo itself: the process goes on.
+          for (const file of leaked.splice(0)) closeSync(file);
+          await storage.close();
+        },
+      }));
+    },
   },
   {
     bug: 'throws at once what it should reject with',
