@@ -94,6 +94,7 @@ export type ErrorCode =
   | 'NOT_LEADER'
   | 'OVERLOADED'
   | 'STOPPED'
+  | 'NOT_A_MEMBER'
   | 'UNKNOWN_OUTCOME'
   | 'ABORTED'
   | 'TIMEOUT'
@@ -309,6 +310,11 @@ export const errorRegistry: Readonly<Record<ErrorCode, ErrorEntry>> = {
     http: 503,
   }),
   STOPPED: entry('The node is stopped or stopping.', 'Use another node.', { resp: 'TRYAGAIN', http: 503 }),
+  NOT_A_MEMBER: entry(
+    'This node was removed from the group: it hears of nothing new and proposes nothing.',
+    'Use another node and stop this one; its id is used up, so a replacement gets a new one.',
+    { resp: 'TRYAGAIN', http: 503 },
+  ),
   UNKNOWN_OUTCOME: entry(
     'The proposal left this node and its fate is not known: it may have been applied, or may be later.',
     'Read back before trying again, or make the command safe to repeat.',

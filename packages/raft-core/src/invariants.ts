@@ -21,11 +21,16 @@ export function assertSafeInteger(value: number, name: string, min = 0): number 
   if (!Number.isSafeInteger(value) || value < min) {
     throw new BalsaError(
       'OUT_OF_RANGE',
-      `${name} must be a safe integer >= ${String(min)}, but is ${String(value)}`,
+      `${name} must be a safe integer >= ${String(min)}, but is ${describe(value)}`,
       {
         details: { name, value, min },
       },
     );
   }
   return value;
+}
+
+/** A text in its quotes: "1" is no number, and would not look wrong without them. */
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

@@ -1,5 +1,6 @@
 /** One waiting caller: a promise with a deadline and an abort signal. */
-import { isBalsaError, type BalsaError, type Env } from '@balsa/raft-core';
+import { BalsaError, isBalsaError, type Env } from '@balsa/raft-core';
+import { describeValue } from './check-options.ts';
 
 /** How long a call may wait. */
 export interface CallOptions {
@@ -23,6 +24,7 @@ export class Call<T> {
 
   /** `onSettled` gets `ok` or the code of the error. */
   constructor(env: Env, options: CallOptions, defaultTimeoutMs: number, onSettled?: (code: string) => void) {
+    checkOptions(options);
     this.promise = new Promise<T>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -37,15 +39,17 @@ export class Call<T> {
     return this.#settled;
   }
 
-  /** Calls back when the signal fires before the call is settled; at once when it has fired already. */
-  onAbort(callback: () => void): void {
-    if (this.#signal === undefined) return;
-    if (this.#signal.aborted) {
-      callback();
+  /** Rejects with `ABORTED` when the signal fires before the call is settled; at once when it has fired already. */
+  heedSignal(text: string): void {
+    const signal = this.#signal;
+    if (signal === undefined) return;
+    const abort = (): void => this.reject(new BalsaError('ABORTED', text, { cause: signal.reason }));
+    if (signal.aborted) {
+      abort();
       return;
     }
-    this.#abortListener = callback;
-    this.#signal.addEventListener('abort', callback, { once: true });
+    this.#abortListener = abort;
+    signal.addEventListener('abort', abort, { once: true });
   }
 
   resolve(value: T): void {
@@ -70,4 +74,25 @@ export class Call<T> {
     this.ended(code);
     return true;
   }
+}
+
+/** A deadline that is no number would never come, and what is no signal would throw once the call is under way. */
+function checkOptions({ timeoutMs, signal }: CallOptions): void {
+  if (timeoutMs !== undefined && (typeof timeoutMs !== 'number' || Number.isNaN(timeoutMs)))
+    refuse('timeoutMs', 'a number of milliseconds', timeoutMs);
+  if (signal !== undefined && !isSignal(signal)) refuse('signal', 'an AbortSignal', signal);
+}
+
+function isSignal(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { aborted, addEventListener, removeEventListener } = value as Record<string, unknown>;
+  return (
+    typeof aborted === 'boolean' &&
+    typeof addEventListener === 'function' &&
+    typeof removeEventListener === 'function'
+  );
+}
+
+function refuse(field: string, must: string, value: unknown): never {
+  throw new BalsaError('INVALID_ARGUMENT', `${field} has to be ${must}, but is ${describeValue(value)}`);
 }

@@ -1,6 +1,6 @@
 /** Status and gauges of a running node, gathered from its parts. */
 import type { PeerProgress } from '@balsa/raft-core';
-import { allIds, membersOf } from './membership.ts';
+import { allIds, isRemoved, membersOf } from './membership.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { Runtime } from './runtime.ts';
 import { roleOf, type NodeStatus, type PeerStatus } from './status.ts';
@@ -84,9 +84,9 @@ function readiness<R>(runtime: Runtime<R>): NodeStatus['ready'] {
   const no = (reason: string): NodeStatus['ready'] => ({ ok: false, reason });
   if (!runtime.running) return no('the node is stopped');
   if (runtime.snapshots.installer.restoring !== undefined) return no('a snapshot is being restored');
-  const ids = allIds(runtime.core.status().confState);
-  if (ids.size === 0) return no('the node waits to be added to the cluster');
-  if (!ids.has(runtime.settings.id)) return no('the node was removed from the cluster');
+  const { confState } = runtime.core.status();
+  if (allIds(confState).size === 0) return no('the node waits to be added to the cluster');
+  if (isRemoved(confState, runtime.settings.id)) return no('the node was removed from the cluster');
   if (runtime.core.leader === 0) return no('no leader is known');
   return { ok: true, reason: '' };
 }

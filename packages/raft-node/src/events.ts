@@ -1,7 +1,7 @@
 /** What a node tells those who listen. */
 import {
+  BalsaError,
   LogLevel,
-  type BalsaError,
   type ConfState,
   type LogIndex,
   type Logger,
@@ -42,6 +42,7 @@ export class NodeEmitter {
 
   /** Returns the function that removes the listener again. */
   on<K extends keyof NodeEvents>(event: K, listener: NodeListener<K>): () => void {
+    checkListener(event, listener);
     let set = this.#listeners.get(event);
     if (set === undefined) this.#listeners.set(event, (set = new Set()));
     set.add(listener);
@@ -54,10 +55,35 @@ export class NodeEmitter {
   emit<K extends keyof NodeEvents>(event: K, value: NodeEvents[K]): void {
     for (const listener of this.#listeners.get(event) ?? []) {
       try {
-        (listener as NodeListener<K>)(value);
+        // An asynchronous function passes for one that returns nothing; nobody else would take what it rejects with.
+        const returned = (listener as (event: NodeEvents[K]) => unknown)(value);
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#say(event, error));
       } catch (error) {
-        this.#log.log(LogLevel.Error, `a listener of '${event}' threw: ${String(error)}`, { error });
+        this.#say(event, error);
       }
     }
   }
+
+  #say(event: keyof NodeEvents, error: unknown): void {
+    this.#log.log(LogLevel.Error, `a listener of '${event}' threw: ${String(error)}`, { error });
+  }
+}
+
+const names = {
+  role: true,
+  leader: true,
+  membership: true,
+  compacted: true,
+  snapshot: true,
+  stopped: true,
+} as const satisfies Readonly<Record<keyof NodeEvents, true>>;
+
+/** One that is never called, or cannot be, is a mistake that is better told at once. */
+function checkListener(event: string, listener: unknown): void {
+  if (!Object.hasOwn(names, event)) {
+    const text = `there is no event "${event}"; there are: ${Object.keys(names).join(', ')}`;
+    throw new BalsaError('INVALID_ARGUMENT', text);
+  }
+  if (typeof listener !== 'function')
+    throw new BalsaError('INVALID_ARGUMENT', `a listener of '${event}' has to be a function`);
 }

@@ -8,6 +8,7 @@ export * from './metrics.ts';
 export type { CallOptions } from './call.ts';
 export type { NodeEvents, NodeListener } from './events.ts';
 export * from './raft-node.ts';
+export type { MembershipChange } from './membership-change.ts';
 export { addressStoreName, readAddresses, type RecordedAddresses } from './address-book.ts';
 export { decodeConfContext, type ConfContext } from './conf-context.ts';
 export { payloadOf } from './envelope.ts';

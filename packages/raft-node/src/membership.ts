@@ -22,6 +22,12 @@ export function allIds(confState: ConfState): Set<NodeId> {
   return new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
 }
 
+/** Whether the membership names others and not this node. One that names nobody is that of a node which is yet to be added. */
+export function isRemoved(confState: ConfState, id: NodeId): boolean {
+  const ids = allIds(confState);
+  return ids.size > 0 && !ids.has(id);
+}
+
 export function membersOf(confState: ConfState, book: AddressBook): MemberStatus[] {
   const voting = new Set([...confState.voters, ...confState.votersOutgoing]);
   return [...allIds(confState)]
@@ -138,8 +144,12 @@ export function successor(
 /** A voter that lags may keep the cluster from committing anything until it has caught up (thesis §4.2.1). */
 function checkLag(id: NodeId, status: Status, maxLag: number): void {
   const match = status.progress.find((peer) => peer.id === id)?.match ?? 0;
+  if (match === 0)
+    refuse(
+      `learner ${String(id)} has not answered yet, so that nothing is known to have reached it: see that it runs and can be reached, and ask again`,
+    );
   const lag = status.lastIndex - match;
-  if (match === 0 || lag > maxLag)
+  if (lag > maxLag)
     refuse(
       `learner ${String(id)} still lags ${String(lag)} entries behind, at most ${String(maxLag)} are allowed: wait until it has caught up`,
     );

@@ -1,7 +1,7 @@
 /** What a node is started with, the default of everything that has one, and the bounds on everything that queues. */
 import {
   assertSafeInteger,
-  BalsaError,
+  entryOverheadBytes,
   ReadOnlyOption,
   type Engine,
   type Env,
@@ -11,6 +11,7 @@ import {
   type Tracer,
   type Transport,
 } from '@balsa/raft-core';
+import { checkFields, checkPart, longestTimerMs, refuse, type Kind } from './check-options.ts';
 
 /** A member of the cluster and where it listens. */
 export interface Member {
@@ -220,27 +221,78 @@ export interface NodeSettings {
 }
 
 const hex64 = /^[0-9a-f]{16}$/;
+/** The least that an entry can be bounded to: its overhead and a command of 64 bytes. */
+const leastMaxEntryBytes = entryOverheadBytes + 64;
 
-/** What a node is made of. A type asks for them; in plain JavaScript one is soon forgotten. */
-const parts = ['env', 'engine', 'stateMachine', 'transport'] as const;
+/** What a node is made of. A type asks for them; in plain JavaScript one is soon forgotten, or another object given. */
+const parts = {
+  env: ['now', 'setTimer', 'random'],
+  engine: ['identity', 'stamp', 'group', 'orderedStore', 'close'],
+  stateMachine: ['open', 'apply', 'sync', 'snapshot', 'restore', 'close'],
+  transport: [
+    'start',
+    'checkAddress',
+    'setPeer',
+    'removePeer',
+    'send',
+    'sendControl',
+    'sendSnapshot',
+    'stop',
+  ],
+} as const satisfies { readonly [Part in keyof RaftNodeOptions<unknown>]?: readonly string[] };
 
-/** Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work. */
+const kinds = {
+  id: 'number',
+  group: 'string',
+  engine: 'object',
+  ownEngine: 'boolean',
+  stateMachine: 'object',
+  transport: 'object',
+  env: 'object',
+  bootstrap: 'object',
+  join: 'object',
+  members: 'list',
+  tickMs: 'number',
+  electionTick: 'number',
+  heartbeatTick: 'number',
+  preVote: 'boolean',
+  checkQuorum: 'boolean',
+  readOnlyOption: 'number',
+  requestTimeoutMs: 'number',
+  leaderWaitMs: 'number',
+  stopTimeoutMs: 'number',
+  commitFlushMs: 'number',
+  commitNewsMs: 'number',
+  limits: 'object',
+  compaction: 'object',
+  maxApplyUnpersistedLogLimit: 'number',
+  tracer: 'function',
+  onCore: 'function',
+} as const satisfies Readonly<Record<keyof RaftNodeOptions<unknown>, Kind>>;
+
+const bootstrapKinds = {
+  clusterId: 'string',
+  members: 'list',
+  maxEntryBytes: 'number',
+} as const satisfies Readonly<Record<keyof BootstrapOptions, Kind>>;
+const joinKinds = {
+  clusterId: 'string',
+  maxEntryBytes: 'number',
+} as const satisfies Readonly<Record<keyof JoinOptions, Kind>>;
+
+/**
+ * Fills in defaults and refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE` naming the field, what cannot work, and with
+ * `INVALID_ARGUMENT` a field that there is not. Nothing was opened or written yet.
+ */
 export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
-  for (const part of parts) {
-    const given: unknown = options[part];
-    if (typeof given !== 'object' || given === null) refuse(part, 'be given, as an object', given);
-  }
+  // A node, an engine or a transport may be of any class, with fields of its own: only its methods are looked at.
+  for (const part of Object.keys(parts) as (keyof typeof parts)[])
+    checkPart(part, (options as Partial<RaftNodeOptions<R>> | undefined)?.[part], parts[part]);
+  checkFields('options', options, kinds);
   assertSafeInteger(options.id, 'id', 1);
   const group = options.group ?? 'main';
   if (group.length === 0 || group.length > 256) refuse('group', 'be 1 to 256 characters long', group);
-  if (options.bootstrap !== undefined && options.join !== undefined) {
-    refuse(
-      'join',
-      'not be given together with bootstrap: a node either founds a cluster or joins one',
-      options.join,
-    );
-  }
-  checkBootstrap(options);
+  checkFounding(options);
   const applyUnpersisted: number = options.maxApplyUnpersistedLogLimit ?? 0;
   if (applyUnpersisted !== 0) {
     refuse(
@@ -249,46 +301,97 @@ export function resolveOptions<R>(options: RaftNodeOptions<R>): NodeSettings {
       applyUnpersisted,
     );
   }
-  if (options.join !== undefined) checkClusterId('join.clusterId', options.join.clusterId);
   for (const member of options.members ?? []) checkMember('members', member, options.transport);
-  const limits = { ...defaultLimits, ...options.limits };
-  for (const [name, value] of Object.entries(limits)) assertSafeInteger(value, `limits.${name}`, 1);
-  const compaction = { ...defaultCompaction, ...options.compaction };
-  for (const [name, value] of Object.entries(compaction)) {
-    assertSafeInteger(value, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
-  }
-  const tickMs = assertSafeInteger(options.tickMs ?? 100, 'tickMs', 1);
-  const electionTick = assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2);
   return {
     id: options.id,
     group,
-    tickMs,
-    electionTick,
-    heartbeatTick: assertSafeInteger(options.heartbeatTick ?? 1, 'heartbeatTick', 1),
-    preVote: options.preVote ?? true,
-    checkQuorum: options.checkQuorum ?? true,
-    readOnlyOption: options.readOnlyOption ?? ReadOnlyOption.Safe,
-    requestTimeoutMs: assertSafeInteger(options.requestTimeoutMs ?? 10_000, 'requestTimeoutMs', 1),
-    leaderWaitMs: assertSafeInteger(options.leaderWaitMs ?? 3 * electionTick * tickMs, 'leaderWaitMs', 1),
-    stopTimeoutMs: assertSafeInteger(options.stopTimeoutMs ?? 10_000, 'stopTimeoutMs', 1),
-    commitFlushMs: assertSafeInteger(options.commitFlushMs ?? 1000, 'commitFlushMs', 1),
-    commitNewsMs: assertSafeInteger(options.commitNewsMs ?? 1, 'commitNewsMs'),
-    limits,
-    compaction,
+    ...resolveTimes(options),
+    ...resolveReads(options),
+    ...resolveBounds(options),
   };
 }
 
-function checkBootstrap<R>(options: RaftNodeOptions<R>): void {
-  const bootstrap = options.bootstrap;
+function resolveTimes<R>(options: RaftNodeOptions<R>) {
+  const tickMs = timerMs(options.tickMs ?? 100, 'tickMs', 1);
+  const electionTick = assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2);
+  const heartbeatTick = assertSafeInteger(options.heartbeatTick ?? 1, 'heartbeatTick', 1);
+  if (electionTick <= heartbeatTick)
+    refuse('electionTick', `be greater than heartbeatTick, which is ${String(heartbeatTick)},`, electionTick);
+  return {
+    tickMs,
+    electionTick,
+    heartbeatTick,
+    requestTimeoutMs: assertSafeInteger(options.requestTimeoutMs ?? 10_000, 'requestTimeoutMs', 1),
+    leaderWaitMs: assertSafeInteger(options.leaderWaitMs ?? 3 * electionTick * tickMs, 'leaderWaitMs', 1),
+    stopTimeoutMs: timerMs(options.stopTimeoutMs ?? 10_000, 'stopTimeoutMs', 1),
+    commitFlushMs: timerMs(options.commitFlushMs ?? 1000, 'commitFlushMs', 1),
+    commitNewsMs: timerMs(options.commitNewsMs ?? 1, 'commitNewsMs', 0),
+  };
+}
+
+function resolveReads<R>(options: RaftNodeOptions<R>) {
+  const { preVote = true, checkQuorum = true, readOnlyOption = ReadOnlyOption.Safe } = options;
+  if (!Object.values(ReadOnlyOption).includes(readOnlyOption))
+    refuse('readOnlyOption', 'be ReadOnlyOption.Safe or ReadOnlyOption.LeaseBased', readOnlyOption);
+  if (readOnlyOption === ReadOnlyOption.LeaseBased && !checkQuorum)
+    refuse('readOnlyOption', 'be Safe unless checkQuorum is on', readOnlyOption);
+  return { preVote, checkQuorum, readOnlyOption };
+}
+
+function resolveBounds<R>(options: RaftNodeOptions<R>) {
+  const limits = filledIn('limits', defaultLimits, options.limits);
+  for (const [name, value] of numbersOf(limits)) assertSafeInteger(value, `limits.${name}`, 1);
+  const compaction = filledIn('compaction', defaultCompaction, options.compaction);
+  for (const [name, value] of numbersOf(compaction)) {
+    assertSafeInteger(value, `compaction.${name}`, name.startsWith('keep') ? 0 : 1);
+  }
+  return { limits, compaction };
+}
+
+function numbersOf(fields: NodeLimits | CompactionOptions): [string, number][] {
+  return Object.entries(fields) as [string, number][];
+}
+
+/** What is given and is not undefined, over the defaults. */
+function filledIn<T extends object>(where: string, defaults: T, given: Partial<T> = {}): T {
+  checkFields(where, given, Object.fromEntries(Object.keys(defaults).map((name) => [name, 'number'])));
+  return {
+    ...defaults,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
+}
+
+function timerMs(value: number, field: string, min: number): number {
+  assertSafeInteger(value, field, min);
+  if (value > longestTimerMs) refuse(field, `be at most ${String(longestTimerMs)} milliseconds`, value);
+  return value;
+}
+
+function checkFounding<R>({ id, bootstrap, join, transport }: RaftNodeOptions<R>): void {
+  if (bootstrap !== undefined && join !== undefined) {
+    refuse('join', 'not be given together with bootstrap: a node either founds a cluster or joins one', join);
+  }
+  if (join !== undefined) {
+    checkFields('join', join, joinKinds);
+    checkCluster('join', join);
+  }
   if (bootstrap === undefined) return;
-  checkClusterId('bootstrap.clusterId', bootstrap.clusterId);
-  const ids = bootstrap.members.map((member) => member.id);
-  for (const member of bootstrap.members) checkMember('bootstrap.members', member, options.transport);
-  if (!ids.includes(options.id)) refuse('bootstrap.members', `contain this node, ${String(options.id)}`, ids);
-  if (new Set(ids).size !== ids.length) refuse('bootstrap.members', 'name each id once', ids);
+  checkFields('bootstrap', bootstrap, bootstrapKinds);
+  checkCluster('bootstrap', bootstrap);
+  const { members } = bootstrap;
+  if ((members as unknown) === undefined) refuse('bootstrap.members', 'be a list', members);
+  for (const member of members) checkMember('bootstrap.members', member, transport);
+  const ids = members.map((member) => member.id);
+  const told = ids.join(', ');
+  if (!ids.includes(id)) refuse('bootstrap.members', `contain this node, ${String(id)}`, told);
+  if (new Set(ids).size !== ids.length) refuse('bootstrap.members', 'name each id once', told);
+  const addresses = members.map((member) => member.address);
+  if (new Set(addresses).size !== addresses.length)
+    refuse('bootstrap.members', 'name each address once', addresses.join(', '));
 }
 
 function checkMember(field: string, member: Member, transport: Pick<Transport, 'checkAddress'>): void {
+  checkFields(`${field}[]`, member, { id: 'number', address: 'string' });
   assertSafeInteger(member.id, `${field}[].id`, 1);
   const refusal = refusalOfAddress(member.address, transport);
   if (refusal !== undefined) refuse(`${field}[].address`, `be an address (${refusal})`, member.address);
@@ -309,12 +412,10 @@ export function refusalOfAddress(
   }
 }
 
-function checkClusterId(field: string, value: string): void {
-  if (!hex64.test(value)) refuse(field, 'be sixteen hexadecimal digits, lower case', value);
-}
-
-function refuse(field: string, must: string, value: unknown): never {
-  throw new BalsaError('INVALID_CONFIG', `${field} must ${must}, but is ${JSON.stringify(value)}`, {
-    details: { field },
-  });
+/** Before anything is stamped: a store keeps these for ever. */
+function checkCluster(where: string, { clusterId, maxEntryBytes }: JoinOptions): void {
+  if (typeof clusterId !== 'string' || !hex64.test(clusterId))
+    refuse(`${where}.clusterId`, 'be sixteen hexadecimal digits, lower case', clusterId);
+  if (maxEntryBytes !== undefined)
+    assertSafeInteger(maxEntryBytes, `${where}.maxEntryBytes`, leastMaxEntryBytes);
 }

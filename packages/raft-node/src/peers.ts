@@ -10,7 +10,7 @@ import {
 } from '@balsa/raft-core';
 import type { AddressBook } from './address-book.ts';
 import { encodeFrame } from './forwarding.ts';
-import { allIds } from './membership.ts';
+import { allIds, isRemoved } from './membership.ts';
 import type { Member, NodeSettings } from './options.ts';
 
 /** Ticks that a removed peer stays connected, so that it hears of its removal. */
@@ -28,6 +28,7 @@ export class Peers {
   readonly #leaving = new Map<NodeId, number>();
   /** Known by hearsay, and not members as far as this node has applied the log. */
   readonly #hinted = new Set<NodeId>();
+  #removed = false;
 
   constructor(
     { id, group }: Pick<NodeSettings, 'id' | 'group'>,
@@ -42,8 +43,14 @@ export class Peers {
     this.#log = log;
   }
 
+  /** Whether the membership is without this node. */
+  get removed(): boolean {
+    return this.#removed;
+  }
+
   sync(confState: ConfState): void {
     const ids = allIds(confState);
+    this.#removed = isRemoved(confState, this.#id);
     // Without a membership yet, everybody that is known may be the one who brings it.
     const wanted = ids.size === 0 ? new Set(this.#book.members.map((member) => member.id)) : ids;
     for (const id of wanted) this.#connect(id);

@@ -112,8 +112,7 @@ export class Proposals<R> {
     }
     this.#own.set(counter, own);
     this.#bytes += own.size;
-    if (options.signal !== undefined)
-      own.onAbort(() => own.reject(new BalsaError('ABORTED', 'the caller gave up waiting for the proposal')));
+    own.heedSignal('the caller gave up waiting for the proposal');
     if (!own.settled) {
       this.#queue.push(own);
       this.#options.schedule();

@@ -1,56 +1,62 @@
 /** RaftNode: the facade that users hold. Everything behind it lives in the small files beside it. */
 import {
   BalsaError,
-  ConfChangeType,
   isBalsaError,
   LogLevel,
   StateType,
   type ConfState,
-  type Engine,
   type LogIndex,
   type NodeId,
 } from '@balsa/raft-core';
 import type { CallOptions } from './call.ts';
+import { claim, isUsed } from './claims.ts';
 import { encodeConfContext } from './conf-context.ts';
 import { metricsOf, statusOf } from './describe.ts';
 import type { NodeEvents, NodeListener } from './events.ts';
 import type { NodeMetrics } from './metrics.ts';
+import { changeTypes, checkChanges, type MembershipChange } from './membership-change.ts';
 import { successor } from './membership.ts';
-import { resolveOptions, type Member, type NodeSettings, type RaftNodeOptions } from './options.ts';
+import { resolveOptions, type Member, type RaftNodeOptions } from './options.ts';
 import { recover, type Recovered } from './recover.ts';
 import { Runtime } from './runtime.ts';
 import type { NodeStatus } from './status.ts';
-
-/** One step of a membership change. An address is needed for a node that is new to the cluster. */
-export interface MembershipChange {
-  readonly type: 'addVoter' | 'addLearner' | 'remove';
-  readonly id: NodeId;
-  readonly address?: string;
-}
 
 export interface StopOptions {
   /** A leader first hands over to the most up-to-date follower, within one election timeout. Default false. */
   readonly transferLeadership?: boolean;
 }
 
-const changeTypes = {
-  addVoter: ConfChangeType.AddNode,
-  addLearner: ConfChangeType.AddLearnerNode,
-  remove: ConfChangeType.RemoveNode,
-} as const;
-
-/** What a node runs on. When it throws, an engine that the node was to own is closed. */
-async function prepare<R>(
-  options: RaftNodeOptions<R>,
-): Promise<{ readonly settings: NodeSettings; readonly recovered: Recovered }> {
+/** A node that is yet to be started. When it throws, nothing stays open that it opened, nor an engine that it was to own. */
+async function prepare<R>(options: RaftNodeOptions<R>): Promise<Runtime<R>> {
+  let release: (() => Promise<void>) | undefined;
+  let recovered: Recovered | undefined;
   try {
     const settings = resolveOptions(options);
-    return { settings, recovered: await recover(options, settings) };
+    release = claim(options, settings);
+    recovered = await recover(options, settings);
+    return new Runtime<R>(options, settings, recovered, release);
   } catch (error) {
-    const engine = options.engine as Engine | undefined;
-    // What is wrong here says more than an engine that does not close besides.
-    if (options.ownEngine === true) await engine?.close().catch(() => undefined);
+    // What is wrong here says more than a part that does not close besides.
+    if (recovered !== undefined)
+      await Promise.allSettled([
+        options.stateMachine.close(),
+        recovered.storage.close(),
+        recovered.book.close(),
+      ]);
+    await release?.();
+    await closeOwned(options);
     throw error;
+  }
+}
+
+/** Of options that may be anything: they may be what was refused. */
+async function closeOwned(options: Partial<RaftNodeOptions<unknown>> | null | undefined): Promise<void> {
+  const { ownEngine, engine } = options ?? {};
+  if (ownEngine !== true || engine === undefined || isUsed(engine)) return;
+  try {
+    await engine.close();
+  } catch {
+    // What is wrong with the start says more than an engine that does not close, or is none, besides.
   }
 }
 
@@ -76,8 +82,7 @@ export class RaftNode<R> implements AsyncDisposable {
    * the state machine and the transport report.
    */
   static async start<R>(options: RaftNodeOptions<R>): Promise<RaftNode<R>> {
-    const { settings, recovered } = await prepare(options);
-    const runtime = new Runtime<R>(options, settings, recovered);
+    const runtime = await prepare(options);
     try {
       await runtime.start();
     } catch (error) {
@@ -96,19 +101,21 @@ export class RaftNode<R> implements AsyncDisposable {
    * node's state machine afterwards sees it. On a follower it is forwarded to the leader, once.
    *
    * Refused (nothing happened and nothing will): `INVALID_ARGUMENT` (not bytes), `STORE_ENTRY_TOO_LARGE`, `OVERLOADED`,
-   * `NOT_LEADER` (no leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`.
+   * `NOT_LEADER` (no leader within the time), `PROPOSAL_DROPPED`, `TIMEOUT` (it never left this node), `STOPPED`,
+   * `NOT_A_MEMBER` (it was removed).
    * Unknown: `UNKNOWN_OUTCOME`, `ABORTED`. Never sent again by itself.
    */
   propose(data: Uint8Array, options?: CallOptions): Promise<R> {
     // Not an async function: that would be a promise more, and turns of its own, for every command.
-    if (!this.#runtime.running) return Promise.reject(this.#stopped());
+    const refusal = this.#refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
     return this.#runtime.proposals.submitCommand(data, options);
   }
 
   /**
    * Resolves with an applied index once this node's state machine contains everything that was
    * committed when the call was made, so that reading it now is linearizable (thesis §6.4). Works on
-   * followers and learners. Rejects with `TIMEOUT`, `OVERLOADED`, `ABORTED` or `STOPPED`.
+   * followers and learners. Rejects with `TIMEOUT`, `OVERLOADED`, `ABORTED`, `STOPPED` or `NOT_A_MEMBER`.
    */
   async read(options?: CallOptions): Promise<LogIndex> {
     this.#checkRunning();
@@ -120,7 +127,7 @@ export class RaftNode<R> implements AsyncDisposable {
    * members are refused (`CONF_CHANGE_INVALID`).
    */
   addLearner(member: Member, options?: CallOptions): Promise<ConfState> {
-    return this.changeMembership([{ type: 'addLearner', id: member.id, address: member.address }], options);
+    return this.changeMembership([{ ...member, type: 'addLearner' }], options);
   }
 
   /** Makes a learner a voter. Refused with `CONF_CHANGE_INVALID` while it lags more than `limits.maxPromoteLag` entries. */
@@ -140,6 +147,7 @@ export class RaftNode<R> implements AsyncDisposable {
    */
   async changeMembership(changes: readonly MembershipChange[], options?: CallOptions): Promise<ConfState> {
     this.#checkRunning();
+    checkChanges(changes);
     const { waiting, settings } = this.#runtime;
     const confState = await this.#proposeChange(changes, options);
     if (confState.votersOutgoing.length === 0) return confState;
@@ -237,9 +245,9 @@ export class RaftNode<R> implements AsyncDisposable {
    * Idempotent, and never rejects. Rejects what is pending, lets what is being written finish, and closes
    * transport, state machine and storage group (and the engine with `ownEngine`), within `stopTimeoutMs`.
    */
-  async stop(options: StopOptions = {}): Promise<void> {
+  async stop(options?: StopOptions): Promise<void> {
     const { core, env, running } = this.#runtime;
-    if (options.transferLeadership === true && running && core.state === StateType.Leader) {
+    if (options?.transferLeadership === true && running && core.state === StateType.Leader) {
       try {
         await this.transferLeadership();
       } catch (error) {
@@ -254,10 +262,18 @@ export class RaftNode<R> implements AsyncDisposable {
   }
 
   #checkRunning(): void {
-    if (!this.#runtime.running) throw this.#stopped();
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
   }
 
-  #stopped(): BalsaError {
-    return new BalsaError('STOPPED', `node ${String(this.#runtime.settings.id)} is stopped`);
+  /** Why nothing can be asked of this node any more, if so. */
+  #refusal(): BalsaError | undefined {
+    const { running, peers, settings } = this.#runtime;
+    if (!running) return new BalsaError('STOPPED', `node ${String(settings.id)} is stopped`);
+    if (!peers.removed) return undefined;
+    return new BalsaError(
+      'NOT_A_MEMBER',
+      `node ${String(settings.id)} was removed from group "${settings.group}"`,
+    );
   }
 }

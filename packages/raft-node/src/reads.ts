@@ -63,7 +63,7 @@ export class Reads {
       metrics.observe('readMs', env.now() - call.startedAt);
     });
     this.#pending++;
-    call.onAbort(() => call.reject(new BalsaError('ABORTED', 'the caller gave up waiting for the read')));
+    call.heedSignal('the caller gave up waiting for the read');
     if (!call.settled) {
       this.#waiting.push(call);
       this.#options.schedule();

@@ -78,6 +78,7 @@ export class Runtime<R> {
   readonly stopped: Promise<BalsaError | undefined>;
 
   readonly #options: RaftNodeOptions<R>;
+  readonly #release: ClosingStep[1];
   readonly #storage: Recovered['storage'];
   readonly #machine: SerialMachine<R>;
   readonly #runIncarnation: string;
@@ -90,9 +91,16 @@ export class Runtime<R> {
   readonly #commitNews: CommitNews;
   #closing: Promise<void> | undefined;
 
-  constructor(options: RaftNodeOptions<R>, settings: NodeSettings, recovered: Recovered) {
+  /** `release` gives back what the node had to itself. */
+  constructor(
+    options: RaftNodeOptions<R>,
+    settings: NodeSettings,
+    recovered: Recovered,
+    release: ClosingStep[1],
+  ) {
     const { env } = options;
     this.#options = options;
+    this.#release = release;
     this.#storage = recovered.storage;
     this.#machine = new SerialMachine<R>(options.stateMachine);
     this.settings = settings;
@@ -139,11 +147,8 @@ export class Runtime<R> {
   /** Joins the network and begins to tick. */
   async start(): Promise<void> {
     const { transport } = this.#options;
-    const identity = {
-      clusterId: this.identity.clusterId,
-      nodeId: this.settings.id,
-      incarnation: this.#runIncarnation,
-    };
+    const { clusterId } = this.identity;
+    const identity = { clusterId, nodeId: this.settings.id, incarnation: this.#runIncarnation };
     await transport.start(identity, this.#inbox.handler());
     this.peers.sync(this.core.status().confState);
     this.#ticker.start();
@@ -162,16 +167,9 @@ export class Runtime<R> {
   /** Stops for good because of `error`: votes for nothing, acknowledges nothing. */
   fail(error: unknown): void {
     if (!this.running) return;
-    const cause = toBalsaError(
-      error,
-      'INVARIANT_BROKEN',
-      `node ${String(this.settings.id)} failed: ${String(error)}`,
-    );
-    this.env.log.log(
-      LogLevel.Error,
-      `node ${String(this.settings.id)} stops: ${cause.code}: ${cause.message}`,
-      { error },
-    );
+    const node = `node ${String(this.settings.id)}`;
+    const cause = toBalsaError(error, 'INVARIANT_BROKEN', `${node} failed: ${String(error)}`);
+    this.env.log.log(LogLevel.Error, `${node} stops: ${cause.code}: ${cause.message}`, { error });
     void this.close(cause);
   }
 
@@ -311,6 +309,8 @@ export class Runtime<R> {
       ['address book', () => this.book.close()],
       ['storage group', () => this.#storage.close()],
       ['engine', () => (ownEngine === true ? engine.close() : Promise.resolve())],
+      // Last: what does not close in time is not to be given to another node.
+      ['claims', this.#release],
     ];
     // In this order: nothing new comes in, what is under way ends, then what it stood on is closed.
     await closeAll(`node ${String(this.settings.id)}`, this.env, this.settings.stopTimeoutMs, steps);

@@ -12,7 +12,8 @@ import {
   type Storage,
   type Transport,
 } from '@balsa/raft-core';
-import { createVirtualEnv } from '@balsa/transport-memory';
+import { openMemoryEngine } from '@balsa/raft-core/memory';
+import { createMemoryNetwork, createVirtualEnv } from '@balsa/transport-memory';
 import { describe, expect, test } from 'vitest';
 import { ApplyLoop } from '../src/apply-loop.ts';
 import { encodeEnvelope } from '../src/envelope.ts';
@@ -31,7 +32,13 @@ const run = new Uint8Array(8);
 const confState = { voters: [1], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
 
 describe('the options', () => {
-  const parts = { env: {}, engine: {}, stateMachine: {}, transport: {} };
+  const env = createVirtualEnv({ seed: 1 });
+  const parts = {
+    env,
+    engine: openMemoryEngine(),
+    stateMachine: new TestMachine(new MachineDisk(), true),
+    transport: createMemoryNetwork({ env, seed: 1 }).transport(1),
+  };
 
   test('refuse to apply what is not durable yet: the state machine could find itself ahead of its log', () => {
     const options = { ...parts, id: 1, maxApplyUnpersistedLogLimit: 1 } as unknown as RaftNodeOptions<string>;
@@ -54,12 +61,12 @@ describe('the options', () => {
   test('that are refused close an engine that the node was to own, and no other', async () => {
     for (const ownEngine of [true, false]) {
       let closed = false;
-      const close = (): Promise<void> => {
+      const engine = openMemoryEngine();
+      engine.close = () => {
         closed = true;
         return Promise.resolve();
       };
-      const options = { ...parts, id: 0, ownEngine, engine: { close } } as unknown as RaftNodeOptions<string>;
-      await expect(RaftNode.start(options)).rejects.toThrow(/id/);
+      await expect(RaftNode.start({ ...parts, id: 0, ownEngine, engine })).rejects.toThrow(/id/);
       expect(closed).toBe(ownEngine);
     }
   });

@@ -165,7 +165,7 @@ export class KvClient implements AsyncDisposable {
         } catch (caught) {
           const problem = caught;
           if (!isBalsaError(problem)) throw problem;
-          const worthwhile = problem.retryable || problem.outcome === 'unknown' || problem.code === 'STOPPED';
+          const worthwhile = problem.retryable || problem.outcome === 'unknown' || isBeyondUse(problem);
           if (this.#closed || !worthwhile || !mayRepeat(problem) || attempt >= this.#options.retries)
             throw problem;
           await this.#pause(attempt);
@@ -182,7 +182,7 @@ export class KvClient implements AsyncDisposable {
     if (reply.kind !== 'error') return reply;
     const problem = errorOf(reply.text);
     // A node that cannot serve just now is left for another.
-    if (problem.code === 'STOPPED' || problem.code === 'NOT_LEADER' || problem.code === 'TIMEOUT')
+    if (isBeyondUse(problem) || problem.code === 'NOT_LEADER' || problem.code === 'TIMEOUT')
       this.#leave(connection);
     throw problem;
   }
@@ -232,4 +232,9 @@ export class KvClient implements AsyncDisposable {
       env.setTimer(full * (0.5 + env.random() / 2), resolve);
     });
   }
+}
+
+/** Of this node nothing can be hoped for, of another one everything. */
+function isBeyondUse({ code }: BalsaError): boolean {
+  return code === 'STOPPED' || code === 'NOT_A_MEMBER';
 }
