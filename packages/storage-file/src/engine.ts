@@ -13,6 +13,7 @@ import {
   type StoreIdentity,
 } from '@balsa/raft-core';
 import {
+  checkCommonOptions,
   AdapterEngine,
   LogState,
   SnapshotDirectory,
@@ -97,6 +98,7 @@ function settle(options: FileEngineOptions): Settings {
  * resolves, everything that was found is durable anew, and any owner before is fenced.
  */
 export async function openFileEngine(options: FileEngineOptions): Promise<Engine> {
+  checkCommonOptions(options, 'directory');
   const settings = settle(options);
   const { fs, directory, env, lock } = settings;
   await makeDirectoryDurably(fs, directory);

@@ -55,3 +55,9 @@ describe('one owner', () => {
     expect(readdirSync(directory)).toContain('log-mine');
   });
 });
+
+test('a durability that there is not is refused rather than taken for one that does not sync', async () => {
+  const durability = 'Strict' as 'strict';
+  const opening = openFileEngine({ directory: temporaryDirectory(), env, durability });
+  await expect(opening).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', details: { field: 'durability' } });
+});

@@ -9,6 +9,7 @@ export * from './durable.ts';
 export * from './directory-lock.ts';
 export * from './watermark.ts';
 export * from './lifecycle.ts';
+export * from './engine-options.ts';
 export * from './log-state.ts';
 export * from './store-errors.ts';
 export * from './commit-queue.ts';

@@ -7,7 +7,7 @@ import {
   type Durability,
   type Env,
 } from '@balsa/raft-core';
-import { nodeFileSystem, type FileSystem } from '@balsa/storage-kit';
+import { checkCommonOptions, nodeFileSystem, type FileSystem } from '@balsa/storage-kit';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 
 /** Where the server is, and who is asking. */
@@ -68,6 +68,7 @@ const megabyte = 1024 * 1024;
 
 /** `INVALID_ARGUMENT` or `OUT_OF_RANGE` for a choice that cannot be. */
 export function settle(options: RedisEngineOptions): Settings {
+  checkCommonOptions(options);
   const { url, host, port, socket, username, password, db, tls } = options;
   const address = Object.fromEntries(
     Object.entries({ url, host, port, socket, username, password, db, tls }).filter(

@@ -11,9 +11,9 @@
  * - A handle that is used after it was closed ends the process, so every call here looks first.
  * - Reading with io_uring is its default; it is turned off, because sandboxes forbid it.
  */
-import type { Binding } from '@nxtedition/rocksdb/binding.js';
 import { BalsaError } from '@balsa/raft-core';
 import { refused } from './errors.ts';
+import type { Binding } from './native-binding.ts';
 
 /** Loaded when the first database is opened: a platform without a binary can still import the package. */
 async function loadBinding(): Promise<Binding> {

@@ -11,38 +11,17 @@ import {
   socketLock,
   type EngineCore,
 } from '@balsa/storage-kit';
-import { builtModule, openWorkerEngine } from '@balsa/storage-kit/worker';
-import { Rocks, engineVersion, type OpenRocks, type RocksBatch } from './binding.ts';
+import { engineVersion, type OpenRocks, type RocksBatch } from './binding.ts';
 import { makeHome, names, openDatabase, refuseForeign, type OpenedDatabase } from './bootstrap.ts';
 import { readMeta } from './inspection.ts';
 import { groupKey, metaKey } from './keys.ts';
 import { LogDatabase } from './log-database.ts';
 import { Maintenance } from './maintenance.ts';
-import { settle, type RocksdbEngineOptions, type Settings } from './options.ts';
+import type { Settings } from './options.ts';
 import { RocksdbOrderedStore, heldBy } from './ordered-store.ts';
 import { Views } from './ordered-view.ts';
 import { seal } from './records.ts';
 import { rocksdbStorage } from './storage.ts';
-
-/**
- * Opens, or creates, a store in a directory. Rejects with `STORE_LOCKED` (another engine has it),
- * `STORE_FORMAT_VERSION` (something else lives there; it stays untouched), `STORE_CORRUPT`,
- * `STORE_ACKNOWLEDGED_WRITE_LOST` or `STORE_IO`. When it resolves, everything that was found is durable anew.
- */
-export async function openRocksdbEngine(options: RocksdbEngineOptions): Promise<Engine> {
-  const settings = settle(options);
-  if (options.worker ?? true) {
-    const module = builtModule('./index.js', import.meta.url);
-    const { env, ...rest } = settings;
-    return openWorkerEngine({
-      module,
-      open: openRocksdbEngine.name,
-      options: { ...rest, worker: false },
-      env,
-    });
-  }
-  return openInThread(settings, (path, rocksOptions) => Rocks.open(path, rocksOptions));
-}
 
 /** The engine on this thread, with the database opened as the caller says. */
 export async function openInThread(settings: Settings, openRocks: OpenRocks): Promise<Engine> {

@@ -56,12 +56,6 @@ export function settle(options: RocksdbEngineOptions): Settings {
     maxViews: options.maxViews ?? 64,
     maxViewMs: options.maxViewMs ?? 15 * 60 * 1000,
   };
-  if (!['strict', 'relaxed'].includes(settings.durability)) {
-    throw new BalsaError(
-      'INVALID_ARGUMENT',
-      `durability must be strict or relaxed, but is ${String(options.durability)}`,
-    );
-  }
   assertSafeInteger(settings.maxEntryBytes, 'maxEntryBytes', entryOverheadBytes);
   if (settings.maxEntryBytes > 512 * megabyte) {
     throw new BalsaError('OUT_OF_RANGE', `maxEntryBytes is at most ${String(512 * megabyte)} with RocksDB`);

@@ -9,7 +9,6 @@ import type { RecoveredGroup } from './recovery.ts';
 import {
   Groups,
   Meta,
-  assertSqliteVersion,
   configure,
   createTables,
   decodeName,
@@ -22,8 +21,8 @@ import {
   watermarkFile,
   type Connection,
   type GroupRow,
-  type Synchronous,
 } from './schema.ts';
+import { assertSqliteVersion, type Synchronous } from './sqlite-version.ts';
 import { stateFileName } from './state-file.ts';
 import { createMark } from './state-mark.ts';
 import { StateTables } from './state-tables.ts';

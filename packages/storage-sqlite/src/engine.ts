@@ -12,6 +12,7 @@ import {
   type StoreIdentity,
 } from '@balsa/raft-core';
 import {
+  checkCommonOptions,
   AdapterEngine,
   SnapshotDirectory,
   assertFits,
@@ -30,7 +31,8 @@ import { logTables } from './log-table.ts';
 import { Maintenance } from './maintenance.ts';
 import { SqliteOrderedStore } from './ordered-store.ts';
 import { OwnerLock } from './owner.ts';
-import { ownerFile, snapshotFolder, type Synchronous } from './schema.ts';
+import { ownerFile, snapshotFolder } from './schema.ts';
+import type { Synchronous } from './sqlite-version.ts';
 import { sqliteStorage } from './storage.ts';
 import { Turns } from './turns.ts';
 import { generationOf, storeKey, storeName } from './state-file.ts';
@@ -113,6 +115,7 @@ function settle(options: SqliteEngineOptions): Settings {
  * `STORE_IO`. When it resolves, everything that was found is durable anew.
  */
 export async function openSqliteEngine(options: SqliteEngineOptions): Promise<Engine> {
+  checkCommonOptions(options, 'directory');
   const { worker = false, ...own } = options;
   const settings = settle(own);
   if (worker) return openInWorker(own);

@@ -4,4 +4,4 @@
  */
 export { openSqliteEngine, type SqliteEngineOptions } from './engine.ts';
 export { isSqliteStoreOpen, verifySqliteStore, type VerifyOptions } from './verify.ts';
-export { assertSqliteVersion, oldestSqlite, type Synchronous } from './schema.ts';
+export { assertSqliteVersion, oldestSqlite, type Synchronous } from './sqlite-version.ts';

@@ -18,7 +18,6 @@ import {
   Groups,
   Meta,
   assertFormat,
-  assertSqliteVersion,
   decodeName,
   hasTables,
   logFile,
@@ -27,6 +26,7 @@ import {
   type Connection,
   type GroupRow,
 } from './schema.ts';
+import { assertSqliteVersion } from './sqlite-version.ts';
 import { checkMark, openMark } from './state-mark.ts';
 import { stateFileName } from './state-file.ts';
 import { StateTables, addToDigest, type StateSummary } from './state-tables.ts';

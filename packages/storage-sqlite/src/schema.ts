@@ -3,12 +3,11 @@ import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { BalsaError, type ConfState, type Durability } from '@balsa/raft-core';
 import { corrupt } from './errors.ts';
+import type { Synchronous } from './sqlite-version.ts';
 
 export type Connection = Database.Database;
 export type Statement = Database.Statement;
 
-/** How often SQLite syncs: what `PRAGMA synchronous` takes. */
-export type Synchronous = 'OFF' | 'NORMAL' | 'FULL' | 'EXTRA';
 const levels: readonly Synchronous[] = ['OFF', 'NORMAL', 'FULL', 'EXTRA'];
 
 /**
@@ -24,28 +23,9 @@ export const logFile = 'log.db';
 export const watermarkFile = 'watermark';
 export const ownerFile = 'owner.db';
 export const snapshotFolder = 'snapshots';
-/** Below it, two connections that write and checkpoint at one instant can corrupt a WAL database. */
-export const oldestSqlite = '3.51.3';
 
 export function sqliteVersion(db: Connection): string {
   return String(db.prepare('SELECT sqlite_version()').pluck().get());
-}
-
-/** Refuses an engine that has the WAL-reset bug. */
-export function assertSqliteVersion(version: string): void {
-  const parts = (text: string): number[] => text.split('.').map(Number);
-  const [have, need] = [parts(version), parts(oldestSqlite)];
-  for (let i = 0; i < 3; i++) {
-    const difference = (have[i] ?? 0) - (need[i] ?? 0);
-    if (difference > 0) return;
-    if (difference < 0) {
-      throw new BalsaError(
-        'STORE_UNSAFE_SETTING',
-        `SQLite ${version} can corrupt a database in WAL mode; ${oldestSqlite} or later is needed: install better-sqlite3 12.11.1`,
-        { details: { version, needed: oldestSqlite } },
-      );
-    }
-  }
 }
 
 /** `STORE_FORMAT_VERSION` when the database is of another application, or of a later version of this one. */

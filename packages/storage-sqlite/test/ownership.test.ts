@@ -108,3 +108,9 @@ describe('unsafe settings', () => {
     expect(await (await openEngine(directory)).identity()).toEqual(identity);
   });
 });
+
+test('a durability that there is not is refused rather than taken for one that loses writes', async () => {
+  const durability = 'Strict' as 'strict';
+  const opening = openInMode({ directory: temporaryDirectory(), env, durability });
+  await expect(opening).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', details: { field: 'durability' } });
+});

@@ -177,8 +177,12 @@ export class Link {
       return;
     }
     this.#thread.letGo();
-    this.#thread.onDeath((cause) => this.#sayDead('an idle worker thread', cause));
-    this.#free(this.#thread);
+    const thread = this.#thread;
+    // It is ended, too, when nobody has asked for it for a while.
+    thread.onDeath((cause) => {
+      if (!thread.isEnding) this.#sayDead('an idle worker thread', cause);
+    });
+    this.#free(thread);
   }
 
   async #count<T>(run: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ export class HostThread {
   readonly #worker: Worker;
   readonly #exited: Promise<void>;
   #death: unknown;
+  #ending = false;
   #onDeath: (cause: unknown) => void = () => undefined;
 
   constructor(main: URL, name: string) {
@@ -48,8 +49,14 @@ export class HostThread {
     this.#worker.unref();
   }
 
+  /** Whether its end was asked for. */
+  get isEnding(): boolean {
+    return this.#ending;
+  }
+
   /** Ends it, whatever it does. Resolves when it is gone. */
   async end(): Promise<void> {
+    this.#ending = true;
     await this.#worker.terminate();
     await this.#exited;
   }

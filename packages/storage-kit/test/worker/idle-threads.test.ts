@@ -145,6 +145,16 @@ describe('the thread of an engine', () => {
     expect(await life()).not.toBe(thread);
   });
 
+  test('that is ended because nobody wants it says nothing of a death', async () => {
+    const lines: string[] = [];
+    const log = { enabled: () => true, log: (_level: LogLevel, text: string) => void lines.push(text) };
+    const thread = await life({}, log);
+    vi.advanceTimersByTime(1000);
+    // To start another one takes longer than to end one.
+    expect(await life()).not.toBe(thread);
+    expect(lines).toEqual([]);
+  });
+
   test('that dies while it is idle says so to the log of its last engine, and is not used again', async () => {
     let tell: (text: string) => void = () => undefined;
     const told = new Promise<string>((resolve) => (tell = resolve));
