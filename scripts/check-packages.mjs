@@ -1,8 +1,8 @@
 /**
- * Every package is fit to publish (publint), needs none that is not published, packs what was built, and every entry
- * that its exports name can be imported.
+ * Every package is fit to publish (publint), every entry that its exports name can be imported as built, all that it
+ * depends on is published, too, and its typings ask for none that whoever installs it does not get.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { publint } from 'publint';
@@ -12,21 +12,45 @@ import { repositoryRoot } from './process.mjs';
 
 process.chdir(repositoryRoot);
 const complaints = [];
-const manifests = new Map(
-  workspaceFolders().map((folder) => [
-    folder,
-    JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')),
-  ]),
-);
-const keptHere = new Set(
-  [...manifests.values()].filter((one) => one.private === true).map(({ name }) => name),
-);
+const manifestOf = (folder) => JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+const workspaces = new Map(workspaceFolders().map((folder) => [manifestOf(folder).name, manifestOf(folder)]));
 
-for (const [folder, manifest] of manifests) {
+/** Modules that the typings at `file` take types from, beyond their own package. */
+function typeImports(file, seen = new Set()) {
+  if (seen.has(file)) return [];
+  seen.add(file);
+  return [...readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport\()\s*'([^']+)'/g)].flatMap(([, name]) =>
+    name.startsWith('.')
+      ? typeImports(path.join(path.dirname(file), name).replace(/(?<!\.d)\.[jt]s$/, '.d.ts'), seen)
+      : [name],
+  );
+}
+
+function hasTypings(name) {
+  const folder = path.join('node_modules', name);
+  const { types, typings } = manifestOf(folder);
+  return types !== undefined || typings !== undefined || existsSync(path.join(folder, 'index.d.ts'));
+}
+
+function checkTypings(folder, entry, file, dependencies) {
+  for (const name of new Set(typeImports(file))) {
+    if (name.startsWith('node:') || workspaces.has(name.split('/').slice(0, 2).join('/'))) continue;
+    const owner = name.split('/', name.startsWith('@') ? 2 : 1).join('/');
+    if (Object.hasOwn(dependencies, owner) && hasTypings(owner)) continue;
+    if (Object.hasOwn(dependencies, `@types/${owner}`)) continue;
+    complaints.push(
+      `${folder}: the typings of entry ${entry} need those of ${name}, which are not installed with it`,
+    );
+  }
+}
+
+for (const folder of workspaceFolders()) {
+  const manifest = manifestOf(folder);
   if (manifest.private === true) continue;
-  for (const needed of Object.keys(manifest.dependencies ?? {}))
-    if (keptHere.has(needed))
-      complaints.push(`${folder}: whoever installs it cannot get ${needed}, which is private`);
+  const dependencies = manifest.dependencies ?? {};
+  for (const name of Object.keys(dependencies))
+    if (workspaces.get(name)?.private === true)
+      complaints.push(`${folder}: it depends on ${name}, which is private: nobody could install it`);
   if (manifest.files?.includes('dist') !== true)
     complaints.push(`${folder}: files has to name dist, which npm leaves out as Git does`);
   const { messages } = await publint({ pkgDir: folder, pack: false, strict: true });
@@ -34,6 +58,8 @@ for (const [folder, manifest] of manifests) {
     complaints.push(`${folder}: ${formatMessage(message, manifest, { color: false })}`);
   for (const [entry, target] of Object.entries(manifest.exports ?? {})) {
     if (typeof target === 'string') continue;
+    if (target.types !== undefined)
+      checkTypings(folder, entry, path.resolve(folder, target.types), dependencies);
     try {
       await import(pathToFileURL(path.resolve(folder, target.default)).href);
     } catch (error) {
