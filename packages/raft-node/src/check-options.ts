@@ -25,7 +25,7 @@ export function describeValue(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return 'a list';
   const { name } = (value.constructor as { name?: unknown } | undefined) ?? {};
-  return typeof name === 'string' && name !== 'Object' ? `a ${name}` : 'an object';
+  return typeof name === 'string' && name !== 'Object' ? `of class ${name}` : 'an object';
 }
 
 /** Refuses a name that there is not (`INVALID_ARGUMENT`), and with `code` what is no object or a value of another kind. */

@@ -316,7 +316,7 @@ function resolveTimes<R>(options: RaftNodeOptions<R>) {
   const electionTick = assertSafeInteger(options.electionTick ?? 10, 'electionTick', 2);
   const heartbeatTick = assertSafeInteger(options.heartbeatTick ?? 1, 'heartbeatTick', 1);
   if (electionTick <= heartbeatTick)
-    refuse('electionTick', `be greater than heartbeatTick, which is ${String(heartbeatTick)},`, electionTick);
+    refuse('electionTick', `be greater than heartbeatTick (${String(heartbeatTick)})`, electionTick);
   return {
     tickMs,
     electionTick,

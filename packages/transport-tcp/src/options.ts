@@ -98,8 +98,32 @@ export interface TcpTransportOptions {
   readonly authenticator?: Authenticator;
 }
 
+/** Refuses, with `INVALID_CONFIG` or `OUT_OF_RANGE`, what `start` could do nothing with. */
+export function checkOptions(options: TcpTransportOptions): void {
+  const { env, listen } = (options as Partial<TcpTransportOptions> | null | undefined) ?? {};
+  if (typeof env?.now !== 'function' || typeof env.setTimer !== 'function')
+    throw new BalsaError(
+      'INVALID_CONFIG',
+      'env must be given: createNodeEnv() of @balsa/raft-node makes one',
+    );
+  const { host, port } = listen ?? {};
+  if (port === undefined)
+    throw new BalsaError('INVALID_CONFIG', 'listen must be given, with a port: 0 takes a free one');
+  if (host !== undefined && typeof host !== 'string')
+    throw new BalsaError('INVALID_CONFIG', 'listen.host must be a text');
+  assertSafeInteger(port, 'listen.port');
+  if (port > 65_535)
+    throw new BalsaError('OUT_OF_RANGE', `listen.port must be at most 65535, but is ${String(port)}`);
+}
+
 /** Fills in what was not said and refuses, with `INVALID_CONFIG`, what cannot work. */
 export function resolveLimits(given: Partial<TcpLimits> = {}): TcpLimits {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(defaultLimits, name));
+  if (unknown !== undefined)
+    throw new BalsaError(
+      'INVALID_CONFIG',
+      `limits has no field "${unknown}"; there are: ${Object.keys(defaultLimits).join(', ')}`,
+    );
   const limits: TcpLimits = { ...defaultLimits, ...given };
   for (const [name, value] of Object.entries(limits)) assertSafeInteger(value as number, `limits.${name}`, 1);
   const refuse = (why: string): never => {

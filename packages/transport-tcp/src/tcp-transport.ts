@@ -17,6 +17,7 @@ import {
 import { Acceptor } from './acceptor.ts';
 import { Counters } from './counters.ts';
 import {
+  checkOptions,
   formatAddress,
   parseAddress,
   resolveLimits,
@@ -45,6 +46,7 @@ export interface TcpTransport extends Transport {
 
 /** Does nothing until `start`. Throws `INVALID_CONFIG`, `OUT_OF_RANGE` or `INVALID_ARGUMENT` for options that cannot work. */
 export function createTcpTransport(options: TcpTransportOptions): TcpTransport {
+  checkOptions(options);
   return new NodeTcpTransport(options);
 }
 
@@ -78,7 +80,6 @@ class NodeTcpTransport implements TcpTransport {
   constructor(options: TcpTransportOptions) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
-    assertSafeInteger(options.listen.port, 'listen.port');
     for (const [peer, address] of options.peers ?? []) this.setPeer(peer, address);
   }
 
