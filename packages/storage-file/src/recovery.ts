@@ -1,6 +1,6 @@
 /** Opening the log: look without touching, refuse what is not whole, then say what is there. */
 import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
-import { Watermark, mapIo, type FileSystem } from '@balsa/storage-kit';
+import { Watermark, hintAtEmptiness, mapIo, type FileSystem } from '@balsa/storage-kit';
 import { corrupt } from './errors.ts';
 import { parseRecords, segmentName, segmentPattern, watermarkFile, type LogRecord } from './format.ts';
 import { encodeHeader, type ChainEnd, type FileHeader } from './frame-format.ts';
@@ -234,7 +234,7 @@ class Replay {
     if (found >= acknowledged) return;
     const text =
       `the log in ${directory} ends at write ${String(found)}, but write ${String(acknowledged)} was ` +
-      `acknowledged: ${String(acknowledged - found)} writes are lost`;
+      `acknowledged: ${String(acknowledged - found)} writes are lost${hintAtEmptiness(found)}`;
     const details = { directory, found, acknowledged };
     if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
     // The user accepted the loss beforehand; it is still said aloud.

@@ -41,3 +41,9 @@ export function poisoned(cause: unknown): BalsaError {
 export function corrupt(message: string, details: Details = {}, cause?: unknown): BalsaError {
   return new BalsaError('STORE_CORRUPT', message, cause === undefined ? { details } : { details, cause });
 }
+
+/** For a store that holds nothing, and whose watermark says that it did: a member that is whole may be replaced for it. */
+export function hintAtEmptiness(found: number): string {
+  if (found > 0) return '';
+  return ' (nothing of this engine is there at all: is the directory that of another engine, or were files moved away?)';
+}

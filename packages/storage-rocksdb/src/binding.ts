@@ -18,7 +18,7 @@ import type { Binding } from './native-binding.ts';
 /** Loaded when the first database is opened: a platform without a binary can still import the package. */
 async function loadBinding(): Promise<Binding> {
   try {
-    return (await import('@nxtedition/rocksdb/binding.js')).default;
+    return (await import('@nxtedition/rocksdb/binding.js')).default as Binding;
   } catch (error) {
     throw new BalsaError(
       'STORE_IO',

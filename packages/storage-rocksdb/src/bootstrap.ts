@@ -8,7 +8,7 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BalsaError, LogLevel, randomHex64, type Durability, type Env } from '@balsa/raft-core';
-import { Watermark, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
+import { Watermark, hintAtEmptiness, makeDirectoryDurably, mapIo, nodeFileSystem } from '@balsa/storage-kit';
 import type { KeyRange, OpenRocks, Rocks } from './binding.ts';
 import { corrupt, refused } from './errors.ts';
 import { identify, type Found } from './inspection.ts';
@@ -183,7 +183,7 @@ function checkAgainst(
   if (sequence < watermark.sequence) {
     const text =
       `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
-      `${String(watermark.sequence - sequence)} writes are lost`;
+      `${String(watermark.sequence - sequence)} writes are lost${hintAtEmptiness(sequence)}`;
     const details = { path, found: sequence, acknowledged: watermark.sequence };
     if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
     // The user accepted the loss beforehand; it is still said aloud.

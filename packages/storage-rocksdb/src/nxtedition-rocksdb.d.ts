@@ -1,5 +1,5 @@
-/** It comes without typings. What this package calls of it stands where whoever installs this package gets it, too. */
+/** It comes without typings. What this package calls of it stands in native-binding.ts, which goes to whoever installs it. */
 declare module '@nxtedition/rocksdb/binding.js' {
-  const binding: import('./native-binding.ts').Binding;
+  const binding: object;
   export { binding as default };
 }

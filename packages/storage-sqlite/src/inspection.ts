@@ -8,7 +8,7 @@ import {
   type Env,
   type StoreIdentity,
 } from '@balsa/raft-core';
-import { crc32, mapIo, yieldTo, type FileSystem, type Watermark } from '@balsa/storage-kit';
+import { crc32, hintAtEmptiness, mapIo, yieldTo, type FileSystem, type Watermark } from '@balsa/storage-kit';
 import { corrupt, refused } from './errors.ts';
 import { LegacyLog } from './legacy-log.ts';
 import { LogTable } from './log-table.ts';
@@ -226,7 +226,7 @@ function checkAgainst(
   if (sequence < watermark.sequence) {
     const text =
       `${path} ends at write ${String(sequence)}, but write ${String(watermark.sequence)} was acknowledged: ` +
-      `${String(watermark.sequence - sequence)} writes are lost`;
+      `${String(watermark.sequence - sequence)} writes are lost${hintAtEmptiness(sequence)}`;
     const details = { path, found: sequence, acknowledged: watermark.sequence };
     if (durability === 'strict') throw new BalsaError('STORE_ACKNOWLEDGED_WRITE_LOST', text, { details });
     // The user accepted the loss beforehand; it is still said aloud.
