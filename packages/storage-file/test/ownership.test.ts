@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { noLock, openFileEngine } from '@balsa/storage-file';
 import { describe, expect, test } from 'vitest';
@@ -60,4 +60,17 @@ test('a durability that there is not is refused rather than taken for one that d
   const durability = 'Strict' as 'strict';
   const opening = openFileEngine({ directory: temporaryDirectory(), env, durability });
   await expect(opening).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', details: { field: 'durability' } });
+});
+
+test('a directory with a watermark and nothing else is not told to be a loss alone', async () => {
+  const directory = temporaryDirectory();
+  const engine = await openEngine(directory);
+  await (await openGroup(engine)).write({ entries: entries(1, 1) });
+  await engine.close();
+  for (const name of readdirSync(directory))
+    if (name !== 'watermark') rmSync(join(directory, name), { recursive: true });
+  await expect(openFileEngine({ directory, env })).rejects.toMatchObject({
+    code: 'STORE_ACKNOWLEDGED_WRITE_LOST',
+    message: expect.stringContaining('is the directory that of another engine') as string,
+  });
 });
