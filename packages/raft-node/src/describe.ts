@@ -85,8 +85,9 @@ function readiness<R>(runtime: Runtime<R>): NodeStatus['ready'] {
   if (!runtime.running) return no('the node is stopped');
   if (runtime.snapshots.installer.restoring !== undefined) return no('a snapshot is being restored');
   const { confState } = runtime.core.status();
-  if (allIds(confState).size === 0) return no('the node waits to be added to the cluster');
-  if (isRemoved(confState, runtime.settings.id)) return no('the node was removed from the cluster');
+  const { id } = runtime.settings;
+  if (isRemoved(confState, id, runtime.book)) return no('the node was removed from the cluster');
+  if (!allIds(confState).has(id)) return no('the node waits to be added to the cluster');
   if (runtime.core.leader === 0) return no('no leader is known');
   return { ok: true, reason: '' };
 }

@@ -22,10 +22,9 @@ export function allIds(confState: ConfState): Set<NodeId> {
   return new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
 }
 
-/** Whether the membership names others and not this node. One that names nobody is that of a node which is yet to be added. */
-export function isRemoved(confState: ConfState, id: NodeId): boolean {
-  const ids = allIds(confState);
-  return ids.size > 0 && !ids.has(id);
+/** Whether this node was a member and is none any more. One that is yet to be added reads of memberships without it, too. */
+export function isRemoved(confState: ConfState, id: NodeId, book: Pick<AddressBook, 'wasRemoved'>): boolean {
+  return book.wasRemoved(id) && !allIds(confState).has(id);
 }
 
 export function membersOf(confState: ConfState, book: AddressBook): MemberStatus[] {

@@ -43,14 +43,14 @@ export class Peers {
     this.#log = log;
   }
 
-  /** Whether the membership is without this node. */
+  /** Whether this node is a member no more. */
   get removed(): boolean {
     return this.#removed;
   }
 
   sync(confState: ConfState): void {
     const ids = allIds(confState);
-    this.#removed = isRemoved(confState, this.#id);
+    this.#removed = isRemoved(confState, this.#id, this.#book);
     // Without a membership yet, everybody that is known may be the one who brings it.
     const wanted = ids.size === 0 ? new Set(this.#book.members.map((member) => member.id)) : ids;
     for (const id of wanted) this.#connect(id);

@@ -5,6 +5,7 @@ import { createMemoryNetwork, createVirtualEnv, type VirtualEnv } from '@balsa/t
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RaftNode, type CallOptions, type MembershipChange, type RaftNodeOptions } from '../src/index.ts';
 import { resolveOptions } from '../src/options.ts';
+import { isRemoved } from '../src/membership.ts';
 import { Cluster, clusterId, codeOf, member } from './cluster.ts';
 import { bytesOf, MachineDisk, TestMachine } from './machine.ts';
 
@@ -279,6 +280,20 @@ describe('a change of the membership', () => {
 });
 
 describe('a member that was removed and runs on', () => {
+  test('is told from one that reads of the memberships before its own', () => {
+    const confState = {
+      voters: [1, 2, 3],
+      votersOutgoing: [],
+      learners: [],
+      learnersNext: [],
+      autoLeave: false,
+    };
+    const book = { wasRemoved: (id: number) => id === 5 };
+    expect([1, 4, 5].map((id) => isRemoved(confState, id, book))).toEqual([false, false, true]);
+    // In a joint membership, whose old half still has it.
+    expect(isRemoved({ ...confState, votersOutgoing: [1, 2, 5] }, 5, book)).toBe(false);
+  });
+
   test('says so at once, also after a restart', async () => {
     const cluster = await Cluster.start();
     const leader = await cluster.leader();
