@@ -1,6 +1,7 @@
 /** Membership changes as a caller gives them. */
 import { assertSafeInteger, BalsaError, ConfChangeType, type NodeId } from '@balsa/raft-core';
 import { checkFields, describeValue } from './check-options.ts';
+import { memberKinds } from './options.ts';
 
 /** One step of a membership change. An address is needed for a node that is new to the cluster. */
 export interface MembershipChange {
@@ -19,7 +20,7 @@ export const changeTypes: Readonly<Record<MembershipChange['type'], ConfChangeTy
 export function checkChanges(changes: readonly MembershipChange[]): void {
   if (!Array.isArray(changes)) refuse(`has to be a list of changes, but is ${describeValue(changes)}`);
   for (const change of changes as readonly MembershipChange[]) {
-    checkFields('changes[]', change, { type: 'string', id: 'number', address: 'string' }, 'INVALID_ARGUMENT');
+    checkFields('changes[]', change, { type: 'string', ...memberKinds }, 'INVALID_ARGUMENT');
     const { type, id } = change;
     if (!Object.hasOwn(changeTypes, type))
       refuse(`is ${Object.keys(changeTypes).join(', ')}, and not ${describeValue(type)}`);

@@ -270,6 +270,9 @@ const kinds = {
   onCore: 'function',
 } as const satisfies Readonly<Record<keyof RaftNodeOptions<unknown>, Kind>>;
 
+/** With what the status of a node says of a member besides: it may be handed on as it is. */
+export const memberKinds = { id: 'number', address: 'string', kind: 'string' } as const;
+
 const bootstrapKinds = {
   clusterId: 'string',
   members: 'list',
@@ -391,7 +394,7 @@ function checkFounding<R>({ id, bootstrap, join, transport }: RaftNodeOptions<R>
 }
 
 function checkMember(field: string, member: Member, transport: Pick<Transport, 'checkAddress'>): void {
-  checkFields(`${field}[]`, member, { id: 'number', address: 'string' });
+  checkFields(`${field}[]`, member, memberKinds);
   assertSafeInteger(member.id, `${field}[].id`, 1);
   const refusal = refusalOfAddress(member.address, transport);
   if (refusal !== undefined) refuse(`${field}[].address`, `be an address (${refusal})`, member.address);

@@ -267,6 +267,15 @@ describe('a change of the membership', () => {
     await cluster.stop();
   });
 
+  test('takes a member as the status of a node tells of it', async () => {
+    const cluster = await Cluster.start({ size: 1 });
+    await cluster.leader();
+    const told = { ...member(2), kind: 'learner' as const };
+    await cluster.do(cluster.node(1).addLearner(told));
+    expect(cluster.status(1).members).toContainEqual(told);
+    await cluster.stop();
+  });
+
   test('says that a learner has not answered rather than that its lag is too small', async () => {
     const cluster = await Cluster.start({ size: 1 });
     await cluster.leader();
