@@ -97,7 +97,8 @@ export async function copyInto(
   before: Listing,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
-  for (const folder of before.folders) await mkdir(path.join(scratch.directory, folder), { recursive: true });
+  // Those above come first. Not recursive: one that is under way as the process ends would make the place anew.
+  for (const folder of before.folders) if (folder !== '') await mkdir(path.join(scratch.directory, folder));
   const [largest] = [...before.files].sort(([, a], [, b]) => b.size - a.size);
   const clones = largest !== undefined && (await cloned(directory, scratch.directory, largest[0]));
   if (!clones) await requireSpace(scratch.directory, directory, before.bytes);
