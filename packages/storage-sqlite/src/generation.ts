@@ -8,7 +8,7 @@ import { Views } from './ordered-view.ts';
 import { StateFile, stateFileName } from './state-file.ts';
 import { checkMark, openMark } from './state-mark.ts';
 import type { Turns } from './turns.ts';
-import { WalCopy } from './wal-copy.ts';
+import { WalCopy, longestHoldMs } from './wal-copy.ts';
 
 export interface GenerationOptions {
   /** What it is, in errors. */
@@ -52,7 +52,13 @@ export class Generation {
     this.#wal = wal;
     this.#mark = mark;
     const { env, alone } = options;
-    this.#copy = new WalCopy({ env, db: file.tables.db, thread: checkpointThread, alone });
+    this.#copy = new WalCopy({
+      env,
+      db: file.tables.db,
+      thread: checkpointThread,
+      holdMs: longestHoldMs,
+      alone,
+    });
   }
 
   /** Rejects with `STORE_CORRUPT`, `STORE_ACKNOWLEDGED_WRITE_LOST` or `STORE_IO`. */

@@ -6,7 +6,7 @@ import { refused, sqliteCode, unknownOutcome } from './errors.ts';
 import type { LogSync } from './log-sync.ts';
 import { LogTable } from './log-table.ts';
 import { Groups, Meta, type Connection, type GroupRow, type Statement } from './schema.ts';
-import { WalCopy, walOf } from './wal-copy.ts';
+import { WalCopy, longestHoldMs, walOf } from './wal-copy.ts';
 
 /** Jobs of log.db run inside a transaction, and are told the write sequence that it carries. */
 export type PreparedLogJob = PreparedJob<number>;
@@ -74,6 +74,7 @@ export class LogDatabase {
       env: options.env,
       db,
       thread: checkpointThread,
+      holdMs: longestHoldMs,
       alone: (work) => this.queue.pause(work),
       prepare: () => this.#storeRows(),
     });

@@ -1,8 +1,9 @@
 /**
- * Copies a write-ahead log into its database, away from the thread that writes.
+ * Copies a write-ahead log into its database, away from the thread that writes where that takes long.
  *
  * A checkpoint syncs the log, copies pages, and syncs the database: with a few megabytes that takes as long as dozens
- * of commits. So another thread does it, while commits go on. What they add meanwhile is copied, there too, while they
+ * of commits. On a fast disk that is a few milliseconds, and it is made in place: beside the commits it would sync
+ * twice as often, on the same disk. On a slower one another thread does it, while commits go on. What they add meanwhile is copied, there too, while they
  * wait; with the whole of it copied, the next commit begins the log anew.
  */
 import { LogLevel, type Env } from '@balsa/raft-core';
@@ -15,12 +16,18 @@ export interface WalCopyOptions {
   /** The connection that writes. */
   readonly db: Connection;
   readonly thread: Pick<CheckpointThread, 'run'>;
+  /** A copy that takes less than this, in milliseconds on average of the last ones, is made in place. 0: none. */
+  readonly holdMs: number;
   /** Runs `work` once no commit is under way, and lets none begin before it has settled. */
   readonly alone: (work: () => Promise<void>) => Promise<void>;
   /** Commits what the database has to say about what is copied. Runs while no commit is under way. */
   readonly prepare?: () => void;
 }
 
+/** For `holdMs`: a fiftieth of the time after which, by default, a follower gives up a leader that stands still. */
+export const longestHoldMs = 20;
+/** Of one copy in the average: the last dozen decide. */
+const weight = 1 / 8;
 /** What is left is copied while commits wait once it is less than this, in bytes, or after so many rounds without them. */
 const [shortBytes, mostRounds] = [256 * 1024, 3];
 
@@ -37,6 +44,7 @@ export class WalCopy {
   readonly #options: WalCopyOptions;
   readonly #synchronous: number;
   #warned = false;
+  #averageMs = 0;
   /** The last copy that was asked for. Never rejects. */
   #last: Promise<void> = Promise.resolve();
 
@@ -65,7 +73,27 @@ export class WalCopy {
   }
 
   async #run(truncate: boolean): Promise<void> {
-    const { alone, prepare, db } = this.#options;
+    const { alone, prepare, db, holdMs, env } = this.#options;
+    const inPlace = this.#averageMs < holdMs;
+    let pinned: Connection | undefined;
+    try {
+      if (!inPlace) pinned = await this.#copyMost();
+      await alone(async () => {
+        prepare?.();
+        pinned?.close();
+        if (!inPlace && !truncate) return this.#copy();
+        const before = env.now();
+        db.pragma(`wal_checkpoint(${truncate ? 'TRUNCATE' : 'PASSIVE'})`);
+        if (inPlace) this.#took(env.now() - before);
+      });
+    } finally {
+      pinned?.close();
+    }
+  }
+
+  /** Beside commits. Returns the reader that keeps the log from beginning anew. */
+  async #copyMost(): Promise<Connection | undefined> {
+    const { db, env } = this.#options;
     let pinned: Connection | undefined;
     try {
       for (let round = 0; round < mostRounds && walOf(db).pendingBytes >= shortBytes; round++) {
@@ -73,17 +101,19 @@ export class WalCopy {
         pinned = this.#pin();
         before?.close();
         if (pinned === undefined) break;
+        const began = env.now();
         await this.#copy();
+        this.#took(env.now() - began);
       }
-      await alone(async () => {
-        prepare?.();
-        pinned?.close();
-        if (truncate) db.pragma('wal_checkpoint(TRUNCATE)');
-        else await this.#copy();
-      });
-    } finally {
+      return pinned;
+    } catch (error) {
       pinned?.close();
+      throw error;
     }
+  }
+
+  #took(ms: number): void {
+    this.#averageMs += (ms - this.#averageMs) * weight;
   }
 
   /**

@@ -72,7 +72,7 @@ function scene(): Scene {
     paused.push('prepare');
     db.exec('INSERT INTO some (data) VALUES (NULL)');
   };
-  return { db, copier, paused, copy: new WalCopy({ env, db, thread: copier, alone, prepare }) };
+  return { db, copier, paused, copy: new WalCopy({ env, db, thread: copier, holdMs: 0, alone, prepare }) };
 }
 
 describe('a copy of the write-ahead log', () => {
@@ -145,6 +145,7 @@ describe('a copy of the write-ahead log', () => {
       env: { ...env, log },
       db,
       thread: { run: () => Promise.reject(new Error('no threads here')) },
+      holdMs: 0,
       alone: (work) => work(),
     });
     for (let i = 0; i < 2; i++) {
@@ -155,6 +156,41 @@ describe('a copy of the write-ahead log', () => {
     expect(warnings).toEqual([`${LogLevel.Warn} a checkpoint of ${db.name} has to hold up the event loop`]);
   });
 
+  test('is made in place while that is short, elsewhere once it is long, and in place again', async () => {
+    const db = open();
+    const clock = { now: 0, ms: 1 };
+    let elsewhere = 0;
+    const copy = new WalCopy({
+      // Whatever is measured takes as long as the clock says.
+      env: { ...env, now: () => (clock.now += clock.ms) },
+      db,
+      thread: {
+        run: () => {
+          elsewhere++;
+          db.pragma('wal_checkpoint(PASSIVE)');
+          return Promise.resolve();
+        },
+      },
+      holdMs: 20,
+      alone: (work) => work(),
+    });
+    const copies = async (count: number): Promise<number> => {
+      const before = elsewhere;
+      for (let i = 0; i < count; i++) {
+        write(db, 2);
+        await copy.run();
+        expect(walOf(db).pendingBytes).toBe(0);
+      }
+      return elsewhere - before;
+    };
+    expect(await copies(10)).toBe(0);
+    clock.ms = 200;
+    expect(await copies(10)).toBeGreaterThan(10);
+    clock.ms = 1;
+    await copies(40);
+    expect(await copies(10)).toBe(0);
+  });
+
   test('fails as SQLite does, and the next one is made all the same', async () => {
     const db = open();
     const full = new Database.SqliteError('database or disk is full', 'SQLITE_FULL');
@@ -163,6 +199,7 @@ describe('a copy of the write-ahead log', () => {
       env,
       db,
       thread: { run: () => answers.shift() ?? Promise.resolve() },
+      holdMs: 0,
       alone: (work) => work(),
     });
     write(db, 4);
