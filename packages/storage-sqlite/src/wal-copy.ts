@@ -97,10 +97,10 @@ export class WalCopy {
     let pinned: Connection | undefined;
     try {
       for (let round = 0; round < mostRounds && walOf(db).pendingBytes >= shortBytes; round++) {
-        const before = pinned;
-        pinned = this.#pin();
-        before?.close();
-        if (pinned === undefined) break;
+        const next = this.#pin();
+        if (next === undefined) break;
+        pinned?.close();
+        pinned = next;
         const began = env.now();
         await this.#copy();
         this.#took(env.now() - began);

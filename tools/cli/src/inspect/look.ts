@@ -1,7 +1,12 @@
 /** Reads out of an opened engine what there is to say about it. */
-import { type Engine, type Storage, type StorageState, type StoredSnapshot } from '@balsa/raft-core';
+import {
+  BalsaError,
+  type Engine,
+  type Storage,
+  type StorageState,
+  type StoredSnapshot,
+} from '@balsa/raft-core';
 import { addressStoreName, isUsableSnapshot, readAddresses } from '@balsa/raft-node';
-import { BalsaError } from '@balsa/raft-core';
 import { describeEntry } from './describe.ts';
 import {
   problemOf,
